@@ -1,0 +1,279 @@
+# The commands of apm: make help
+.DEFAULT_GOAL := build
+
+# ---- settings: as make variables or from the environment --------------------------------------------------------------
+
+# MODE=release|debug|asan|tsan, each with its own directory. CC=clang works as well.
+MODE ?= release
+B := build/$(MODE)
+
+CFLAGS_release := -O2 -D_FORTIFY_SOURCE=2
+CFLAGS_debug := -O0
+CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_analyze := -O1 -fanalyzer
+CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+ifndef CFLAGS_$(MODE)
+$(error MODE is '$(MODE)': use release, debug, asan or tsan)
+endif
+
+CPPFLAGS := -Ifcgi -D_GNU_SOURCE -DAPM_VERSION='"$(shell cat fcgi/VERSION)"'
+# Of the processor: return addresses and jump targets are checked, where the C library and the kernel do so as well.
+HARDENING_x86_64 := -fcf-protection -fstack-clash-protection
+HARDENING_aarch64 := -mbranch-protection=standard
+# Silent: a compiler may not be there until make deps has run.
+ARCH := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+# -U: some distributions' compilers define it, in any mode and to another value.
+HARDENING := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE $(HARDENING_$(ARCH))
+CFLAGS := -std=gnu11 -g $(HARDENING) -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wformat=2 -Wundef -Werror $(CFLAGS_$(MODE))
+LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+LDLIBS := -lfcgi -ljson-c -lcurl -lsqlite3 -lz -lm -pthread
+
+RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev \
+	nginx spawn-fcgi multiwatch gettext-base curl jq openssl sqlite3
+TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
+	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus strace \
+	wrk
+BROWSER_PACKAGES := chromium chromium-driver python3-selenium
+LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck python3
+BENCH_PACKAGES := python3 wrk binutils
+FUZZ_PACKAGES := clang libclang-rt-dev
+
+JOBS := -j$(shell nproc)
+
+# fcgi/ctl reads this one; what is given on the command line or in the environment reaches it by itself.
+export MODE
+
+LIB_SRC := $(wildcard fcgi/base/*.c fcgi/telemetry/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# ---- run -----------------------------------------------------------------------------------------------------------
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile $(wildcard stack/stack.mk)
+	@echo; fcgi/ctl --help | sed -n '/^Settings/,$$p'
+
+.PHONY: run
+run: ## set up, build, start everything, say what to try
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory $(JOBS) build
+	@fcgi/ctl start
+	@fcgi/ctl welcome
+
+.PHONY: stop status logs
+stop: ## answer what was accepted, then end everything
+	@fcgi/ctl stop
+status: ## one line for each part
+	@fcgi/ctl status
+logs: ## follow the logs
+	@fcgi/ctl logs
+
+.PHONY: backup restore
+backup: ## copy the databases, as they are at one moment; everything may run
+	@db/backup
+restore: ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
+	@db/restore "$(FROM)"
+
+.PHONY: install
+install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages
+	@fcgi/systemd/install
+
+.PHONY: trace
+trace: ## print a trace as a waterfall: make trace ID=<X-Trace-Id of an answer>
+	@fcgi/deps python3
+	@fcgi/waterfall "$(ID)"
+
+.PHONY: openapi
+openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yaml
+	@fcgi/deps python3-yaml
+	@cd nginx/console && /usr/bin/python3 -c 'import json, yaml; \
+		print(json.dumps(yaml.safe_load(open("openapi.yaml")), ensure_ascii=False, indent=1))' >openapi.json.new && \
+		mv openapi.json.new openapi.json
+
+.PHONY: deps deps-test deps-lint deps-bench deps-fuzz
+deps: ## install the packages that running needs (nothing when all is there)
+	@fcgi/deps $(RUN_PACKAGES)
+deps-test:
+	@fcgi/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@fcgi/deps --wanted $(BROWSER_PACKAGES)
+deps-lint:
+	@fcgi/deps $(RUN_PACKAGES) $(LINT_PACKAGES)
+deps-bench:
+	@fcgi/deps $(RUN_PACKAGES) $(BENCH_PACKAGES)
+deps-fuzz:
+	@fcgi/deps $(RUN_PACKAGES) $(FUZZ_PACKAGES)
+
+# ---- build ---------------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: $(PROGRAMS) ## compile the programs
+	@: # also when all is there already, make has nothing to say
+
+$(B)/libapm.a: $(LIB_OBJ)
+	@rm -f $@
+	@echo "  AR   $@"; ar rcs $@ $^
+
+$(B)/bin/%: $(B)/fcgi/services/%.o $(B)/libapm.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# Changes when what is compiled with does.
+$(B)/flags: FORCE
+	@mkdir -p $(@D); echo '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' >$@.$$$$; \
+		if cmp -s $@.$$$$ $@; then rm $@.$$$$; else mv $@.$$$$ $@; fi
+FORCE:
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC   $<"; $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+.SECONDARY:
+-include $(shell [ -d $(B) ] && find $(B) -name '*.d')
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
+
+# ---- tests ---------------------------------------------------------------------------------------------------------
+
+# Debian's Python has the test packages; another python3 may come first on PATH.
+# Most tests wait rather than compute, so more of them than cores run at a time, each file on one worker. -rs: says why a
+# test was skipped.
+PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n 4 --dist loadgroup
+
+# Tests that count allocations (tests/unit/count_allocations.h).
+WRAP_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+LDFLAGS_test_metrics := $(WRAP_MALLOC) -Wl,--wrap=pthread_mutex_lock
+LDFLAGS_test_log := $(WRAP_MALLOC)
+LDFLAGS_test_telemetry := $(WRAP_MALLOC)
+LDFLAGS_test_store_faults := $(WRAP_MALLOC)
+
+# Tests that fail system calls (tests/unit/fail_calls.h).
+WRAP_CALLS := -Wl,--wrap=open,--wrap=openat,--wrap=read,--wrap=pread,--wrap=__pread_chk,--wrap=write,--wrap=fsync \
+	-Wl,--wrap=rename,--wrap=stat,--wrap=fstatat,--wrap=fdopendir,--wrap=readdir
+LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$*) -o $@ $^ -lcmocka $(LDLIBS)
+
+.PHONY: unit-tests
+unit-tests: $(UNIT_TESTS)
+
+.PHONY: test
+test: ## set up, build and run every test
+	@$(MAKE) --no-print-directory deps-test
+	@for mode in release asan tsan; do \
+		echo "building MODE=$$mode"; $(MAKE) --no-print-directory -s $(JOBS) MODE=$$mode build unit-tests fuzz-replay || exit 1; done
+	@files=$$(mktemp -d -t apm-test.XXXXXX) && if $(PYTEST) --basetemp=$$files tests; then rm -rf $$files; else \
+		echo "the tests' files are in $$files"; exit 1; fi
+
+# A target is tests/fuzz/fuzz_NAME.c, its inputs are tests/fuzz/corpus/NAME/. Without libFuzzer (MODE other than fuzz) it
+# is a program that replays inputs; fuzz-replay builds these, tests/fuzz/test_replay.py runs them.
+ifeq ($(MODE),fuzz)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libapm.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+else
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libapm.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+endif
+
+.PHONY: fuzz-replay fuzz-run fuzz fuzz-short
+fuzz-replay: $(FUZZ_TARGETS)
+
+FUZZ_SECONDS ?= 60
+fuzz-run: $(FUZZ_TARGETS)
+	@for target in $(FUZZ_TARGETS:$(B)/fuzz/fuzz_%=%); do \
+		mkdir -p $(B)/corpus/$$target; \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		$(B)/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -timeout=10 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(B)/ $(B)/corpus/$$target tests/fuzz/corpus/$$target \
+			>$(B)/$$target.log 2>&1 || { cat $(B)/$$target.log; exit 1; }; \
+		sed -n 's/^stat::number_of_executed_units: */  inputs: /p' $(B)/$$target.log; done
+
+fuzz: ## let clang's libFuzzer search every target for FUZZ_SECONDS (60)
+	@$(MAKE) --no-print-directory deps-fuzz
+	@$(MAKE) --no-print-directory -s $(JOBS) MODE=fuzz CC=clang fuzz-replay
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang fuzz-run
+
+# For CI: a little of it.
+fuzz-short:
+	@$(MAKE) --no-print-directory FUZZ_SECONDS=3 fuzz
+
+# A short variant of each is part of make test. ATTACK_SEED=n: the malformed requests of an earlier run.
+.PHONY: attack
+attack: ## try to break it for some minutes: kills, malformed requests, bad collectors, failing disks, load
+	@$(MAKE) --no-print-directory deps-test
+	@$(MAKE) --no-print-directory -s $(JOBS) MODE=release build unit-tests
+	@$(MAKE) --no-print-directory MODE=release fault-walks
+	@ATTACK_SECONDS=60 ATTACK_REQUESTS=$${ATTACK_REQUESTS:-20000} ATTACK_SEED=$${ATTACK_SEED:-$$(date +%s)} \
+		$(PYTEST) -n 0 tests/attack
+
+# Every failure of system calls, memory, SQLite's disk and power, one by one. FAULT_STEP=n: each nth.
+.PHONY: fault-walks
+fault-walks: unit-tests
+	@for walk in $(filter %_faults,$(UNIT_TESTS)); do \
+		FAULT_STEP=$${FAULT_STEP:-1} $$walk 2>$$walk.log || { grep -v '^{' $$walk.log; exit 1; }; done
+
+# tests/bench/bench.py says what is measured, and how. QUICK=1: one short round, that it works.
+LDFLAGS_bench_micro := $(WRAP_MALLOC)
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libapm.a
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_bench_$*) -o $@ $^ $(LDLIBS)
+
+$(B)/bench/count_sync.so: tests/bench/count_sync.c
+	@mkdir -p $(@D)
+	@echo "  LINK $@"; $(CC) $(CPPFLAGS) $(CFLAGS:-fPIE=-fPIC) -shared -o $@ $< -ldl
+
+.PHONY: bench bench-build
+bench: ## measure what telemetry costs, what the services reach (QUICK=1: that it works)
+	@$(MAKE) --no-print-directory deps-bench
+	@$(MAKE) --no-print-directory $(JOBS) MODE=release bench-build
+	@/usr/bin/python3 tests/bench/bench.py
+bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
+
+# ---- lint ----------------------------------------------------------------------------------------------------------
+
+# Without git's list (an unpacked archive, or another user's clone) every file.
+C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
+# Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
+CLANG_FORMAT := 14
+SHELL_FILES := db/backup db/restore fcgi/ctl fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
+
+# missingIncludeSystem: cppcheck knows the C library without its headers.
+.PHONY: lint
+lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors, clang-tidy, cppcheck, shellcheck
+	@$(MAKE) --no-print-directory deps-lint
+	@case "$$(clang-format --version)" in \
+	*"version $(CLANG_FORMAT)."*) echo "clang-format"; clang-format --dry-run -Werror $(C_FILES) ;; \
+	*) echo "formats are not checked: that takes clang-format $(CLANG_FORMAT), this is $$(clang-format --version)" ;; esac
+	/usr/bin/python3 tests/layers.py
+	shellcheck $(SHELL_FILES)
+	@! LC_ALL=C.UTF-8 grep -nE '^.{121}' $(JS_FILES)
+	@! command -v node >/dev/null || for file in $(JS_FILES); do node --input-type=module --check <$$file || exit 1; done
+	$(MAKE) --no-print-directory -s $(JOBS) build CC=clang B=build/clang
+	$(MAKE) --no-print-directory -s $(JOBS) build CC=gcc MODE=analyze
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem $(CPPFLAGS) fcgi
+	$(MAKE) --no-print-directory -s $(JOBS) tidy
+
+# clang-tidy is slow: a file is judged again only when it, a header or the rules have changed.
+TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(wildcard fcgi/*/*.c))
+.PHONY: tidy
+tidy: $(TIDY)
+$(B)/tidy/%.ok: %.c $(wildcard fcgi/*/*.h) .clang-tidy
+	@mkdir -p $(@D)
+	@echo "  TIDY $<"; clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) 2>$@.err || { cat $@.err; exit 1; }
+	@touch $@
+
+# ---- the observability stack -------------------------------------------------------------------------------------------
+
+include stack/stack.mk

@@ -1,0 +1,61 @@
+/* A growable byte buffer with a stated maximum. */
+#ifndef APM_BASE_BUF_H
+#define APM_BASE_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Errors are sticky: once something did not fit under `max` bytes (or memory
+ * ran out) `failed` is set and further additions do nothing. Build first, ask
+ * once. Not thread-safe; the caller owns the struct.
+ */
+struct buf {
+	char *data; /* NUL-terminated after any addition; NULL while empty and never used */
+	size_t len; /* bytes in use, without the NUL */
+	size_t cap;
+	size_t max; /* `len` never exceeds it */
+	bool failed;
+};
+
+/* Prepares an empty buffer that may grow to `max_bytes`. Allocates nothing. */
+void buf_init(struct buf *b, size_t max_bytes);
+
+/*
+ * Uses `storage` of `size` bytes (1 at least) and never allocates: `size` - 1 bytes fit. The storage stays the
+ * caller's; no buf_done.
+ */
+void buf_init_fixed(struct buf *b, char *storage, size_t size);
+
+/* Frees the bytes. The struct may be initialised again. */
+void buf_done(struct buf *b);
+
+/* Empties the buffer and clears `failed`; keeps the memory. */
+void buf_reset(struct buf *b);
+
+/* The slow way of buf_reserve. */
+bool buf_grow(struct buf *b, size_t bytes);
+
+/* Makes room for `bytes` more, so that additions up to it cannot allocate. False: no room, `failed` is set. */
+static inline bool buf_reserve(struct buf *b, size_t bytes)
+{
+	return (!b->failed && bytes <= b->max - b->len && bytes < b->cap - b->len) || buf_grow(b, bytes);
+}
+
+void buf_add(struct buf *b, const void *data, size_t bytes);
+void buf_adds(struct buf *b, const char *text);
+void buf_addc(struct buf *b, char c);
+void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends the decimal form without printf. */
+void buf_add_int(struct buf *b, long long value);
+
+/* Appends a finite number with the fewest digits that read back as the same double: 0.1, 1e-05, 10. */
+void buf_add_double(struct buf *b, double value);
+
+/* For `struct buf b __attribute__((cleanup(buf_done)))`. */
+#define BUF(name, max_bytes)                                                                                           \
+	struct buf name __attribute__((cleanup(buf_done)));                                                            \
+	buf_init(&(name), max_bytes)
+
+#endif

@@ -1,0 +1,72 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+static uint64_t read_clock(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t realtime_ns(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+static uint64_t monotonic_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+struct clock_source clock_source = {.realtime_ns = realtime_ns, .monotonic_ns = monotonic_ns};
+
+/* Writes `count` decimal digits and returns the end. */
+static char *put_digits(char *out, uint64_t value, int count)
+{
+	for (int i = count - 1; i >= 0; i--) {
+		out[i] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	return out + count;
+}
+
+/* Year, month, day from days since 1970-01-01, in the proleptic Gregorian calendar; eras of 400 years from 0000-03-01.
+ */
+static char *put_date(char *out, uint64_t days)
+{
+	uint64_t shifted = days + 719468;
+	uint64_t day_of_era = shifted % 146097;
+	uint64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+	uint64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	uint64_t month_from_march = (5 * day_of_year + 2) / 153;
+	uint64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+	uint64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+	uint64_t year = shifted / 146097 * 400 + year_of_era + (month <= 2);
+
+	out = put_digits(out, year, 4);
+	*out++ = '-';
+	out = put_digits(out, month, 2);
+	*out++ = '-';
+	return put_digits(out, day, 2);
+}
+
+size_t clock_rfc3339(uint64_t time_ns, int digits, char *out)
+{
+	uint64_t seconds = time_ns / 1000000000;
+	uint64_t micros = time_ns % 1000000000 / 1000;
+	char *p = put_date(out, seconds / 86400);
+
+	*p++ = 'T';
+	p = put_digits(p, seconds / 3600 % 24, 2);
+	*p++ = ':';
+	p = put_digits(p, seconds / 60 % 60, 2);
+	*p++ = ':';
+	p = put_digits(p, seconds % 60, 2);
+	*p++ = '.';
+	p = digits == 3 ? put_digits(p, micros / 1000, 3) : put_digits(p, micros, 6);
+	*p++ = 'Z';
+	*p = '\0';
+	return (size_t)(p - out);
+}

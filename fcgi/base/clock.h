@@ -1,0 +1,33 @@
+/* The two clocks, replaceable in tests. Any thread may read; replace only before threads start. */
+#ifndef APM_BASE_CLOCK_H
+#define APM_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct clock_source {
+	uint64_t (*realtime_ns)(void);  /* since 1970-01-01T00:00:00Z */
+	uint64_t (*monotonic_ns)(void); /* never goes back; for durations and deadlines */
+};
+
+extern struct clock_source clock_source;
+
+static inline uint64_t clock_realtime_ns(void)
+{
+	return clock_source.realtime_ns();
+}
+
+static inline uint64_t clock_monotonic_ns(void)
+{
+	return clock_source.monotonic_ns();
+}
+
+#define CLOCK_RFC3339_SIZE 32
+
+/*
+ * Writes `realtime_ns` as RFC 3339 in UTC with `digits` (3 or 6) fractional digits,
+ * truncated: "2026-11-22T12:30:00.123Z". `out` has CLOCK_RFC3339_SIZE bytes. Returns the length.
+ */
+size_t clock_rfc3339(uint64_t realtime_ns, int digits, char *out);
+
+#endif

@@ -1,0 +1,24 @@
+/* Hexadecimal digits. Ids are written in lower case. */
+#ifndef APM_BASE_HEX_H
+#define APM_BASE_HEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Writes 2 * `bytes` characters to `out`, no NUL. */
+void hex_encode(const uint8_t *in, size_t bytes, char *out);
+
+/* Reads 2 * `bytes` characters; upper case is refused, as W3C Trace Context asks. False: `out` is untouched. */
+bool hex_decode(const char *in, size_t bytes, uint8_t *out);
+
+/* The value of a digit of either case; -1: it is none. */
+static inline int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = (char)(c | 0x20);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* Random bits for identifiers: fast, seeded per thread from the kernel; not for secrets. */
+#ifndef APM_BASE_RANDOM_H
+#define APM_BASE_RANDOM_H
+
+#include <stdint.h>
+
+/* Tests replace it for byte-exact output, before threads start. */
+extern uint64_t (*random_source)(void);
+
+static inline uint64_t random_u64(void)
+{
+	return random_source();
+}
+
+#endif

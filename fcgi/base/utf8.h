@@ -1,0 +1,26 @@
+/* UTF-8 as RFC 3629 defines it: shortest forms only, no surrogates, up to U+10FFFF. */
+#ifndef APM_BASE_UTF8_H
+#define APM_BASE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length in bytes (1-4) of the valid sequence at `s`, of which `left` bytes can be read; 0: not valid UTF-8. */
+size_t utf8_sequence(const char *s, size_t left);
+
+/*
+ * Where utf8_sequence() said 0 and `left` > 0: bytes (1-3) of the maximal ill-formed subpart at `s`, which one U+FFFD
+ * replaces (Unicode 15, section 3.9, "U+FFFD Substitution of Maximal Subparts").
+ */
+size_t utf8_ill_formed(const char *s, size_t left);
+
+/* True when all `bytes` are valid UTF-8. */
+bool utf8_valid(const char *s, size_t bytes);
+
+/* Number of code points; the text must be valid. */
+size_t utf8_length(const char *s, size_t bytes);
+
+/* True when the text has a control character: U+0000-001F, U+007F or U+0080-009F. The text must be valid. */
+bool utf8_has_control(const char *s, size_t bytes);
+
+#endif
