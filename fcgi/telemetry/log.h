@@ -1,0 +1,17 @@
+/* Life cycle of the log. Internal to telemetry/; what others see is in telemetry.h. */
+#ifndef APM_TELEMETRY_LOG_H
+#define APM_TELEMETRY_LOG_H
+
+/*
+ * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
+ * resource_init. Until then lines go to stderr at once. Returns 0 or -errno; then nothing was started.
+ */
+int log_start(const char *name);
+
+/*
+ * Writes what is left, within `budget_ms`, and ends the thread; what could not be written is counted as dropped. Lines
+ * logged afterwards are written at once. log_start may follow (in tests).
+ */
+void log_stop(unsigned budget_ms);
+
+#endif

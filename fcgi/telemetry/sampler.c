@@ -1,0 +1,50 @@
+#include "telemetry/sampler.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PARENT_BASED "parentbased_"
+
+/* False: not a number from 0 to 1. */
+static bool parse_ratio(const char *text, uint64_t *threshold)
+{
+	char *end;
+	double ratio = strtod(text, &end);
+
+	if (end == text || *end || !(ratio >= 0 && ratio <= 1))
+		return false;
+	*threshold = (uint64_t)((1 - ratio) * (double)SAMPLER_NONE);
+	return true;
+}
+
+bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
+{
+	*out = (struct sampler){.parent_based = true};
+	if (!name)
+		return true;
+
+	bool parent_based = strncasecmp(name, PARENT_BASED, strlen(PARENT_BASED)) == 0;
+	if (parent_based)
+		name += strlen(PARENT_BASED);
+
+	uint64_t threshold = 0;
+	bool valid = true;
+	if (strcasecmp(name, "always_off") == 0)
+		threshold = SAMPLER_NONE;
+	else if (strcasecmp(name, "traceidratio") == 0)
+		valid = !ratio || parse_ratio(ratio, &threshold);
+	else if (strcasecmp(name, "always_on") != 0)
+		return false;
+	*out = (struct sampler){parent_based, threshold};
+	return valid;
+}
+
+bool sampler_decide(const struct sampler *sampler, const uint8_t trace_id[16])
+{
+	uint64_t randomness = 0;
+
+	for (int i = 9; i < 16; i++)
+		randomness = randomness << 8 | trace_id[i];
+	return randomness >= sampler->threshold;
+}

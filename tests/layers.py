@@ -1,0 +1,33 @@
+"""Judges the includes: they go only downward, and telemetry shows one header. Exits 1 with a line per fault."""
+
+import pathlib
+import re
+import sys
+
+FCGI = pathlib.Path(__file__).resolve().parents[1] / "fcgi"
+LAYER = {"base": 0, "telemetry": 1, "gateway": 2, "store": 2, "http": 3, "traces": 4, "services": 5}
+
+
+def faults():
+    for path in sorted(FCGI.glob("*/*.[ch]")):
+        here = path.parent.name
+        if here not in LAYER:
+            yield f"{path}: the folder {here} has no layer: add it to {__file__}"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = re.match(r'#include "([^"]+)"', line)
+            if not match:
+                continue
+            place = f"{path.relative_to(FCGI.parent)}:{number}"
+            there, _, header = match[1].partition("/")
+            if there not in LAYER or not (FCGI / match[1]).exists():
+                yield f"{place}: includes {match[1]}, which is not folder/header.h of fcgi/"
+            elif there != here and LAYER[there] >= LAYER[here]:
+                yield f"{place}: {here} must not include {there}: includes go only downward"
+            elif there == "telemetry" != here and header != "telemetry.h":
+                yield f"{place}: outside telemetry/ only telemetry/telemetry.h may be included"
+
+
+found = list(faults())
+print("\n".join(found) or "layers: includes go only downward")
+sys.exit(bool(found))

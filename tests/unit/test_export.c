@@ -1,0 +1,400 @@
+/* The exporter: what becomes of spans, whatever the collector does. Every test ends with the sums of its spans. */
+#include "cmocka_all.h"
+
+#include <pthread.h>
+
+#include "telemetry_fixture.h"
+
+#define SERVE(...)                                                                                                     \
+	do {                                                                                                           \
+		static const struct step script[] = {__VA_ARGS__};                                                     \
+		collector_serve(script, sizeof(script) / sizeof(script[0]));                                           \
+	} while (0)
+
+/* ---- the collector works ---- */
+
+static void spans_are_sent(void **state)
+{
+	(void)state;
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	make_spans(3);
+	wait_until_empty();
+	make_spans(4);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.started == 7 && c.exported == 7);
+	assert_int_equal(SEEN(spans), 7);
+	assert_int_equal(SEEN(connections), 1);
+	assert_memory_equal(collector.request[0].head, "POST /v1/traces HTTP/1.1\r\n", 26);
+	assert_true(metric("otel_sdk_processor_span_queue_capacity") == 2048);
+	stop_telemetry(5000);
+	assert_string_equal(log_text, ""); /* nothing to tell */
+}
+
+static void a_full_batch_does_not_wait(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000", 1);
+	setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10", 1);
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	make_spans(25);
+	assert_true(collector_wait(2));
+	while (counts().exported < 20)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	struct counts c = counts();
+	assert_true(c.queued == 5);
+	assert_int_equal(collector.request[0].spans, 10);
+	assert_int_equal(collector.request[1].spans, 10);
+	stop_telemetry(5000); /* sends the rest */
+	assert_int_equal(SEEN(spans), 25);
+}
+
+static void the_end_sends_what_is_queued(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000", 1);
+	setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip", 1);
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	make_spans(1500); /* two full batches go before */
+	stop_telemetry(20000);
+	struct counts c = counts();
+	assert_true(c.exported == 1500);
+	assert_int_equal(SEEN(spans), 1500);
+	assert_int_equal(logged("\n"), 0);
+}
+
+static void *make_spans_on_a_thread(void *unused)
+{
+	(void)unused;
+	make_spans(2000);
+	return NULL;
+}
+
+static void many_threads_many_batches(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "1", 1);
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, make_spans_on_a_thread, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.started == 8000 && c.exported + c.queue_full == 8000 && c.exported > 0);
+	assert_int_equal(SEEN(spans), c.exported);
+	stop_telemetry(5000);
+}
+
+/* ---- the collector answers something else ---- */
+
+static void busy_is_asked_again_with_the_same_bytes(void **state)
+{
+	(void)state;
+	SERVE(STATUS("503 Service Unavailable"),
+	      SAY("HTTP/1.1 429 Slow\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	assert_true(collector_wait(3));
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.exported == 5);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(collector.request[i].bytes, collector.request[0].bytes);
+		assert_memory_equal(collector.request[i].body, collector.request[0].body, collector.request[0].bytes);
+	}
+	assert_true(collector.request[1].at - collector.request[0].at >= 0.8);
+	assert_true(collector.request[2].at - collector.request[1].at >= 2);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector does not take spans"), 1);
+	assert_int_equal(logged("\"status\":503"), 1);
+	assert_int_equal(logged("the collector takes spans again"), 1);
+}
+
+static void busy_for_too_long_loses_the_batch(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_EXPORT_TIMEOUT", "1200", 1);
+	SERVE(STATUS("503 Service Unavailable"), STATUS("503 Service Unavailable"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.export_failed == 5 && c.status_5xx == 5);
+	make_spans(1);
+	wait_until_empty();
+	assert_true(counts().exported == 1);
+	stop_telemetry(5000);
+}
+
+static void a_wait_that_is_asked_for_outlasts_its_batch(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_EXPORT_TIMEOUT", "500", 1);
+	SERVE(SAY("HTTP/1.1 503 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	assert_true(counts().export_failed == 5);
+	make_spans(6);
+	wait_until_empty();
+	assert_true(counts().exported == 6);
+	assert_true(collector.request[1].at - collector.request[0].at >= 2);
+	stop_telemetry(5000);
+}
+
+static void refused_is_not_repeated(void **state)
+{
+	(void)state;
+	SERVE(STATUS("400 Bad Request"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	make_spans(2);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.refused == 5 && c.status_4xx == 5 && c.exported == 2);
+	assert_int_equal(SEEN(requests), 2);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector refuses spans"), 1);
+	assert_int_equal(logged("\"status\":400"), 1);
+}
+
+static void partial_success_is_counted_and_logged(void **state)
+{
+	(void)state;
+	SERVE(SAY("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n\x0a\x09\x08\x02\x12\x05no\nno"),
+	      SAY("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\x0a\x02\x08\x7f"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.exported == 3 && c.rejected == 2 && c.refused == 2);
+	make_spans(3); /* it says that it rejected more than there were */
+	wait_until_empty();
+	c = counts();
+	assert_true(c.exported == 3 && c.rejected == 5 && c.refused == 5);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector has not taken all spans"), 1); /* a line a minute */
+	assert_int_equal(logged("no\\nno"), 1);
+}
+
+static void garbage_is_not_repeated(void **state)
+{
+	(void)state;
+	SERVE(SAY("220 mail ESMTP\r\nConnection: close\r\n\r\n"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	make_spans(1);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.export_failed == 5 && c.protocol == 5 && c.exported == 1);
+	stop_telemetry(5000);
+}
+
+/* ---- the collector does not answer ---- */
+
+static void resets_are_repeated(void **state)
+{
+	(void)state;
+	SERVE({RESET, NULL, 0}, OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.exported == 5);
+	assert_int_equal(SEEN(requests), 2);
+	stop_telemetry(5000);
+}
+
+static void spans_wait_for_a_collector_that_is_down(void **state)
+{
+	(void)state;
+	start_telemetry(false);
+	make_spans(5);
+	nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+	struct counts c = counts();
+	assert_true(c.queued == 5);
+	SERVE(OK_EMPTY);
+	wait_until_empty();
+	assert_true(counts().exported == 5);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector does not take spans"), 1);
+	assert_int_equal(logged("the collector takes spans again"), 1);
+}
+
+static void a_time_out_is_not_repeated(void **state)
+{
+	(void)state;
+	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200", 1);
+	SERVE({HANG, NULL, 0});
+	start_telemetry(false);
+	make_spans(5);
+	wait_until_empty();
+	struct counts c = counts();
+	assert_true(c.export_failed == 5 && c.timeout == 5);
+	assert_int_equal(SEEN(requests), 1);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector does not take spans"), 1);
+}
+
+static void the_log_has_a_line_a_minute(void **state)
+{
+	(void)state;
+	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1000000", 1);
+	SERVE(STATUS("400 No"));
+	start_telemetry(false);
+	for (int i = 0; i < 20; i++) {
+		make_spans(1);
+		wait_until_empty();
+		if (i == 9 || i == 14)
+			atomic_fetch_add(&moved_ns, 61 * UINT64_C(1000000000));
+	}
+	assert_true(counts().refused == 20);
+	stop_telemetry(5000);
+	assert_int_equal(logged("the collector refuses spans"), 3);
+	assert_int_equal(SEEN(requests), 20);
+}
+
+static void what_does_not_fit_is_dropped_at_once(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_MAX_QUEUE_SIZE", "100", 1);
+	SERVE({HANG, NULL, 0});
+	start_telemetry(false);
+	make_spans(250);
+	struct counts c = counts();
+	assert_true(c.queued == 100 && c.queue_full == 150);
+	double took = stop_telemetry(800);
+	assert_true(took < 5);
+	assert_true(counts().shutdown == 100);
+}
+
+/* ---- the end ---- */
+
+static void the_end_keeps_to_its_budget(void **state)
+{
+	(void)state;
+	SERVE({HANG, NULL, 0});
+	start_telemetry(false);
+	make_spans(5);
+	assert_true(collector_wait(1));
+	double took = stop_telemetry(1000);
+	assert_true(took >= 0.5 && took < 5);
+	assert_true(counts().shutdown == 5);
+	assert_int_equal(logged("spans were not sent before the end"), 1);
+}
+
+static void the_end_does_not_wait_for_a_collector_that_is_down(void **state)
+{
+	(void)state;
+	start_telemetry(false);
+	make_spans(5);
+	double took = stop_telemetry(20000);
+	assert_true(took < 10);
+	assert_true(counts().shutdown == 5);
+
+	/* nor while it waits for another attempt */
+	start_telemetry(false);
+	make_spans(5);
+	nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+	took = stop_telemetry(20000);
+	assert_true(took < 10);
+	assert_true(counts().shutdown == 5);
+}
+
+static void the_end_asks_a_busy_collector_again(void **state)
+{
+	(void)state;
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "3600000", 1);
+	SERVE(STATUS("503 Service Unavailable"), OK_EMPTY);
+	start_telemetry(false);
+	make_spans(5);
+	stop_telemetry(30000);
+	assert_true(counts().exported == 5);
+}
+
+static void spans_that_end_later_are_counted(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	tel_span_start(&span, "late", TEL_INTERNAL);
+	stop_telemetry(2000);
+	tel_span_end(&span);
+	struct tel_span later;
+	tel_span_start(&later, "later", TEL_INTERNAL); /* nothing is recorded any more */
+	assert_false(tel_recording(&later));
+	tel_span_end(&later);
+	struct counts c = counts();
+	assert_true(c.started == 1 && c.shutdown == 1);
+}
+
+/* ---- OTEL_SDK_DISABLED, OTEL_TRACES_SAMPLER ---- */
+
+static void disabled_sends_nothing(void **state)
+{
+	(void)state;
+	setenv("OTEL_SDK_DISABLED", "true", 1);
+	SERVE(OK_EMPTY);
+	assert_int_equal(tel_init(&(struct tel_config){.service_name = "test-service"}), 0);
+	assert_false(tel_enabled());
+	make_spans(1000);
+	tel_info("logs go on");
+	stop_telemetry(2000);
+	assert_int_equal(SEEN(connections), 0);
+	assert_int_equal(logged("logs go on"), 1);
+}
+
+static void unsampled_spans_are_not_sent(void **state)
+{
+	(void)state;
+	setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off", 1);
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	assert_true(tel_enabled());
+	make_spans(1000);
+	stop_telemetry(2000);
+	assert_true(counts().started == 0);
+	assert_int_equal(SEEN(connections), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(spans_are_sent),
+		TEST(a_full_batch_does_not_wait),
+		TEST(the_end_sends_what_is_queued),
+		TEST(many_threads_many_batches),
+		TEST(busy_is_asked_again_with_the_same_bytes),
+		TEST(busy_for_too_long_loses_the_batch),
+		TEST(a_wait_that_is_asked_for_outlasts_its_batch),
+		TEST(refused_is_not_repeated),
+		TEST(partial_success_is_counted_and_logged),
+		TEST(garbage_is_not_repeated),
+		TEST(resets_are_repeated),
+		TEST(spans_wait_for_a_collector_that_is_down),
+		TEST(a_time_out_is_not_repeated),
+		TEST(the_log_has_a_line_a_minute),
+		TEST(what_does_not_fit_is_dropped_at_once),
+		TEST(the_end_keeps_to_its_budget),
+		TEST(the_end_does_not_wait_for_a_collector_that_is_down),
+		TEST(the_end_asks_a_busy_collector_again),
+		TEST(spans_that_end_later_are_counted),
+		TEST(disabled_sends_nothing),
+		TEST(unsampled_spans_are_not_sent),
+	};
+
+	return cmocka_run_group_tests_name("export", tests, NULL, NULL);
+}

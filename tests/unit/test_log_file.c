@@ -1,0 +1,281 @@
+#include "cmocka_all.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "log_fixture.h"
+
+/* Runs `body` in a process of its own, so that it may change limits or leave a thread behind. */
+static void in_child(void (*body)(void))
+{
+	int status;
+
+	unlink(file);
+	fflush(NULL);
+	pid_t pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		body();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	unlink(file);
+	assert_int_equal(status, 0);
+}
+
+#define CHILD_ASSERT(condition)                                                                                        \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			dprintf(2, "line %d: %s\n", __LINE__, #condition);                                             \
+			_exit(1);                                                                                      \
+		}                                                                                                      \
+	} while (0)
+
+static void a_line_is_written_soon(void **state)
+{
+	(void)state;
+	tel_info("first line");
+	wait_until_file_has(file, "first line");
+	tel_error("second line");
+	wait_until_file_has(file, "second line");
+}
+
+static uint64_t now_after_line(off_t size)
+{
+	struct stat stat_now;
+
+	for (int i = 0; i < 20000; i++) {
+		if (stat(file, &stat_now) == 0 && stat_now.st_size > size)
+			return clock_monotonic_ns();
+		usleep(300);
+	}
+	fail_msg("no line was written");
+	return 0;
+}
+
+/* Others wait up to 50 ms for company. The best of many tries, because machines are busy. */
+static void errors_are_written_at_once(void **state)
+{
+	uint64_t best = UINT64_MAX;
+
+	(void)state;
+	for (int i = 0; i < 50 && best > 30000000; i++) {
+		struct stat before;
+		assert_int_equal(stat(file, &before), 0);
+		uint64_t start = clock_monotonic_ns();
+		tel_info("one that waits");
+		tel_error("one that does not");
+		uint64_t took = now_after_line(before.st_size) - start;
+		best = took < best ? took : best;
+	}
+	assert_true(best <= 30000000);
+}
+
+static void reopens_after_rotation(void **state)
+{
+	char rotated[320];
+
+	(void)state;
+	snprintf(rotated, sizeof(rotated), "%s.1", file);
+	tel_info("before");
+	wait_until_file_has(file, "before");
+	assert_int_equal(rename(file, rotated), 0);
+	tel_info("between");
+	wait_until_file_has(rotated, "between");
+	tel_log_reopen();
+	/* the thread may still write to the old file what it had, so wait for the new one */
+	for (int i = 0; i < 2000 && access(file, F_OK); i++)
+		usleep(5000);
+	tel_info("after");
+	wait_until_file_has(file, "after");
+	log_stop(10000);
+	assert_int_equal(check_file(rotated), 2);
+	assert_int_equal(check_file(file), 1);
+	unlink(rotated);
+}
+
+static void keeps_the_old_file_when_the_new_one_cannot_be_opened(void **state)
+{
+	char rotated[300], away[280];
+
+	(void)state;
+	snprintf(away, sizeof(away), "%s.away", directory);
+	snprintf(rotated, sizeof(rotated), "%s/test.log", away);
+	assert_int_equal(rename(directory, away), 0);
+	tel_log_reopen();
+	tel_info("still here");
+	wait_until_file_has(rotated, "still here");
+	assert_int_equal(rename(away, directory), 0);
+	assert_int_equal(dropped(), 0);
+}
+
+static void appends_and_cuts_half_a_line(void **state)
+{
+	(void)state;
+	for (int full_before = 0; full_before < 3; full_before++) {
+		FILE *out = fopen(file, "wb");
+		for (int i = 0; i < full_before; i++)
+			fputs("{\"whole\":1}\n", out);
+		fputs("{\"half\":\"", out);
+		fclose(out);
+		assert_int_equal(log_start("test"), 0);
+		tel_info("next");
+		log_stop(10000);
+		assert_int_equal(check_file(file), full_before + 1);
+		assert_false(file_has(file, "half"));
+	}
+	unlink(file);
+}
+
+static void cannot_be_opened(void **state)
+{
+	(void)state;
+	assert_int_equal(log_start("no/such/directory"), -ENOENT);
+	char name[5000];
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(log_start(name), -ENAMETOOLONG);
+}
+
+/* A file-size limit is a disk that is full in the middle of a line. */
+static void fill_the_disk(void)
+{
+	struct rlimit limit;
+
+	remember_counters();
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 5000;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	CHILD_ASSERT(log_start("test") == 0);
+	double errors = counter("log_write_errors_total");
+	for (int i = 0; i < 100; i++)
+		tel_info("a line before the disk is full", tel_int("number", i));
+	for (int i = 0; i < 2000 && written() + dropped() < 100; i++)
+		usleep(5000);
+	unsigned long kept = written();
+	CHILD_ASSERT(kept > 20 && kept < 60 && kept + dropped() == 100);
+	CHILD_ASSERT(check_file(file) == kept);
+	CHILD_ASSERT(counter("log_write_errors_total") > errors);
+
+	/* still full */
+	tel_info("lost");
+	for (int i = 0; i < 2000 && written() + dropped() < 101; i++)
+		usleep(5000);
+	CHILD_ASSERT(written() <= kept + 1 && written() + dropped() == 101);
+	kept = written();
+
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	tel_info("there is room again");
+	log_stop(10000);
+	CHILD_ASSERT(written() == kept + 1 && written() + dropped() == 102);
+	CHILD_ASSERT(check_file(file) == kept + 1);
+	CHILD_ASSERT(file_has(file, "there is room again"));
+}
+
+static void a_full_disk_leaves_whole_lines(void **state)
+{
+	(void)state;
+	in_child(fill_the_disk);
+}
+
+/* Nobody reads from the pipe at first. */
+static void use_a_slow_reader(void)
+{
+	CHILD_ASSERT(mkfifo(file, 0600) == 0);
+	remember_counters();
+	CHILD_ASSERT(log_start("test") == 0);
+	int reader = open(file, O_RDONLY | O_NONBLOCK);
+	CHILD_ASSERT(reader >= 0);
+	for (int i = 0; i < 20000; i++)
+		tel_info("more than all buffers hold", tel_int("number", i));
+	CHILD_ASSERT(dropped() > 10000);
+
+	BUF(all, 32 << 20);
+	char piece[65536];
+	while (written() + dropped() < 20000) {
+		ssize_t n = read(reader, piece, sizeof(piece));
+		if (n > 0)
+			buf_add(&all, piece, (size_t)n);
+	}
+	log_stop(10000);
+	for (ssize_t n; (n = read(reader, piece, sizeof(piece))) > 0;)
+		buf_add(&all, piece, (size_t)n);
+	CHILD_ASSERT(check_lines(all.data, all.len) == written());
+	CHILD_ASSERT(written() + dropped() == 20000);
+	CHILD_ASSERT(written() > 1000);
+}
+
+static void a_full_buffer_drops_and_counts(void **state)
+{
+	(void)state;
+	in_child(use_a_slow_reader);
+}
+
+static void hang_at_the_end(void)
+{
+	CHILD_ASSERT(mkfifo(file, 0600) == 0);
+	remember_counters();
+	CHILD_ASSERT(log_start("test") == 0);
+	for (int i = 0; i < 5000; i++)
+		tel_info("nobody reads this", tel_int("number", i));
+	uint64_t start = clock_monotonic_ns();
+	log_stop(200);
+	uint64_t took = clock_monotonic_ns() - start;
+	CHILD_ASSERT(took >= 190000000 && took < 5000000000);
+	tel_info("too late");
+	CHILD_ASSERT(written() + dropped() == 5001);
+}
+
+static void stopping_keeps_its_budget(void **state)
+{
+	(void)state;
+	in_child(hang_at_the_end);
+}
+
+static void log_without_start(void)
+{
+	int out = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	dup2(out, STDERR_FILENO);
+	unsetenv("LOG_DIR");
+	remember_counters();
+	tel_info("before the start");
+	CHILD_ASSERT(file_has(file, "before the start"));
+	CHILD_ASSERT(log_start("test") == 0);
+	tel_info("without LOG_DIR");
+	log_stop(10000);
+	CHILD_ASSERT(file_has(file, "without LOG_DIR"));
+	tel_info("after the end");
+	CHILD_ASSERT(check_file(file) == 3);
+	CHILD_ASSERT(written() == 3 && dropped() == 0);
+}
+
+static void stderr_is_used_at_once_without_a_thread(void **state)
+{
+	(void)state;
+	in_child(log_without_start);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stderr_is_used_at_once_without_a_thread),
+		cmocka_unit_test(a_full_disk_leaves_whole_lines),
+		cmocka_unit_test(a_full_buffer_drops_and_counts),
+		cmocka_unit_test(stopping_keeps_its_budget),
+		WITH_LOG(a_line_is_written_soon),
+		WITH_LOG(errors_are_written_at_once),
+		WITH_LOG(reopens_after_rotation),
+		WITH_LOG(keeps_the_old_file_when_the_new_one_cannot_be_opened),
+		cmocka_unit_test(appends_and_cuts_half_a_line),
+		cmocka_unit_test(cannot_be_opened),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,344 @@
+#include "cmocka_all.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "count_allocations.h"
+#include "telemetry/metrics.h"
+#include "threads.h"
+
+static const double few_bounds[] = {0.001, 0.01, 1, 0};
+
+TEL_COUNTER(plain, "test_plain_total", "A counter.");
+TEL_COUNTER(plain_again, "test_plain_total", "Declared by another file.");
+TEL_GAUGE(level, "test_level", "A gauge.");
+TEL_COUNTER(by_kind, "test_kinds_total", "A counter with a label.", "kind");
+TEL_COUNTER(by_kind_again, "test_kinds_total", "Declared by another file.", "kind");
+TEL_COUNTER(by_two, "test_two_total", "Two labels.", "a", "b");
+TEL_COUNTER(by_four, "test_four_total", "As many labels as there may be.", "a", "b", "c", "d");
+TEL_COUNTER(many, "test_many_total", "More series than there may be.", "number");
+TEL_COUNTER(raced, "test_raced_total", "Made by two threads at once.", "number", "other");
+TEL_COUNTER(overtaken, "test_overtaken_total", "Made by another thread just before.", "number");
+TEL_COUNTER(text, "test_text_total", "Label values of all kinds.", "text");
+TEL_HISTOGRAM(seconds, "test_seconds", "A histogram.", few_bounds, "kind");
+TEL_HISTOGRAM(unlabelled, "test_unlabelled_seconds", "A histogram without labels.", few_bounds);
+TEL_HISTOGRAM(shared, "test_shared_seconds", "Observed by many threads.", few_bounds, "kind");
+
+static struct tel_span sampled_span(uint8_t fill)
+{
+	struct tel_span span = {.recording = true, .flags = TEL_SAMPLED};
+
+	memset(span.trace_id, fill, sizeof(span.trace_id));
+	memset(span.span_id, fill, sizeof(span.span_id));
+	return span;
+}
+
+static uint64_t bucket(const struct tel_series *series, unsigned index)
+{
+	return atomic_load(&series->buckets[index]);
+}
+
+static unsigned count_series(const struct tel_metric *metric)
+{
+	unsigned count = 0;
+
+	while (metric_series(metric, count))
+		count++;
+	return count;
+}
+
+/* ---- values ---- */
+
+static void counters_and_gauges(void **state)
+{
+	(void)state;
+	tel_add(&plain, 1);
+	tel_add(&plain, 2.5);
+	tel_add(&plain, -1);
+	tel_add(&plain, NAN);
+	assert_true(series_value(plain.only) == 3.5);
+	tel_gauge_set(&level, 7);
+	tel_add(&level, -9);
+	assert_true(series_value(level.only) == -2);
+	tel_gauge_set(&plain, 100);
+	assert_true(series_value(plain.only) == 100);
+}
+
+static void one_name_is_one_family(void **state)
+{
+	(void)state;
+	assert_ptr_equal(plain.only, plain_again.only);
+	assert_ptr_equal(tel_series(&by_kind, "x"), tel_series(&by_kind_again, "x"));
+	unsigned found = 0;
+	for (const struct tel_metric *metric = metrics_first(); metric; metric = metric->next) {
+		found += strcmp(metric->name, "test_plain_total") == 0;
+		if (metric->next)
+			assert_true(strcmp(metric->name, metric->next->name) < 0);
+	}
+	assert_int_equal(found, 1);
+}
+
+static void histograms_count_into_their_bucket(void **state)
+{
+	(void)state;
+	struct tel_series *series = tel_series(&seconds, "buckets");
+	static const double values[] = {0, 0.001, 0.0010001, 0.01, 0.5, 1, 1.5, INFINITY, -1, NAN};
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+		tel_series_observe(series, values[i], NULL);
+	assert_int_equal(bucket(series, 0), 2);
+	assert_int_equal(bucket(series, 1), 2);
+	assert_int_equal(bucket(series, 2), 2);
+	assert_int_equal(bucket(series, 3), 2);
+	tel_series_observe(tel_series(&unlabelled), 0.5, NULL);
+	assert_true(series_value(tel_series(&unlabelled)) == 0.5);
+}
+
+static void bounds_hold_those_of_the_conventions(void **state)
+{
+	static const double http[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10};
+	static const double db[] = {.001, .005, .01, .05, .1, .5, 1, 5, 10};
+	const struct {
+		const double *want;
+		size_t count;
+		const double *bounds;
+	} cases[] = {{http, sizeof(http) / sizeof(*http), tel_http_bounds},
+		     {db, sizeof(db) / sizeof(*db), tel_db_bounds}};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		size_t found = 0;
+		for (size_t b = 0; cases[i].bounds[b] != 0; b++) {
+			assert_true(b < TEL_BOUNDS_MAX);
+			assert_true(cases[i].bounds[b] > (b ? cases[i].bounds[b - 1] : 0));
+			found += found < cases[i].count && cases[i].want[found] == cases[i].bounds[b];
+		}
+		assert_int_equal(found, cases[i].count);
+	}
+}
+
+static void disabled_observations_do_nothing(void **state)
+{
+	struct tel_span span = sampled_span(1);
+	struct exemplar_values values;
+
+	(void)state;
+	metrics_init(false);
+	double before = series_value(plain.only);
+	struct tel_series *series = tel_series(&seconds, "disabled");
+	tel_add(&plain, 1);
+	tel_gauge_set(&level, 5555);
+	tel_series_observe(series, 0.5, &span);
+	assert_true(series_value(plain.only) == before);
+	assert_true(series_value(level.only) != 5555);
+	assert_int_equal(bucket(series, 2), 0);
+	assert_false(exemplar_read(&series->exemplars[2], &values));
+	metrics_init(true);
+	tel_add(&plain, 1);
+	assert_true(series_value(plain.only) == before + 1);
+}
+
+/* ---- series ---- */
+
+static void series_are_told_apart_by_all_values(void **state)
+{
+	(void)state;
+	struct tel_series *series[] = {
+		tel_series(&by_two, "a", "b"), tel_series(&by_two, "ab", ""), tel_series(&by_two, "", "ab"),
+		tel_series(&by_two, "b", "a"), tel_series(&by_two, "", ""),
+	};
+	for (size_t i = 0; i < 5; i++) {
+		for (size_t j = 0; j < i; j++)
+			assert_ptr_not_equal(series[i], series[j]);
+	}
+	assert_ptr_equal(tel_series(&by_two, "a", "b"), series[0]);
+	assert_ptr_equal(tel_series(&by_two, NULL, NULL), series[4]);
+	assert_int_equal(count_series(&by_two), 5);
+
+	char value[200];
+	memset(value, 'x', sizeof(value) - 1);
+	value[199] = '\0';
+	struct tel_series *longest = tel_series(&by_four, value, value, value, value);
+	assert_int_equal(longest->key_bytes, 4 * 64);
+	assert_ptr_equal(longest, tel_series(&by_four, value, value + 1, value + 2, value + 3));
+}
+
+static void label_values_are_text(void **state)
+{
+	(void)state;
+	assert_string_equal(tel_series(&text, "测试")->key, "测试");
+	assert_string_equal(tel_series(&text, "a\xff\nb\x7f\xf0\x9f\x98")->key, "a??b??");
+	assert_string_equal(tel_series(&text, "\"\\ {}")->key, "\"\\ {}");
+	/* 63 bytes at most, and never half a character: 61 and 3 are too many */
+	char value[80];
+	memset(value, 'x', 61);
+	strcpy(value + 61, "测");
+	assert_int_equal(strlen(tel_series(&text, value)->key), 61);
+	strcpy(value + 60, "测x");
+	assert_int_equal(strlen(tel_series(&text, value)->key), 63);
+}
+
+static void series_are_limited(void **state)
+{
+	struct tel_series *series[METRIC_SERIES_MAX + 50];
+	char value[16];
+
+	(void)state;
+	for (int i = 0; i < METRIC_SERIES_MAX + 50; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		series[i] = tel_series(&many, value);
+		tel_series_add(series[i], 1);
+	}
+	assert_int_equal(count_series(&many), METRIC_SERIES_MAX + 1);
+	for (int i = 0; i < METRIC_SERIES_MAX; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		assert_ptr_equal(tel_series(&many, value), series[i]);
+		assert_ptr_equal(metric_series(&many, (unsigned)i), series[i]);
+		assert_true(series_value(series[i]) == 1);
+	}
+	assert_ptr_equal(metric_series(&many, METRIC_SERIES_MAX), series[METRIC_SERIES_MAX]);
+	assert_true(series_value(series[METRIC_SERIES_MAX]) == 50);
+}
+
+/* Two threads want the same new series at the same time. */
+static void *make_the_same(void *arg)
+{
+	char value[16];
+
+	(void)arg;
+	for (int i = 0; i < METRIC_SERIES_MAX + 100; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		meet(i + 1);
+		tel_series_add(tel_series(&raced, value, "x"), 1);
+	}
+	return NULL;
+}
+
+static void threads_share_series(void **state)
+{
+	(void)state;
+	run_threads(2, make_the_same);
+	assert_int_equal(count_series(&raced), METRIC_SERIES_MAX + 1);
+	for (unsigned i = 0; i <= METRIC_SERIES_MAX; i++)
+		assert_true(series_value(metric_series(&raced, i)) == (i < METRIC_SERIES_MAX ? 2 : 200));
+}
+
+/* Runs once before the next lock is taken: what another thread may do between a search and the lock. */
+static _Thread_local void (*before_lock)(void);
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	void (*const other)(void) = before_lock;
+
+	before_lock = NULL;
+	if (other)
+		other();
+	return __real_pthread_mutex_lock(mutex);
+}
+
+static struct tel_series *by_other;
+
+static void make_it_first(void)
+{
+	by_other = tel_series(&overtaken, "x");
+}
+
+static void fill_up(void)
+{
+	char value[16];
+
+	for (int i = 1; i < METRIC_SERIES_MAX; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		tel_series(&overtaken, value);
+	}
+	by_other = tel_series(&overtaken, "overflow");
+}
+
+static void another_thread_is_faster(void **state)
+{
+	(void)state;
+	before_lock = make_it_first;
+	struct tel_series *mine = tel_series(&overtaken, "x");
+	assert_ptr_equal(mine, by_other);
+	assert_int_equal(count_series(&overtaken), 1);
+	before_lock = fill_up;
+	mine = tel_series(&overtaken, "y");
+	assert_ptr_equal(mine, by_other);
+	assert_int_equal(count_series(&overtaken), METRIC_SERIES_MAX + 1);
+}
+
+#define OBSERVATIONS 100000
+
+static void *observe_much(void *arg)
+{
+	struct tel_span span = sampled_span((uint8_t)(intptr_t)arg);
+
+	meet(1);
+	for (int i = 0; i < OBSERVATIONS; i++) {
+		tel_series_observe(tel_series(&shared, i % 2 ? "odd" : "even"), (i % 4) * 0.5, &span);
+		tel_add(&level, i % 2 ? 1 : -1);
+	}
+	return NULL;
+}
+
+static void no_observation_is_lost(void **state)
+{
+	(void)state;
+	tel_gauge_set(&level, 0);
+	run_threads(THREADS, observe_much);
+	const struct tel_series *even = tel_series(&shared, "even"), *odd = tel_series(&shared, "odd");
+	uint64_t each = THREADS * OBSERVATIONS / 4;
+	assert_int_equal(bucket(even, 0), each);
+	assert_int_equal(bucket(even, 2), each);
+	assert_int_equal(bucket(odd, 2), each);
+	assert_int_equal(bucket(odd, 3), each);
+	assert_true(series_value(even) == (double)each);
+	assert_true(series_value(odd) == (double)each * 2);
+	assert_true(series_value(level.only) == 0);
+}
+
+/* ---- cost ---- */
+
+static void observing_allocates_nothing(void **state)
+{
+	struct tel_span span = sampled_span(9);
+	char value[16];
+
+	(void)state;
+	unsigned long before = atomic_load(&allocations);
+	for (int i = 0; i < 2000; i++) {
+		snprintf(value, sizeof(value), "%d", i % 300);
+		tel_add(&plain, 1);
+		tel_gauge_set(&level, i);
+		tel_series_observe(tel_series(&seconds, value), i * 0.001, &span);
+	}
+	assert_int_equal(atomic_load(&allocations), before);
+
+	BUF(b, 10);
+	buf_addc(&b, 'x');
+	assert_int_equal(atomic_load(&allocations), before + 1); /* so the library's allocations are seen */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counters_and_gauges),
+		cmocka_unit_test(one_name_is_one_family),
+		cmocka_unit_test(histograms_count_into_their_bucket),
+		cmocka_unit_test(bounds_hold_those_of_the_conventions),
+		cmocka_unit_test(disabled_observations_do_nothing),
+		cmocka_unit_test(series_are_told_apart_by_all_values),
+		cmocka_unit_test(label_values_are_text),
+		cmocka_unit_test(series_are_limited),
+		cmocka_unit_test(another_thread_is_faster),
+		cmocka_unit_test(threads_share_series),
+		cmocka_unit_test(no_observation_is_lost),
+		cmocka_unit_test(observing_allocates_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

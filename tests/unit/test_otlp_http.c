@@ -1,0 +1,317 @@
+/* What one request to a collector comes to, by what the collector does. */
+#include "cmocka_all.h"
+
+#include <curl/curl.h>
+#include <time.h>
+
+#include "collector.h"
+#include "telemetry/otlp_http.h"
+#include "telemetry/settings.h"
+
+static struct settings settings;
+static struct otlp_http *http;
+static struct otlp_result result;
+
+static const char body[] = "";
+
+static int begin(void **state)
+{
+	(void)state;
+	collector_reserve();
+	settings = (struct settings){.request_timeout_ms = 20000, .url = collector.url};
+	http = NULL;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	otlp_http_free(http);
+	collector_stop();
+	return 0;
+}
+
+static void post(void)
+{
+	if (!http)
+		http = otlp_http_new(&settings);
+	assert_non_null(http);
+	otlp_http_post(http, body, 0, &result);
+}
+
+/* ---- answers ---- */
+
+#define WITH_BODY(status, type, bytes, text)                                                                           \
+	SAY("HTTP/1.1 " status "\r\nContent-Type: " type "\r\nContent-Length: " bytes "\r\n\r\n" text)
+#define PROTOBUF "application/x-protobuf"
+
+static const struct {
+	struct step step;
+	enum otlp_outcome outcome;
+	enum export_error error;
+	long status;
+	const char *message; /* or its beginning */
+} cases[] = {
+	{OK_EMPTY, OTLP_ACCEPTED, EXPORT_OK, 200, ""},
+	{STATUS("202 Accepted"), OTLP_ACCEPTED, EXPORT_OK, 202, ""},
+	{SAY("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), OTLP_ACCEPTED, EXPORT_OK,
+	 200, ""},
+	{WITH_BODY("200 OK", PROTOBUF, "11", "\x0a\x09\x08\x02\x12\x05hello"), OTLP_ACCEPTED, EXPORT_OK, 200, "hello"},
+	{WITH_BODY("200 OK", "text/html", "6", "<html>"), OTLP_ACCEPTED, EXPORT_OK, 200, "the answer is not OTLP"},
+	{STATUS("400 Bad Request"), OTLP_REFUSED, EXPORT_4XX, 400, ""},
+	{WITH_BODY("400 Bad Request", PROTOBUF, "7",
+		   "\x08\x03\x12\x03"
+		   "bad"),
+	 OTLP_REFUSED, EXPORT_4XX, 400, "bad"},
+	{WITH_BODY("400 Bad Request", "text/plain", "7",
+		   "\x08\x03\x12\x03"
+		   "bad"),
+	 OTLP_REFUSED, EXPORT_4XX, 400, ""},
+	{STATUS("401 Unauthorized"), OTLP_REFUSED, EXPORT_4XX, 401, ""},
+	{STATUS("404 Not Found"), OTLP_REFUSED, EXPORT_4XX, 404, ""},
+	{STATUS("413 Content Too Large"), OTLP_REFUSED, EXPORT_4XX, 413, ""},
+	{STATUS("500 Internal Server Error"), OTLP_REFUSED, EXPORT_5XX, 500, ""},
+	{STATUS("501 Not Implemented"), OTLP_REFUSED, EXPORT_5XX, 501, ""},
+	{STATUS("429 Too Many Requests"), OTLP_BUSY, EXPORT_4XX, 429, ""},
+	{STATUS("502 Bad Gateway"), OTLP_BUSY, EXPORT_5XX, 502, ""},
+	{STATUS("503 Service Unavailable"), OTLP_BUSY, EXPORT_5XX, 503, ""},
+	{STATUS("504 Gateway Timeout"), OTLP_BUSY, EXPORT_5XX, 504, ""},
+	{SAY("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"), OTLP_REFUSED, EXPORT_PROTOCOL, 302, ""},
+	/* the status line is the answer, though the rest is missing */
+	{SAY("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nx"), OTLP_ACCEPTED, EXPORT_OK, 200, ""},
+	{SAY("HTTP/1.1 503 Busy\r\nContent-Length: 10\r\nConnection: close\r\n\r\n"), OTLP_BUSY, EXPORT_5XX, 503, ""},
+	/* no answer */
+	{{RESET, NULL, 0}, OTLP_UNREACHABLE, EXPORT_CONNECTION, 0, ""},
+	{{CLOSE, NULL, 0}, OTLP_UNREACHABLE, EXPORT_CONNECTION, 0, ""},
+	{SAY("SSH-2.0-OpenSSH_9.2\r\nConnection: close\r\n\r\n"), OTLP_UNKNOWN, EXPORT_PROTOCOL, 0, ""},
+	{SAY("\0\0\0\0\0\0\0\0\0\0\0\0 Connection: close"), OTLP_UNKNOWN, EXPORT_PROTOCOL, 0, ""},
+};
+
+static void answers_have_outcomes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		begin(NULL);
+		collector_serve(&cases[i].step, 1);
+		post();
+		if (result.outcome != cases[i].outcome || result.error != cases[i].error ||
+		    result.status != cases[i].status ||
+		    strncmp(result.answer.message, cases[i].message, strlen(cases[i].message)) != 0)
+			fail_msg("case %zu \"%.30s\": outcome %d error %d status %ld \"%s\"", i, cases[i].step.answer,
+				 result.outcome, result.error, result.status, result.answer.message);
+		if (cases[i].outcome != OTLP_ACCEPTED && !cases[i].status)
+			assert_string_not_equal(result.answer.message, "");
+		end(NULL);
+	}
+	begin(NULL);
+}
+
+static void partial_success_is_read(void **state)
+{
+	static const struct step step = WITH_BODY("200 OK", PROTOBUF, "4", "\x0a\x02\x08\x05");
+
+	(void)state;
+	collector_serve(&step, 1);
+	post();
+	assert_int_equal(result.answer.rejected_spans, 5);
+}
+
+static void nothing_listens(void **state)
+{
+	(void)state;
+	post();
+	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
+	assert_int_equal(result.error, EXPORT_CONNECTION);
+	assert_string_not_equal(result.answer.message, "");
+}
+
+static void retry_after_in_seconds_or_as_a_date(void **state)
+{
+	static struct step step;
+	static char text[256];
+	static const struct {
+		const char *value;
+		unsigned least_ms, most_ms;
+	} values[] = {
+		{"7", 7000, 7000}, {"0", 0, 0},  {"99999", 300000, 300000},
+		{"soon", 0, 0},    {"-5", 0, 0}, {NULL, 55000, 60000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		char date[64];
+		time_t in_a_minute = time(NULL) + 60;
+		struct tm tm;
+		gmtime_r(&in_a_minute, &tm);
+		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+		snprintf(text, sizeof(text), "HTTP/1.1 429 Slow\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
+			 values[i].value ? values[i].value : date);
+		step = (struct step){ANSWER, text, strlen(text)};
+		begin(NULL);
+		collector_serve(&step, 1);
+		post();
+		assert_int_equal(result.outcome, OTLP_BUSY);
+		assert_in_range(result.retry_after_ms, values[i].least_ms, values[i].most_ms);
+		end(NULL);
+	}
+	begin(NULL);
+}
+
+static void large_answers_are_read_past(void **state)
+{
+	static struct step step;
+	static char text[(3 << 20) + 100];
+	const size_t bytes = 3 << 20;
+
+	(void)state;
+	int head = sprintf(text, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", bytes);
+	memset(text + head, 'x', bytes);
+	step = (struct step){ANSWER, text, (size_t)head + bytes};
+	collector_serve(&step, 1);
+	post();
+	assert_int_equal(result.outcome, OTLP_ACCEPTED);
+	post();
+	assert_int_equal(result.outcome, OTLP_ACCEPTED);
+	assert_int_equal(SEEN(connections), 1);
+}
+
+/* ---- requests ---- */
+
+static void the_request_is_otlp(void **state)
+{
+	static const struct step step = OK_EMPTY;
+
+	(void)state;
+	settings.headers[0] = (struct pair){"api-key", "a b"};
+	settings.headers[1] = (struct pair){"empty", ""};
+	settings.header_count = 2;
+	collector_serve(&step, 1);
+	http = otlp_http_new(&settings);
+	otlp_http_post(http, "\x0a\x00", 2, &result);
+	post();
+	assert_int_equal(result.outcome, OTLP_ACCEPTED);
+	assert_int_equal(SEEN(connections), 1); /* kept */
+	const char *head = collector.request[0].head;
+	assert_memory_equal(head, "POST / HTTP/1.1\r\n", 17);
+	assert_non_null(strstr(head, "\r\nContent-Type: application/x-protobuf\r\n"));
+	assert_non_null(strstr(head, "\r\nUser-Agent: OTel-OTLP-Exporter-apm-c/" APM_VERSION "\r\n"));
+	assert_non_null(strstr(head, "\r\napi-key: a b\r\n"));
+	assert_non_null(strstr(head, "\r\nempty:\r\n"));
+	assert_null(strstr(head, "Expect"));
+	assert_null(strstr(head, "Content-Encoding"));
+	assert_int_equal(collector.request[0].bytes, 2);
+	assert_memory_equal(collector.request[0].body, "\x0a\x00", 2);
+}
+
+static void gzip_shrinks_the_body(void **state)
+{
+	static const struct step step = OK_EMPTY;
+	static char spans[100000];
+
+	(void)state;
+	/* a message of empty fields 1, which the collector reads as no span */
+	for (size_t i = 0; i < sizeof(spans); i += 2)
+		spans[i] = 0x0a;
+	settings.gzip = true;
+	collector_serve(&step, 1);
+	http = otlp_http_new(&settings);
+	for (int i = 0; i < 3; i++) {
+		otlp_http_post(http, spans, sizeof(spans), &result);
+		assert_int_equal(result.outcome, OTLP_ACCEPTED);
+		assert_non_null(strstr(collector.request[i].head, "\r\nContent-Encoding: gzip\r\n"));
+		assert_in_range(collector.request[i].bytes, 20, 2000);
+	}
+}
+
+/* ---- time ---- */
+
+static void no_answer_in_time_is_unknown(void **state)
+{
+	static const struct step step = {HANG, NULL, 0};
+
+	(void)state;
+	settings.request_timeout_ms = 200;
+	collector_serve(&step, 1);
+	double began = seconds_now();
+	post();
+	assert_true(seconds_now() - began >= 0.2);
+	assert_int_equal(result.outcome, OTLP_UNKNOWN);
+	assert_int_equal(result.error, EXPORT_TIMEOUT);
+	assert_int_equal(SEEN(requests), 1);
+}
+
+static void no_connection_in_time_is_unreachable(void **state)
+{
+	int fds[64], count = 0;
+
+	(void)state;
+	/* a full backlog answers no SYN */
+	assert_int_equal(listen(collector.listener, 0), 0);
+	struct sockaddr_in address;
+	socklen_t size = sizeof(address);
+	getsockname(collector.listener, (struct sockaddr *)&address, &size);
+	while (count < 64) {
+		fds[count] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fds[count++], (struct sockaddr *)&address, size);
+	}
+	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	settings.request_timeout_ms = 200;
+	post();
+	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
+	assert_int_equal(result.error, EXPORT_TIMEOUT);
+	while (count)
+		close(fds[--count]);
+}
+
+static void *stop_after_a_while(void *unused)
+{
+	(void)unused;
+	assert(collector_wait(1));
+	otlp_http_stop(http, 100);
+	return NULL;
+}
+
+static void another_thread_can_end_it(void **state)
+{
+	static const struct step step = {HANG, NULL, 0};
+	pthread_t thread;
+
+	(void)state;
+	http = otlp_http_new(&settings);
+	collector_serve(&step, 1);
+	assert_int_equal(pthread_create(&thread, NULL, stop_after_a_while, NULL), 0);
+	double began = seconds_now();
+	post();
+	pthread_join(thread, NULL);
+	assert_true(seconds_now() - began < 10); /* the time-out is 20 s */
+	assert_int_equal(result.outcome, OTLP_UNKNOWN);
+	post(); /* and none begins later */
+	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
+	assert_int_equal(SEEN(requests), 1);
+}
+
+static int init_curl(void **state)
+{
+	(void)state;
+	return (int)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(answers_have_outcomes),
+		TEST(partial_success_is_read),
+		TEST(nothing_listens),
+		TEST(retry_after_in_seconds_or_as_a_date),
+		TEST(large_answers_are_read_past),
+		TEST(the_request_is_otlp),
+		TEST(gzip_shrinks_the_body),
+		TEST(no_answer_in_time_is_unknown),
+		TEST(no_connection_in_time_is_unreachable),
+		TEST(another_thread_can_end_it),
+	};
+
+	return cmocka_run_group_tests_name("otlp_http", tests, init_curl, NULL);
+}

@@ -1,0 +1,298 @@
+/* Spans: ids, flags, times, the current span. */
+#include "cmocka_all.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "span_fixture.h"
+
+#define TRACE "0af7651916cd43dd8448eb211c80319c"
+#define IDS TRACE "-b7ad6b7169203331"
+
+static struct tel_parent *parent_of(const char *traceparent)
+{
+	static struct tel_parent parent;
+
+	tel_parent_init(&parent);
+	tel_parent_header(&parent, "traceparent", traceparent);
+	tel_parent_header(&parent, "tracestate", "a=1");
+	tel_parent_header(&parent, "baggage", "b=2");
+	tel_parent_end(&parent);
+	return &parent;
+}
+
+static const char *traceparent_of(const struct tel_span *span)
+{
+	static struct tel_carrier carrier;
+
+	tel_inject(span, &carrier);
+	return carrier.traceparent;
+}
+
+static bool has_id(const uint8_t *id, size_t bytes)
+{
+	while (bytes--)
+		if (id[bytes])
+			return true;
+	return false;
+}
+
+/* ---- ids and flags ---- */
+
+static void a_root_is_random(void **state)
+{
+	struct tel_span a, b;
+
+	(void)state;
+	tel_span_start(&a, "a", TEL_INTERNAL);
+	tel_span_end(&a);
+	tel_span_start_remote(&b, "b", TEL_SERVER, NULL);
+	tel_span_end(&b);
+	assert_memory_not_equal(a.trace_id, b.trace_id, 16);
+	assert_memory_not_equal(a.span_id, b.span_id, 8);
+	assert_false(has_id(a.parent_span_id, 8));
+	assert_false(b.parent_remote);
+	assert_int_equal(a.flags, TEL_SAMPLED | TEL_RANDOM);
+	assert_int_equal(b.flags, TEL_SAMPLED | TEL_RANDOM);
+	assert_int_equal(ended_count, 2);
+}
+
+static int zeros_left;
+
+static uint64_t zeros_then_ones(void)
+{
+	return zeros_left-- > 0 ? 0 : 1;
+}
+
+static void no_id_is_zero(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	for (int zeros = 0; zeros < 8; zeros++) {
+		zeros_left = zeros;
+		random_source = zeros_then_ones;
+		tel_span_start(&span, "span", TEL_INTERNAL);
+		assert_true(has_id(span.trace_id, 16));
+		assert_true(has_id(span.span_id, 8));
+		span.recording = false;
+		tel_span_end(&span);
+	}
+}
+
+static void children_inherit(void **state)
+{
+	(void)state;
+	{
+		struct tel_span server;
+		tel_span_start_remote(&server, "server", TEL_SERVER, parent_of("00-" IDS "-01"));
+		TEL_SPAN(child, "child", TEL_INTERNAL);
+		TEL_SPAN(grandchild, "grandchild", TEL_CLIENT);
+		assert_memory_equal(grandchild->trace_id, server.trace_id, 16);
+		assert_memory_equal(child->parent_span_id, server.span_id, 8);
+		assert_memory_equal(grandchild->parent_span_id, child->span_id, 8);
+		assert_int_equal(grandchild->flags, TEL_SAMPLED); /* not random: the caller did not say so */
+		assert_string_equal(grandchild->tracestate, "a=1");
+		assert_string_equal(grandchild->baggage, "b=2");
+		assert_true(server.parent_remote);
+		assert_false(child->parent_remote || grandchild->parent_remote);
+		tel_span_end(grandchild);
+		tel_span_end(child);
+		tel_span_end(&server);
+	}
+	assert_int_equal(ended_count, 3);
+	assert_string_equal(ended[0].name, "grandchild");
+	assert_int_equal(ended[0].kind, TEL_CLIENT);
+	assert_string_equal(ended[2].name, "server");
+}
+
+static void a_parent_decides(void **state)
+{
+	static const struct {
+		struct sampler sampler;
+		const char *traceparent;
+		int flags;
+	} cases[] = {
+		{{true, 0}, "00-" IDS "-01", 1},
+		{{true, 0}, "00-" IDS "-00", 0},
+		{{true, 0}, "00-" IDS "-02", 2},
+		{{true, 0}, "00-" IDS "-03", 3},
+		{{true, SAMPLER_NONE}, "00-" IDS "-03", 3},
+		{{true, SAMPLER_NONE}, "00-broken", 2},
+		{{true, 0}, "00-broken", 3},
+		{{false, 0}, "00-" IDS "-00", 1},
+		{{false, 0}, "00-" IDS "-02", 3},
+		{{false, SAMPLER_NONE}, "00-" IDS "-03", 2},
+		{{false, 0x48eb211c80319c}, "00-" IDS "-00", 1}, /* the trace id's own low 56 bits */
+		{{false, 0x48eb211c80319d}, "00-" IDS "-01", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tel_span span;
+		ended_count = 0;
+		span_configure(true, &cases[i].sampler, keep);
+		tel_span_start_remote(&span, "span", TEL_SERVER, parent_of(cases[i].traceparent));
+		if (span.flags != cases[i].flags)
+			fail_msg("case %zu: flags %02x", i, span.flags);
+		TEL_SPAN(child, "child", TEL_INTERNAL);
+		assert_int_equal(child->flags, cases[i].flags);
+		assert_int_equal(tel_recording(child), cases[i].flags & TEL_SAMPLED);
+		tel_span_end(child);
+		tel_span_end(&span);
+		assert_int_equal(ended_count, cases[i].flags & TEL_SAMPLED ? 2 : 0);
+	}
+}
+
+static void without_a_parent_only_baggage_stays(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-broken"));
+	assert_null(span.tracestate);
+	assert_string_equal(span.baggage, "b=2");
+	assert_false(has_id(span.parent_span_id, 8));
+	tel_span_end(&span);
+}
+
+static void unsampled_spans_pass_ids_on(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-" IDS "-00"));
+	tel_set(&span, tel_int("n", 1));
+	tel_event(&span, "event");
+	tel_span_fail(&span, "500");
+	tel_span_rename(&span, "GET", "/");
+	tel_link(&span, span.trace_id, span.span_id, 1);
+	assert_int_equal(span.used, 0);
+	assert_int_equal(span.status, TEL_UNSET);
+	assert_string_equal(span.name, "span");
+	char want[64];
+	snprintf(want, sizeof(want), "00-" TRACE "-");
+	assert_memory_equal(traceparent_of(&span), want, 36);
+	assert_string_equal(traceparent_of(&span) + 52, "-00");
+	assert_string_not_equal(traceparent_of(&span), "00-" IDS "-00");
+	tel_span_end(&span);
+	assert_int_equal(ended_count, 0);
+}
+
+static void disabled_only_propagates(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	span_configure(false, &all, keep);
+	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-" IDS "-03"));
+	{
+		TEL_SPAN(child, "child", TEL_CLIENT);
+		assert_string_equal(traceparent_of(child), "00-" IDS "-03");
+		assert_string_equal(child->tracestate, "a=1");
+		assert_false(tel_recording(child));
+	}
+	tel_span_end(&span);
+
+	tel_span_start(&span, "root", TEL_SERVER); /* logs still need an id */
+	assert_true(tel_valid(&span));
+	assert_int_equal(span.flags, TEL_RANDOM);
+	TEL_SPAN(child, "child", TEL_CLIENT);
+	assert_memory_equal(child->span_id, span.span_id, 8);
+	tel_span_end(child);
+	tel_span_end(&span);
+	assert_int_equal(ended_count, 0);
+}
+
+/* ---- time ---- */
+
+static void children_lie_inside_though_the_clock_is_set(void **state)
+{
+	(void)state;
+	{
+		TEL_SPAN(outer, "outer", TEL_INTERNAL);
+		TEL_SPAN(inner, "inner", TEL_INTERNAL);
+		tel_event(inner, "event");
+	}
+	assert_int_equal(ended_count, 2);
+	const struct tel_span *inner = &ended[0], *outer = &ended[1];
+	uint64_t event_ns = span_entry_find(inner, SPAN_EVENT, "event")->value.time_ns;
+	assert_int_equal(inner->start_ns, outer->start_ns + 1000);
+	assert_int_equal(event_ns, outer->start_ns + 2000);
+	assert_int_equal(inner->end_ns, outer->start_ns + 3000);
+	assert_int_equal(outer->end_ns, outer->start_ns + 4000);
+}
+
+/* ---- the current span ---- */
+
+static void *current_of_another_thread(void *unused)
+{
+	(void)unused;
+	return tel_valid(tel_current()) ? tel_current() : NULL;
+}
+
+static void current_follows_the_scope(void **state)
+{
+	struct tel_span *none = tel_current();
+	pthread_t thread;
+	void *wrong;
+
+	(void)state;
+	assert_false(tel_valid(none) || tel_recording(none));
+	tel_set(none, tel_int("n", 1));
+	tel_span_fail(none, "500");
+	tel_span_rename(none, "x", NULL);
+	tel_span_end(none);
+	assert_int_equal(none->used, 0);
+	{
+		TEL_SPAN(outer, "outer", TEL_INTERNAL);
+		assert_ptr_equal(tel_current(), outer);
+		{
+			TEL_SPAN(inner, "inner", TEL_INTERNAL);
+			assert_ptr_equal(tel_current(), inner);
+			assert_int_equal(pthread_create(&thread, NULL, current_of_another_thread, NULL), 0);
+			pthread_join(thread, &wrong);
+			assert_null(wrong);
+		}
+		assert_ptr_equal(tel_current(), outer);
+		tel_span_end(outer);
+		assert_ptr_equal(tel_current(), none);
+		tel_span_end(outer);
+	}
+	assert_ptr_equal(tel_current(), none);
+	assert_int_equal(ended_count, 2);
+}
+
+static void ends_may_come_out_of_order(void **state)
+{
+	(void)state;
+	TEL_SPAN(outer, "outer", TEL_INTERNAL);
+	TEL_SPAN(middle, "middle", TEL_INTERNAL);
+	TEL_SPAN(inner, "inner", TEL_INTERNAL);
+	tel_span_end(middle);
+	assert_ptr_equal(tel_current(), inner);
+	tel_span_end(inner);
+	assert_ptr_equal(tel_current(), outer);
+	tel_span_end(outer);
+	assert_int_equal(ended_count, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_root_is_random),
+		TEST(no_id_is_zero),
+		TEST(children_inherit),
+		TEST(a_parent_decides),
+		TEST(without_a_parent_only_baggage_stays),
+		TEST(unsampled_spans_pass_ids_on),
+		TEST(disabled_only_propagates),
+		TEST(children_lie_inside_though_the_clock_is_set),
+		TEST(current_follows_the_scope),
+		TEST(ends_may_come_out_of_order),
+	};
+
+	return cmocka_run_group_tests_name("span", tests, NULL, NULL);
+}
