@@ -1,0 +1,74 @@
+/* What the files of store/ share among themselves: one connection, one database. Others include store/db.h. */
+#ifndef APM_STORE_CONNECTION_H
+#define APM_STORE_CONNECTION_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/db.h"
+
+struct db {
+	sqlite3 *sqlite;
+	struct store *store;
+	sqlite3_stmt **statements; /* by db_statement.index, prepared at the first use */
+	bool in_transaction;       /* the writer, while it runs jobs */
+	int error_code;            /* of the operation's first failure: SQLite's extended result code; 0: none */
+	char error_text[160];      /* SQLite's message; names of tables and columns, never values */
+};
+
+struct write; /* a job that waits for its group, see writer.c */
+
+struct store {
+	const char *name;
+	char path[PATH_MAX];
+
+	/* used only by the thread that leads */
+	struct db *writer;
+	int wal_pages;        /* in the WAL after the last commit */
+	int checkpoint_pages; /* a checkpoint is due when there are as many */
+	unsigned group_size;  /* of the last group */
+	uint64_t patience_ns; /* how long the next leader waits for company: half as long as that group took */
+
+	pthread_mutex_t lock; /* of the rest */
+	struct write *first;  /* waiting, in order of arrival */
+	struct write **last;
+	unsigned waiting;
+	bool leading; /* a thread runs a group */
+};
+
+/* Opens a connection with what readers and the writer have in common. NULL: failed, logged. */
+struct db *connection_open(struct store *store, int flags);
+
+/* Runs SQL of ours. False: failed, error_code and error_text are set. */
+bool connection_exec(struct db *db, const char *sql);
+
+/* The first column of the first row of `sql`, a number. False: failed or no row. */
+bool connection_int(struct db *db, const char *sql, int64_t *out);
+
+/* Keeps the first failure in error_code and error_text. */
+void connection_failed(struct db *db, int rc);
+
+enum db_result result_of(int rc);
+
+void operation_start(struct db_operation *operation, const struct store *store, struct db_statement *statement);
+
+/* `code` and `text`: SQLite's extended result code (0: none) and message. Logs DB_FAILED. */
+void operation_end(struct db_operation *operation, const struct store *store, enum db_result result, int code,
+		   const char *text);
+
+void writer_init(struct store *store);
+void writer_start(struct store *store); /* after `writer` is open */
+void writer_done(struct store *store);
+
+/* Brings the schema up to date. False: failed, logged. */
+bool migrate(struct store *store);
+
+/* All statements of the program. */
+extern struct db_statement *db_statements;
+extern unsigned db_statement_count;
+
+/* Makes their series, so that every operation is exposed from the start. */
+void statements_init(void);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * Group commit. There is no writer thread: the first thread that finds nobody leading takes all jobs that wait, runs
+ * them in one transaction and wakes their owners. Alone it costs no thread switch; together they share one fsync, and
+ * while it runs the next group gathers. Its first one leads in turn, after a moment for others to come.
+ */
+#include <semaphore.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "store/connection.h"
+
+/* Pages (4 KiB) in the WAL. At the first mark it is copied into the database as far as readers allow; at the second
+ * the writer waits for the readers, so that it starts over at the beginning of the file, which else may grow without
+ * end under steady reading. */
+#define CHECKPOINT_PAGES 1000
+#define RESTART_PAGES 16000
+
+#define PATIENCE_MAX_NS UINT64_C(2000000) /* of a leader, for company */
+
+struct write {
+	db_job *job;
+	void *arg;
+	enum db_result result;
+	int error_code;
+	char error_text[sizeof(((struct db *)0)->error_text)];
+	bool done;  /* set before `turn` */
+	sem_t turn; /* its owner sleeps here until the write is done or its turn to lead has come */
+	struct write *next;
+};
+
+/* ---- one group, on the leader's thread ---- */
+
+static void finish(struct write *w, struct db *tx, enum db_result result)
+{
+	w->result = result;
+	w->error_code = result == DB_OK ? 0 : tx->error_code;
+	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
+}
+
+/* For lack of memory it may fail; then the next group does it. */
+static bool roll_back(struct db *tx)
+{
+	return sqlite3_get_autocommit(tx->sqlite) || connection_exec(tx, "ROLLBACK");
+}
+
+/* The transaction is gone: jobs that had succeeded or not begun have failed, the others keep what they came to. */
+static void fail_group(struct write *first, struct db *tx)
+{
+	enum db_result result = result_of(tx->error_code) == DB_BUSY ? DB_BUSY : DB_FAILED;
+
+	for (struct write *w = first; w; w = w->next)
+		if (w->result == DB_OK)
+			finish(w, tx, result);
+	roll_back(tx);
+}
+
+/* False: SQLite has rolled back the whole transaction (disk full, I/O error). */
+static bool run_job(struct write *w, struct db *tx)
+{
+	if (!connection_exec(tx, "SAVEPOINT job")) {
+		finish(w, tx, result_of(tx->error_code));
+		return !sqlite3_get_autocommit(tx->sqlite);
+	}
+	finish(w, tx, w->job(tx, w->arg));
+	if (sqlite3_get_autocommit(tx->sqlite))
+		return false;
+	if (w->result == DB_OK)
+		return connection_exec(tx, "RELEASE job");
+	return connection_exec(tx, "ROLLBACK TO job; RELEASE job");
+}
+
+static void run_group(struct write *first, struct db *tx)
+{
+	struct write *w = first;
+
+	if (!roll_back(tx) || !connection_exec(tx, "BEGIN IMMEDIATE")) {
+		fail_group(first, tx);
+		return;
+	}
+	tx->in_transaction = true;
+	while (w && run_job(w, tx))
+		w = w->next;
+	tx->in_transaction = false;
+	if (w || !connection_exec(tx, "COMMIT"))
+		fail_group(first, tx);
+}
+
+/* ---- checkpoints ---- */
+
+static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
+{
+	struct store *store = arg;
+
+	(void)sqlite;
+	(void)schema;
+	if (pages < store->wal_pages)
+		store->checkpoint_pages = CHECKPOINT_PAGES; /* the WAL has started over */
+	store->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+/* A failure is no harm: the frames stay in the WAL, and the next turn tries again. */
+static void checkpoint(struct store *store)
+{
+	int mode = store->wal_pages < RESTART_PAGES ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
+
+	sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, mode, NULL, NULL);
+	store->checkpoint_pages = store->wal_pages + CHECKPOINT_PAGES;
+}
+
+/* ---- leader and followers ---- */
+
+void writer_init(struct store *store)
+{
+	pthread_mutex_init(&store->lock, NULL);
+	store->last = &store->first;
+	store->checkpoint_pages = CHECKPOINT_PAGES;
+}
+
+void writer_start(struct store *store)
+{
+	sqlite3_wal_hook(store->writer->sqlite, on_commit, store); /* replaces SQLite's own checkpoints */
+	checkpoint(store);                                         /* what a program that was killed has left */
+}
+
+void writer_done(struct store *store)
+{
+	pthread_mutex_destroy(&store->lock);
+}
+
+static bool enqueue(struct store *store, struct write *w)
+{
+	if (store->waiting >= DB_QUEUE_MAX)
+		return false;
+	store->waiting++;
+	*store->last = w;
+	store->last = &w->next;
+	return true;
+}
+
+static struct write *take_all(struct store *store)
+{
+	struct write *first = store->first;
+
+	store->group_size = store->waiting;
+	store->first = NULL;
+	store->last = &store->first;
+	store->waiting = 0;
+	return first;
+}
+
+/* Without the lock, for which they would queue up. A write is gone as soon as its owner is woken. */
+static void wake_group(struct write *first, const struct write *own)
+{
+	for (struct write *w = first, *next; w; w = next) {
+		next = w->next;
+		w->done = true;
+		if (w != own)
+			sem_post(&w->turn);
+	}
+}
+
+/* Writers that came together will come so again: a moment's patience saves them a commit of their own. */
+static void wait_for_company(const struct store *store)
+{
+	if (store->group_size > 1)
+		nanosleep(&(struct timespec){.tv_nsec = (long)store->patience_ns}, NULL);
+}
+
+/* The caller has its turn: `own` is the first of those that wait. */
+static void lead(struct store *store, struct write *own)
+{
+	wait_for_company(store);
+	pthread_mutex_lock(&store->lock);
+	struct write *group = take_all(store);
+	pthread_mutex_unlock(&store->lock);
+
+	uint64_t start_ns = clock_monotonic_ns();
+	run_group(group, store->writer);
+	uint64_t half_ns = (clock_monotonic_ns() - start_ns) / 2;
+	store->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
+	wake_group(group, own);
+	if (store->wal_pages >= store->checkpoint_pages)
+		checkpoint(store); /* the group need not wait for this */
+
+	pthread_mutex_lock(&store->lock);
+	struct write *next = store->first;
+	store->leading = next != NULL;
+	pthread_mutex_unlock(&store->lock);
+	if (next)
+		sem_post(&next->turn);
+}
+
+/* Waits for the turn and leads, or is served by another. False: the queue is full. */
+static bool run(struct store *store, struct write *w)
+{
+	pthread_mutex_lock(&store->lock);
+	bool queued = enqueue(store, w);
+	bool leads = queued && !store->leading;
+	store->leading |= leads;
+	pthread_mutex_unlock(&store->lock);
+	if (!queued)
+		return false;
+	while (!leads && sem_wait(&w->turn) != 0)
+		; /* a signal */
+	if (!w->done)
+		lead(store, w);
+	return true;
+}
+
+enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)
+{
+	struct write w = {.job = job, .arg = arg};
+	struct db_operation operation;
+
+	sem_init(&w.turn, 0, 0);
+	operation_start(&operation, store, main_statement);
+	if (!run(store, &w)) {
+		w.result = DB_BUSY;
+		w.error_code = SQLITE_BUSY;
+	}
+	operation_end(&operation, store, w.result, w.error_code, w.error_text);
+	sem_destroy(&w.turn);
+	return w.result;
+}
