@@ -1,0 +1,58 @@
+#include "http/ops.h"
+
+#include "store/db.h"
+#include "telemetry/telemetry.h"
+
+static const struct app *served;
+
+void ops_init(const struct app *app)
+{
+	served = app;
+}
+
+static int answer_status(struct reply *reply, const char *status)
+{
+	struct json_writer *json = reply_writer(reply);
+
+	json_begin_object(json);
+	json_key(json, "status");
+	json_text(json, status);
+	json_end_object(json);
+	return reply_json(reply, 200);
+}
+
+/* GET /healthz -> 200: the program runs and answers */
+static int get_health(struct request *req, struct reply *reply)
+{
+	(void)req;
+	return answer_status(reply, "ok");
+}
+
+/* GET /readyz -> 200 when it can do its work, else 503 */
+static int get_readiness(struct request *req, struct reply *reply)
+{
+	const char *part = served->unready ? served->unready() : NULL;
+
+	if (req->store && !(req->db && db_ready(req->db)))
+		part = "database";
+	if (part)
+		return reply_unavailable(reply, part);
+	return answer_status(reply, "ready");
+}
+
+/* GET /metrics -> the exposition, in the format that Accept prefers */
+static int get_metrics(struct request *req, struct reply *reply)
+{
+	reply->content_type = tel_metrics_content_type(request_param(req, "HTTP_ACCEPT"));
+	tel_metrics_write(&reply->body, reply->content_type);
+	if (reply->body.failed)
+		return reply_problem(reply, 500, "The metrics are too many.");
+	return reply->status = 200;
+}
+
+const struct route ops_routes[] = {
+	{"GET", "/healthz", get_health, ROUTE_QUIET},
+	{"GET", "/readyz", get_readiness, ROUTE_QUIET},
+	{"GET", "/metrics", get_metrics, ROUTE_QUIET},
+	{0},
+};

@@ -1,0 +1,12 @@
+/* What operators ask every program: /healthz, /readyz, /metrics. */
+#ifndef APM_HTTP_OPS_H
+#define APM_HTTP_OPS_H
+
+#include "http/app.h"
+
+extern const struct route ops_routes[];
+
+/* Before threads start: what /readyz asks. */
+void ops_init(const struct app *app);
+
+#endif

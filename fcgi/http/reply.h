@@ -1,0 +1,61 @@
+/* An answer as handlers make it. Every function that ends an answer returns the status, for `return reply_…(…)`. */
+#ifndef APM_HTTP_REPLY_H
+#define APM_HTTP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/json_write.h"
+
+#define REPLY_BODY_MAX (4 << 20) /* bytes; /metrics with every series in use is the largest */
+
+/* Owned by the loop, reused from request to request. */
+struct reply {
+	int status;
+	const char *content_type; /* literal */
+	struct buf headers;       /* "Name: value\r\n" lines beyond Status and Content-Type */
+	struct buf body;
+	struct json_writer json;
+	char reason[256];  /* why it is an error, for the log; "" when it is none */
+	char trace_id[33]; /* set by the loop before the handler runs: what problems name */
+};
+
+void reply_init(struct reply *reply);
+void reply_done(struct reply *reply);
+
+/* Makes it ready for the next request. Memory that only a large answer needed is given back. */
+void reply_reset(struct reply *reply);
+
+/* Adds a header. `name` is a literal; a value with a control character is dropped, never sent. */
+void reply_header(struct reply *reply, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The writer of the JSON body: write one value, then reply_json(). */
+struct json_writer *reply_writer(struct reply *reply);
+
+/* application/json with what was written to reply_writer(); 500 when that was more than REPLY_BODY_MAX. */
+int reply_json(struct reply *reply, int status);
+
+/* 204. */
+int reply_empty(struct reply *reply);
+
+/*
+ * application/problem+json (RFC 9457) with title of the status, `detail` and the trace id; drops what was written
+ * before. The detail is shown to the client: say what is wrong and what to do, nothing internal.
+ */
+int reply_problem(struct reply *reply, int status, const char *detail, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * The same in two halves, for a problem with further members: begin leaves the object open in `reply->json`, end closes
+ * it and returns the status.
+ */
+void reply_problem_begin(struct reply *reply, int status, const char *detail);
+int reply_problem_end(struct reply *reply);
+
+/* 503 with Retry-After: 1; `what` names the part that cannot answer. */
+int reply_unavailable(struct reply *reply, const char *what);
+
+/* Title of a status code (RFC 9110), "Unknown" when there is none. A literal. */
+const char *reply_title(int status);
+
+#endif

@@ -1,0 +1,64 @@
+/* A request as handlers see it. */
+#ifndef APM_HTTP_REQUEST_H
+#define APM_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/route.h"
+
+struct db;
+struct store;
+
+#define REQUEST_BODY_MAX 65536          /* bytes, see app.body_max; nginx refuses more before */
+#define REQUEST_ID_MAX 9007199254740991 /* 2^53 - 1: exact in every JSON reader */
+
+/* Lives for one request on one thread; every pointer is owned by the loop and valid until the handler returns. */
+struct request {
+	const char *method;
+	const char *path;         /* decoded and normalised by nginx */
+	const char *query;        /* raw, "" when there is none */
+	const char *content_type; /* "" when there is none */
+	const char *body;         /* app.body_max bytes at most, NUL-terminated */
+	size_t body_bytes;
+	bool body_too_large; /* the body was longer and is not here */
+	bool through_gateway;
+	const char *const *params; /* FastCGI parameters, "NAME=value" */
+	struct route_match match;
+	struct db *db;        /* this thread's reading connection; NULL in a service without a database */
+	struct store *store;  /* for db_write; the same */
+	uint64_t deadline_ns; /* monotonic; outgoing calls end before it */
+};
+
+/* A FastCGI parameter such as "HTTP_IDEMPOTENCY_KEY"; NULL when it was not sent. The first one if it came twice. */
+const char *request_param(const struct request *req, const char *name);
+
+/* The {id} of the route. False: not a number within 1..REQUEST_ID_MAX, so nothing has that id (404). */
+bool request_id(const struct request *req, int64_t *id);
+
+/*
+ * A parameter of the query string, percent-decoded into `out` (`size` bytes, NUL-terminated). 1: there; 0: absent;
+ * -1: bad escape, too long, or has a NUL.
+ */
+int request_query(const struct request *req, const char *name, char *out, size_t size);
+
+/* Pure part of request_query, for tests and fuzzing. */
+int query_find(const char *query, const char *name, char *out, size_t size);
+
+/* ---- paging: ?limit=&cursor= ---- */
+
+struct page {
+	int64_t limit;  /* 1..100, default 20 */
+	int64_t cursor; /* id of the last item that was seen; 0: from the start */
+};
+
+#define PAGE_CURSOR_SIZE 24
+
+/* Writes the opaque cursor of an id into `out` (PAGE_CURSOR_SIZE bytes). */
+void page_cursor(int64_t id, char *out);
+
+/* Reads one. False: not one of ours. */
+bool page_cursor_parse(const char *text, int64_t *id);
+
+#endif

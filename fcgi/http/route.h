@@ -1,0 +1,50 @@
+/* The route table: the only place that knows paths. */
+#ifndef APM_HTTP_ROUTE_H
+#define APM_HTTP_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+struct request;
+struct reply;
+
+/* Answers a request; returns the HTTP status that it set through reply_*. Runs on a worker thread. */
+typedef int route_handler(struct request *req, struct reply *reply);
+
+enum route_flags {
+	ROUTE_INTERNAL = 1, /* on the service's own port only; through the gateway the method is not there */
+	ROUTE_QUIET = 2     /* health and metrics: no span, no histogram, no log line */
+};
+
+/* A table ends with an entry of zeros. A GET route answers HEAD too. */
+struct route {
+	const char *method;
+	const char *path; /* template, a segment in braces matches any one segment: "/api/v1/users/{id}" */
+	route_handler *handler;
+	unsigned flags;
+};
+
+#define ROUTE_SEGMENTS_MAX 4
+
+struct route_match {
+	const struct route *route; /* NULL: not found */
+	const char *path_template; /* the template, also when only the method was wrong; NULL: no such path */
+	const char *segment[ROUTE_SEGMENTS_MAX]; /* what the braces matched, in order; points into the path, not
+						    terminated */
+	size_t segment_bytes[ROUTE_SEGMENTS_MAX];
+	size_t segments;
+};
+
+/*
+ * Finds the route of `method` and `path`. `internal`: the request did not come through the gateway. Pure; any bytes
+ * may come. A match without the method leaves `route` NULL and `path_template` set: that is a 405.
+ */
+void route_find(const struct route *table, const char *method, const char *path, bool internal,
+		struct route_match *out);
+
+/* Appends the Allow value of a template: "GET, HEAD, POST". */
+void route_allow(const struct route *table, const char *path_template, bool internal, struct buf *out);
+
+#endif

@@ -1,0 +1,197 @@
+#include "http/seam.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/random.h"
+#include "http/app.h"
+#include "http/names.h"
+
+TEL_HISTOGRAM(request_duration, "http_server_request_duration_seconds", "Duration of HTTP server requests.",
+	      tel_http_bounds, "http_request_method", "http_route", "http_response_status_code");
+TEL_GAUGE(active_requests, "http_server_active_requests", "HTTP server requests that are being answered.");
+
+void app_observe(const char *method, const char *route, int status, double seconds, const struct tel_span *span)
+{
+	tel_series_observe(tel_series(&request_duration, method_name(method), route && *route ? route : "_unmatched",
+				      status_name(status)),
+			   seconds, span);
+}
+
+void app_set_active(double requests)
+{
+	tel_gauge_set(&active_requests, requests);
+}
+
+/* ---- begin ---- */
+
+/* nginx before 1.23 passes a header that came twice as two parameters: all are offered, in order. */
+static void read_parent(const struct request *req, struct tel_parent *parent)
+{
+	static const struct {
+		const char *param, *header;
+	} headers[] = {
+		{"HTTP_TRACEPARENT=", "traceparent"}, {"HTTP_TRACESTATE=", "tracestate"}, {"HTTP_BAGGAGE=", "baggage"}};
+	const char *gateway_says = req->through_gateway ? request_param(req, "TRACE_VALID") : NULL;
+	/* The gateway has started a new trace: the state of the client's does not belong to it. */
+	bool no_state = gateway_says && strcmp(gateway_says, "0") == 0;
+
+	tel_parent_init(parent);
+	for (const char *const *param = req->params; *param; param++) {
+		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
+			size_t bytes = strlen(headers[i].param);
+			if (strncmp(*param, headers[i].param, bytes) == 0 && !(no_state && i == 1))
+				tel_parent_header(parent, headers[i].header, *param + bytes);
+		}
+	}
+	tel_parent_end(parent);
+}
+
+/* Ids for an answer without a span, which therefore says "not sampled": of the caller's trace when there is one. */
+static void add_ids_of_no_span(const struct tel_parent *parent, struct reply *reply)
+{
+	uint64_t ids[3] = {random_u64() | 1, random_u64(), random_u64() | 1};
+	char span_id[17] = "";
+
+	hex_encode(parent->valid ? parent->trace_id : (const uint8_t *)ids, 16, reply->trace_id);
+	reply->trace_id[32] = '\0';
+	hex_encode((const uint8_t *)&ids[2], 8, span_id);
+	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
+	reply_header(reply, "Server-Timing", "traceparent;desc=\"00-%s-%s-00\"", reply->trace_id, span_id);
+}
+
+static void add_ids(const struct tel_span *span, struct reply *reply)
+{
+	struct tel_carrier carrier;
+
+	tel_inject(span, &carrier);
+	memcpy(reply->trace_id, carrier.traceparent + 3, 32);
+	reply->trace_id[32] = '\0';
+	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
+	reply_header(reply, "Server-Timing", "traceparent;desc=\"%s\"", carrier.traceparent);
+}
+
+void seam_begin(struct seam *seam, const struct request *req, struct tel_parent *parent, struct reply *reply)
+{
+	const struct route *route = req->match.route;
+
+	seam->start_ns = clock_monotonic_ns();
+	seam->quiet = route && (route->flags & ROUTE_QUIET);
+	seam->route = req->match.path_template ? req->match.path_template : "_unmatched";
+	reply_header(reply, "X-Apm-Route", "%s", seam->route);
+	read_parent(req, parent);
+	if (seam->quiet) {
+		add_ids_of_no_span(parent, reply);
+		return;
+	}
+
+	const char *method = method_name(req->method);
+	const char *name = *method == '_' ? "HTTP" : method;
+	tel_span_start_remote(&seam->span, name, TEL_SERVER, parent);
+	if (req->match.path_template)
+		tel_span_rename(&seam->span, name, req->match.path_template);
+	add_ids(&seam->span, reply);
+	tel_add(&active_requests, 1);
+}
+
+/* ---- end ---- */
+
+static const char *param_or_empty(const struct request *req, const char *name)
+{
+	const char *value = request_param(req, name);
+	return value ? value : "";
+}
+
+/* The path as the client wrote it, its length in *bytes; nothing behind it belongs to it. */
+static const char *raw_path(const struct request *req, size_t *bytes)
+{
+	const char *uri = param_or_empty(req, "REQUEST_URI");
+
+	if (*uri == '\0')
+		uri = req->path;
+	*bytes = strcspn(uri, "?");
+	return uri;
+}
+
+/* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
+static void describe(struct tel_span *span, const struct request *req, int status)
+{
+	struct tel_attr attrs[16];
+	size_t count = 0, path_bytes;
+	const char *method = method_name(req->method);
+	const char *path = raw_path(req, &path_bytes);
+	const char *port = param_or_empty(req, "SERVER_PORT");
+	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
+	const char *text;
+
+	attrs[count++] = tel_lit("http.request.method", method);
+	if (*method == '_')
+		attrs[count++] = tel_str("http.request.method_original", req->method);
+	if (req->match.path_template)
+		attrs[count++] = tel_lit("http.route", req->match.path_template);
+	attrs[count++] = tel_int("http.response.status_code", status);
+	if (*(text = param_or_empty(req, "REQUEST_SCHEME")))
+		attrs[count++] = tel_str("url.scheme", text);
+	if (*(text = param_or_empty(req, "SERVER_NAME")))
+		attrs[count++] = tel_str("server.address", text);
+	if (*port)
+		attrs[count++] = tel_int("server.port", strtol(port, NULL, 10));
+	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
+		attrs[count++] = tel_str("client.address", text);
+	if (strncasecmp(protocol, "HTTP/", 5) == 0)
+		attrs[count++] = tel_str("network.protocol.version", protocol + 5);
+	attrs[count++] = tel_strn("url.path", path, path_bytes);
+	if (*req->query)
+		attrs[count++] = tel_str("url.query", req->query);
+	if (*(text = param_or_empty(req, "HTTP_USER_AGENT")))
+		attrs[count++] = tel_str("user_agent.original", text);
+	tel_set_attrs(span, attrs, count);
+}
+
+/* Not found is everyday; other refusals mean that a client is wrong, and errors that we are. */
+static enum tel_level level_of(int status)
+{
+	if (status >= 500)
+		return TEL_LOG_ERROR;
+	return status >= 400 && status != 404 ? TEL_WARN : TEL_INFO;
+}
+
+static void write_log_line(const struct seam *seam, const struct request *req, const struct reply *reply,
+			   uint64_t duration_ns)
+{
+	size_t path_bytes;
+	const char *path = raw_path(req, &path_bytes);
+	bool reason = reply->status >= 400 && reply->reason[0];
+	struct tel_attr attrs[] = {
+		tel_str("method", req->method),
+		tel_str("route", seam->route),
+		tel_strn("path", path, path_bytes),
+		tel_int("status", reply->status),
+		tel_double("duration_ms", round((double)duration_ns / 1e3) / 1e3),
+		reason ? tel_str("reason", reply->reason) : (struct tel_attr){0},
+		{0},
+	};
+
+	tel_log_attrs(level_of(reply->status), "request", attrs);
+}
+
+void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
+{
+	if (seam->quiet)
+		return;
+	uint64_t duration_ns = clock_monotonic_ns() - seam->start_ns;
+
+	if (tel_recording(&seam->span)) {
+		describe(&seam->span, req, reply->status);
+		if (reply->status >= 500)
+			tel_span_fail(&seam->span, status_name(reply->status));
+	}
+	write_log_line(seam, req, reply, duration_ns);
+	tel_span_end(&seam->span);
+	tel_add(&active_requests, -1);
+	app_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
+}
