@@ -1,0 +1,266 @@
+#include "gateway/access_log.h"
+
+#include <string.h>
+
+#include "base/hex.h"
+#include "gateway/json_scan.h"
+
+/* The members of a line in the order in which nginx writes them; the unused ones keep the next one expected. */
+enum member {
+	TS,
+	LEVEL,
+	SERVICE,
+	MSG,
+	TRACE_ID,
+	SPAN_ID,
+	TRACE_FLAGS,
+	PARENT_SPAN_ID,
+	CLIENT_SPAN_ID,
+	METHOD,
+	ROUTE,
+	PATH,
+	QUERY,
+	STATUS,
+	DURATION_MS,
+	UP_ADDR,
+	UP_STATUS,
+	UP_TIME,
+	UP_START,
+	HOST,
+	PORT,
+	SCHEME,
+	CLIENT,
+	USER_AGENT,
+	PROTOCOL,
+	BYTES_IN,
+	BYTES_OUT,
+	MSEC,
+	MEMBERS
+};
+
+/* as it is written: "name": */
+#define NAME(text)                                                                                                     \
+	{                                                                                                              \
+		"\"" text "\":", sizeof(text) + 2                                                                      \
+	}
+static const struct text member_names[MEMBERS] = {
+	[TS] = NAME("ts"),
+	[LEVEL] = NAME("level"),
+	[SERVICE] = NAME("service"),
+	[MSG] = NAME("msg"),
+	[TRACE_ID] = NAME("trace_id"),
+	[SPAN_ID] = NAME("span_id"),
+	[TRACE_FLAGS] = NAME("trace_flags"),
+	[PARENT_SPAN_ID] = NAME("parent_span_id"),
+	[CLIENT_SPAN_ID] = NAME("client_span_id"),
+	[METHOD] = NAME("method"),
+	[ROUTE] = NAME("route"),
+	[PATH] = NAME("path"),
+	[QUERY] = NAME("query"),
+	[STATUS] = NAME("status"),
+	[DURATION_MS] = NAME("duration_ms"),
+	[UP_ADDR] = NAME("up_addr"),
+	[UP_STATUS] = NAME("up_status"),
+	[UP_TIME] = NAME("up_time"),
+	[UP_START] = NAME("up_start"),
+	[HOST] = NAME("host"),
+	[PORT] = NAME("port"),
+	[SCHEME] = NAME("scheme"),
+	[CLIENT] = NAME("client"),
+	[USER_AGENT] = NAME("user_agent"),
+	[PROTOCOL] = NAME("protocol"),
+	[BYTES_IN] = NAME("bytes_in"),
+	[BYTES_OUT] = NAME("bytes_out"),
+	[MSEC] = NAME("msec"),
+};
+
+/* What every line begins with; the quotes keep a client from writing it into a value, where nginx escapes them. */
+static const char line_start[] = "{\"ts\":\"";
+
+/* `expected`: what comes next when nginx wrote the line, tried first. MEMBERS: none of ours. */
+static unsigned find_member(const struct text *key, unsigned expected)
+{
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		unsigned member = (expected + i) % MEMBERS;
+		const struct text *name = &member_names[member];
+		if (name->bytes == key->bytes + 3 && memcmp(name->data + 1, key->data, key->bytes) == 0)
+			return member;
+	}
+	return MEMBERS;
+}
+
+static bool scan_members(struct json_scan *s, struct text *values)
+{
+	struct text key, value;
+	enum json_scanned result;
+	unsigned expected = 0;
+
+	for (;;) {
+		while (expected < MEMBERS && json_scan_expect(s, &member_names[expected], &values[expected]))
+			expected++;
+		result = json_scan_next(s, &key, &value);
+		if (result != JSON_SCAN_MEMBER)
+			return result == JSON_SCAN_END;
+		unsigned member = find_member(&key, expected);
+		if (member == MEMBERS)
+			continue;
+		values[member] = value;
+		expected = member + 1;
+	}
+}
+
+/* ---- the values ---- */
+
+/* "12", "12.345": digits after the point beyond `decimals` are dropped. False: no such number, or too large. */
+static bool parse_decimal(const char *s, size_t bytes, unsigned decimals, uint64_t *out)
+{
+	const char *end = s + bytes;
+	uint64_t value = 0;
+	bool any = false;
+
+	for (; s < end && *s >= '0' && *s <= '9'; s++, any = true) {
+		if (value > (UINT64_MAX - 9) / 10)
+			return false;
+		value = value * 10 + (uint64_t)(*s - '0');
+	}
+	if (!any)
+		return false;
+	if (s < end && *s == '.' && end - s > 1)
+		s++;
+	for (; decimals; decimals--) {
+		if (value > (UINT64_MAX - 9) / 10)
+			return false;
+		value *= 10;
+		if (s < end && *s >= '0' && *s <= '9')
+			value += (uint64_t)(*s++ - '0');
+	}
+	while (s < end && *s >= '0' && *s <= '9')
+		s++;
+	if (s != end)
+		return false;
+	*out = value;
+	return true;
+}
+
+static bool number(const struct text *text, unsigned decimals, uint64_t max, uint64_t *out)
+{
+	uint64_t value;
+
+	if (!parse_decimal(text->data, text->bytes, decimals, &value) || value > max)
+		return false;
+	*out = value;
+	return true;
+}
+
+/* An identifier that must not be all zeros (W3C Trace Context). */
+static bool id(const struct text *text, uint8_t *out, size_t bytes)
+{
+	static const uint8_t zero[16];
+
+	return text->bytes == 2 * bytes && hex_decode(text->data, bytes, out) && memcmp(out, zero, bytes) != 0;
+}
+
+/* Takes the next element off one of nginx's lists: "a, b : c". */
+static struct text next_element(struct text *list)
+{
+	const char *p = list->data, *end = list->data + list->bytes;
+	struct text element = {p, list->bytes};
+
+	for (; p < end; p++) {
+		size_t separator = *p == ',' && end - p >= 2 && p[1] == ' '                ? 2
+				   : *p == ' ' && end - p >= 3 && memcmp(p, " : ", 3) == 0 ? 3
+											   : 0;
+		if (separator) {
+			element.bytes = (size_t)(p - list->data);
+			*list = (struct text){p + separator, (size_t)(end - p) - separator};
+			return element;
+		}
+	}
+	*list = (struct text){end, 0};
+	return element;
+}
+
+static bool is_none(const struct text *text)
+{
+	return text->bytes == 0 || (text->bytes == 1 && text->data[0] == '-');
+}
+
+#define NS_PER_DAY UINT64_C(86400000000000)
+
+static void set_attempts(struct access_line *out, struct text addresses, struct text statuses, struct text times)
+{
+	while (addresses.bytes && out->attempt_count < ACCESS_ATTEMPTS_MAX) {
+		struct access_attempt *attempt = &out->attempts[out->attempt_count];
+		struct text address = next_element(&addresses);
+		struct text status = next_element(&statuses);
+		struct text time = next_element(&times);
+		uint64_t code;
+
+		*attempt = (struct access_attempt){.address = address};
+		if (is_none(&address) && is_none(&status))
+			continue;
+		if (number(&status, 0, 999, &code))
+			attempt->status = code >= 100 ? (int)code : 0;
+		(void)number(&time, 9, 365 * NS_PER_DAY, &attempt->duration_ns);
+		out->attempt_count++;
+	}
+}
+
+#define NS_MAX (UINT64_C(1) << 62) /* the year 2116 */
+
+static bool set_facts(struct access_line *out, const struct text *values)
+{
+	uint64_t status, port = 0;
+
+	if (!id(&values[TRACE_ID], out->trace_id, 16) || !id(&values[SPAN_ID], out->span_id, 8) ||
+	    !number(&values[STATUS], 0, 999, &status) || !number(&values[MSEC], 9, NS_MAX, &out->end_ns) ||
+	    !number(&values[DURATION_MS], 6, 365 * NS_PER_DAY, &out->duration_ns))
+		return false;
+	out->status = status >= 100 ? (int)status : 0;
+	if (values[TRACE_FLAGS].bytes != 2 || !hex_decode(values[TRACE_FLAGS].data, 1, &out->flags))
+		out->flags = 0;
+	if (!id(&values[PARENT_SPAN_ID], out->parent_span_id, 8))
+		memset(out->parent_span_id, 0, 8);
+	if (number(&values[PORT], 0, 65535, &port))
+		out->port = (int)port;
+	(void)number(&values[UP_START], 9, NS_MAX, &out->upstream_start_ns);
+	/* without an id of its own an attempt would have the id of another span */
+	if (id(&values[CLIENT_SPAN_ID], out->client_span_id, 8))
+		set_attempts(out, values[UP_ADDR], values[UP_STATUS], values[UP_TIME]);
+	out->method = values[METHOD];
+	out->route = values[ROUTE];
+	out->path = values[PATH];
+	out->query = values[QUERY];
+	out->host = values[HOST];
+	out->scheme = values[SCHEME];
+	out->client = values[CLIENT];
+	out->user_agent = values[USER_AGENT];
+	out->protocol = values[PROTOCOL];
+	return true;
+}
+
+bool access_log_parse(char *line, size_t bytes, struct access_line *out, bool *cut)
+{
+	*cut = false;
+	while (bytes) {
+		struct json_scan s;
+		struct text values[MEMBERS];
+
+		for (unsigned i = 0; i < MEMBERS; i++)
+			values[i] = (struct text){"", 0};
+		*out = (struct access_line){0};
+		json_scan_init(&s, line, bytes);
+		if (scan_members(&s, values))
+			return set_facts(out, values);
+
+		/* Behind s.at the line is as nginx wrote it, and the brace may be the last byte of a string cut off. */
+		char *from = s.at - line > 2 ? s.at - 2 : line + 1;
+		char *next = memmem(from, (size_t)(s.end - from), line_start, sizeof(line_start) - 1);
+		if (!next)
+			return false;
+		bytes -= (size_t)(next - line);
+		line = next;
+		*cut = true;
+	}
+	return false;
+}

@@ -1,0 +1,278 @@
+#include "gateway/access_span.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+#define MS UINT64_C(1000000)
+
+/* ---- times ---- */
+
+struct interval {
+	uint64_t start_ns, end_ns;
+};
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* nginx rounds both times down, so that the request has ended up to 1 ms later. */
+static struct interval server_interval(const struct access_line *line)
+{
+	return (struct interval){minus(line->end_ns, line->duration_ns), line->end_ns + MS};
+}
+
+static bool knows_upstream_start(const struct access_line *line, const struct interval *server)
+{
+	return line->upstream_start_ns >= server->start_ns && line->upstream_start_ns <= server->end_ns;
+}
+
+/*
+ * Attempts follow one another. When the log does not say when the first began, they are taken to end with the request
+ * (the body was read before, the answer is sent at once). Each duration may be wrong by 1 ms either way, and so may the
+ * start.
+ */
+static struct interval attempt_interval(const struct access_line *line, size_t attempt)
+{
+	struct interval server = server_interval(line);
+	bool exact = knows_upstream_start(line, &server);
+	uint64_t before = 0, total = 0;
+
+	for (size_t i = 0; i < line->attempt_count; i++) {
+		if (i < attempt)
+			before += line->attempts[i].duration_ns;
+		total += line->attempts[i].duration_ns;
+	}
+	uint64_t first = exact ? line->upstream_start_ns : minus(line->end_ns, total + MS);
+	struct interval out = {
+		.start_ns = minus(first + before, attempt * MS),
+		.end_ns = first + before + line->attempts[attempt].duration_ns + (attempt + 2) * MS,
+	};
+	if (!exact && attempt + 1 == line->attempt_count)
+		out.end_ns = server.end_ns;
+	if (out.start_ns < server.start_ns)
+		out.start_ns = server.start_ns;
+	if (out.start_ns > server.end_ns)
+		out.start_ns = server.end_ns;
+	if (out.end_ns > server.end_ns)
+		out.end_ns = server.end_ns;
+	if (out.end_ns < out.start_ns)
+		out.end_ns = out.start_ns;
+	return out;
+}
+
+/* ---- names and values of the semantic conventions ---- */
+
+static const char *known_method(const struct text *method)
+{
+	/* RFC 9110, RFC 5789 (PATCH), RFC 10008 (QUERY) */
+	static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
+					    "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], method->data) == 0)
+			return known[i];
+	return NULL;
+}
+
+/* "404" as a literal, since error.type is never copied. */
+static const char *status_text(int status)
+{
+#define TEN(ab) #ab "0", #ab "1", #ab "2", #ab "3", #ab "4", #ab "5", #ab "6", #ab "7", #ab "8", #ab "9"
+#define HUNDRED(a)                                                                                                     \
+	TEN(a##0), TEN(a##1), TEN(a##2), TEN(a##3), TEN(a##4), TEN(a##5), TEN(a##6), TEN(a##7), TEN(a##8), TEN(a##9)
+	static const char *const texts[900] = {HUNDRED(1), HUNDRED(2), HUNDRED(3), HUNDRED(4), HUNDRED(5),
+					       HUNDRED(6), HUNDRED(7), HUNDRED(8), HUNDRED(9)};
+
+	return texts[status - 100];
+}
+
+static void set_text(struct tel_span *span, const char *key, const struct text *text)
+{
+	if (text->bytes)
+		tel_set(span, tel_strn(key, text->data, text->bytes));
+}
+
+/* Returns the span's name of the method. */
+static const char *set_method(struct tel_span *span, const struct text *method)
+{
+	const char *known = known_method(method);
+
+	if (known) {
+		tel_set(span, tel_lit("http.request.method", known));
+		return known;
+	}
+	tel_set(span, tel_lit("http.request.method", "_OTHER"));
+	set_text(span, "http.request.method_original", method);
+	return "HTTP";
+}
+
+/* "HTTP/1.1" -> "1.1", "HTTP/2.0" -> "2" */
+static void set_protocol(struct tel_span *span, const struct text *protocol)
+{
+	struct text version = {protocol->data + 5, protocol->bytes - 5};
+
+	if (protocol->bytes <= 5 || memcmp(protocol->data, "HTTP/", 5) != 0)
+		return;
+	if (version.bytes == 3 && version.data[0] >= '2' && memcmp(version.data + 1, ".0", 2) == 0)
+		version.bytes = 1;
+	set_text(span, "network.protocol.version", &version);
+}
+
+/* ---- the spans ---- */
+
+static void fail_server(struct tel_span *span, int status)
+{
+	if (status == 499) /* nginx: the client closed the connection */
+		tel_span_fail(span, "client_disconnected");
+	else if (status == 0)
+		tel_span_fail(span, "_OTHER");
+	else if (status >= 500)
+		tel_span_fail(span, status_text(status));
+}
+
+static bool is_route(const struct text *route)
+{
+	return route->bytes > 0 && route->data[0] == '/'; /* not "_unmatched" */
+}
+
+static void server_span(const struct access_line *line, struct tel_span *out)
+{
+	static const uint8_t none[8];
+	struct interval time = server_interval(line);
+	bool is_root = memcmp(line->parent_span_id, none, sizeof(none)) == 0;
+
+	tel_span_from(out, TEL_SERVER, line->trace_id, line->span_id, line->parent_span_id, line->flags, !is_root,
+		      time.start_ns, time.end_ns);
+	/* What is long or at the client's will comes last: a span has a fixed room. */
+	const char *name = set_method(out, &line->method);
+	tel_span_rename(out, name, is_route(&line->route) ? line->route.data : NULL);
+	if (is_route(&line->route))
+		set_text(out, "http.route", &line->route);
+	if (line->status)
+		tel_set(out, tel_int("http.response.status_code", line->status));
+	fail_server(out, line->status);
+	set_text(out, "url.scheme", &line->scheme);
+	set_text(out, "client.address", &line->client);
+	set_protocol(out, &line->protocol);
+	if (line->port)
+		tel_set(out, tel_int("server.port", line->port));
+	set_text(out, "server.address", &line->host);
+	set_text(out, "url.path", &line->path);
+	set_text(out, "url.query", &line->query);
+	set_text(out, "user_agent.original", &line->user_agent);
+}
+
+/* The attempt that the programs' spans name as their parent: the last that answered, else the last. */
+static size_t answered_attempt(const struct access_line *line)
+{
+	for (size_t i = line->attempt_count; i > 0; i--)
+		if (line->attempts[i - 1].status)
+			return i - 1;
+	return line->attempt_count - 1;
+}
+
+/* Every attempt sent the same traceparent; the others' ids are made from it, the same ones each time. */
+static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *out)
+{
+	uint64_t id;
+
+	memcpy(out, line->client_span_id, 8);
+	if (attempt == answered_attempt(line))
+		return;
+	memcpy(&id, out, 8);
+	do { /* the finalizer of SplitMix64: every bit of the input changes half of the output's */
+		id += (attempt + 1) * UINT64_C(0x9e3779b97f4a7c15);
+		id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+		id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
+		id ^= id >> 31;
+		memcpy(out, &id, 8);
+	} while (id == 0 || memcmp(out, line->span_id, 8) == 0 || memcmp(out, line->client_span_id, 8) == 0);
+}
+
+/* "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or the name of an upstream without a live server */
+static void set_peer(struct tel_span *span, const struct text *address)
+{
+	struct text host = *address;
+
+	if (host.bytes > 5 && memcmp(host.data, "unix:", 5) == 0) {
+		host = (struct text){host.data + 5, host.bytes - 5};
+		set_text(span, "server.address", &host);
+		return;
+	}
+	const char *colon = memrchr(host.data, ':', host.bytes);
+	if (colon) {
+		tel_set(span, tel_int("server.port", strtol(colon + 1, NULL, 10)));
+		host.bytes = (size_t)(colon - host.data);
+	}
+	if (host.bytes > 2 && host.data[0] == '[' && host.data[host.bytes - 1] == ']')
+		host = (struct text){host.data + 1, host.bytes - 2};
+	set_text(span, "server.address", &host);
+}
+
+static void set_url(struct tel_span *span, const struct access_line *line)
+{
+	char storage[TEL_SPAN_DATA_BYTES];
+	struct buf url;
+	bool default_port = line->port == 0 || line->port == (strcmp(line->scheme.data, "https") == 0 ? 443 : 80);
+
+	if (line->host.bytes == 0 || line->scheme.bytes == 0)
+		return;
+	buf_init_fixed(&url, storage, sizeof(storage));
+	buf_add(&url, line->scheme.data, line->scheme.bytes);
+	buf_adds(&url, "://");
+	buf_add(&url, line->host.data, line->host.bytes);
+	if (!default_port) {
+		buf_addc(&url, ':');
+		buf_add_int(&url, line->port);
+	}
+	buf_add(&url, line->path.data, line->path.bytes);
+	if (line->query.bytes) {
+		buf_addc(&url, '?');
+		buf_add(&url, line->query.data, line->query.bytes);
+	}
+	if (!url.failed)
+		tel_set(span, tel_strn("url.full", url.data, url.len));
+}
+
+static void fail_attempt(struct tel_span *span, const struct access_line *line, int status)
+{
+	if (status >= 400)
+		tel_span_fail(span, status_text(status));
+	else if (status == 0)
+		tel_span_fail(span, line->status == 499 ? "client_disconnected" : "_OTHER");
+}
+
+static void attempt_span(const struct access_line *line, size_t attempt, struct tel_span *out)
+{
+	const struct access_attempt *facts = &line->attempts[attempt];
+	struct interval time = attempt_interval(line, attempt);
+	uint8_t span_id[8];
+
+	attempt_id(line, attempt, span_id);
+	tel_span_from(out, TEL_CLIENT, line->trace_id, span_id, line->span_id, line->flags, false, time.start_ns,
+		      time.end_ns);
+	tel_span_rename(out, set_method(out, &line->method), NULL);
+	if (facts->status)
+		tel_set(out, tel_int("http.response.status_code", facts->status));
+	fail_attempt(out, line, facts->status);
+	if (attempt)
+		tel_set(out, tel_int("http.request.resend_count", (int64_t)attempt));
+	set_peer(out, &facts->address);
+	set_url(out, line);
+}
+
+size_t access_span_count(const struct access_line *line)
+{
+	return line->flags & TEL_SAMPLED ? 1 + line->attempt_count : 0;
+}
+
+void access_span(const struct access_line *line, size_t index, struct tel_span *out)
+{
+	if (index == 0)
+		server_span(line, out);
+	else
+		attempt_span(line, index - 1, out);
+}

@@ -1,0 +1,21 @@
+/* The spans that a line of the access log stands for: one SERVER span, and one CLIENT span per upstream attempt. */
+#ifndef APM_GATEWAY_ACCESS_SPAN_H
+#define APM_GATEWAY_ACCESS_SPAN_H
+
+#include <stddef.h>
+
+#include "gateway/access_log.h"
+#include "telemetry/telemetry.h"
+
+/* How many spans the line gives; 0 when it was not sampled. */
+size_t access_span_count(const struct access_line *line);
+
+/*
+ * Fills span `index` of the line: 0 is the SERVER span, the attempts follow in order. The same line always gives the
+ * same spans, ids included. Names, status and attributes are those of the semantic conventions for HTTP spans; text is
+ * copied into the span. The log's clock has 1 ms: the SERVER span is widened by that, and the CLIENT spans so far that
+ * what they caused lies inside them.
+ */
+void access_span(const struct access_line *line, size_t index, struct tel_span *out);
+
+#endif

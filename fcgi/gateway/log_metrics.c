@@ -1,0 +1,112 @@
+#include "gateway/log_metrics.h"
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "gateway/access_log.h"
+#include "gateway/follower.h"
+#include "telemetry/telemetry.h"
+
+#define SAVE_NS UINT64_C(1000000000)
+#define COMPLAINT_NS UINT64_C(60000000000)
+
+TEL_COUNTER(lines, "gateway_log_lines_total", "Lines of the access log that were read.");
+TEL_COUNTER(unparsed, "gateway_log_lines_unparsed_total", "Lines of the access log that could not be understood.");
+
+static struct {
+	struct follower follower;
+	log_observer *observe;
+	uint64_t saved_ns;
+	uint64_t saved_offset;
+	uint64_t complaint_ns;
+	atomic_bool end;
+} metrics = {.follower = {.name = "metrics"}};
+
+static void observe(const struct access_line *line)
+{
+	double seconds = (double)line->duration_ns / 1e9;
+	struct tel_span exemplar;
+
+	if (line->flags & TEL_SAMPLED)
+		tel_span_from(&exemplar, TEL_SERVER, line->trace_id, line->span_id, line->parent_span_id, line->flags,
+			      false, line->end_ns - line->duration_ns, line->end_ns);
+	metrics.observe(line->method.data, line->route.data, line->status, seconds,
+			line->flags & TEL_SAMPLED ? &exemplar : NULL);
+}
+
+/* The line itself is not logged: nobody knows what is in it. */
+static void count_unparsed(const struct tail_line *line)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	tel_add(&unparsed, 1);
+	if (metrics.complaint_ns && now_ns - metrics.complaint_ns < COMPLAINT_NS)
+		return;
+	metrics.complaint_ns = now_ns;
+	tel_warn("a line of the access log is not understood", tel_str("file", metrics.follower.log_path),
+		 tel_int("offset", (int64_t)line->offset), tel_int("bytes", (int64_t)line->bytes));
+}
+
+static void read_line(const struct tail_line *line)
+{
+	struct access_line facts;
+	bool cut;
+	bool parsed = access_log_parse(line->text, line->bytes, &facts, &cut);
+
+	tel_add(&lines, 1);
+	if (!parsed || cut)
+		count_unparsed(line);
+	if (parsed)
+		observe(&facts);
+}
+
+static void save(struct follower *f)
+{
+	struct log_position position;
+
+	if (f->tail.offset == metrics.saved_offset || !tail_position(&f->tail, f->tail.offset, 0, &position))
+		return;
+	metrics.saved_offset = f->tail.offset;
+	follower_save(f, &position);
+}
+
+static void *run(void *arg)
+{
+	struct follower *f = arg;
+	struct tail_line line;
+
+	while (!atomic_load_explicit(&metrics.end, memory_order_relaxed)) {
+		bool more = follower_next(f, &line);
+		if (more)
+			read_line(&line);
+		uint64_t now_ns = clock_monotonic_ns();
+		if (now_ns - metrics.saved_ns >= SAVE_NS) {
+			metrics.saved_ns = now_ns;
+			save(f);
+		}
+		if (!more && follower_wait(f, FOLLOWER_POLL_MS))
+			break;
+	}
+	save(f);
+	return NULL;
+}
+
+int log_metrics_start(const char *access_log, const char *checkpoint_file, log_observer *observer)
+{
+	struct log_position from;
+
+	metrics.observe = observer;
+	metrics.follower.log_path = access_log;
+	metrics.follower.checkpoint_file = checkpoint_file;
+	return follower_start(&metrics.follower, run, &from);
+}
+
+static void end(void)
+{
+	atomic_store(&metrics.end, true);
+}
+
+void log_metrics_stop(void)
+{
+	follower_stop(&metrics.follower, 0, end);
+}

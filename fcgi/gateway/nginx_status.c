@@ -1,0 +1,123 @@
+#include "gateway/nginx_status.h"
+
+#include <assert.h>
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "telemetry/telemetry.h"
+
+#define PAGE_MAX 4096
+#define TIME_OUT_MS 500L
+
+TEL_GAUGE(up, "nginx_up", "1 when nginx has answered with its status.");
+TEL_GAUGE(active, "nginx_connections_active", "Client connections, waiting ones included.");
+TEL_GAUGE(reading, "nginx_connections_reading", "Connections whose request header is being read.");
+TEL_GAUGE(writing, "nginx_connections_writing", "Connections whose request is being answered.");
+TEL_GAUGE(waiting, "nginx_connections_waiting", "Idle connections.");
+TEL_COUNTER(accepted, "nginx_connections_accepted_total", "Client connections accepted since nginx was started.");
+TEL_COUNTER(handled, "nginx_connections_handled_total", "Client connections handled since nginx was started.");
+TEL_COUNTER(requests, "nginx_http_requests_total", "Client requests since nginx was started.");
+
+static struct {
+	CURL *curl; /* scrape hooks run one at a time */
+	struct buf page;
+	void (*set_active)(double);
+} nginx;
+
+/* White space, the label, white space, a number. */
+static bool take_number(const char **at, const char *label, unsigned long long *out)
+{
+	char *end;
+
+	*at += strspn(*at, " \n");
+	if (strncmp(*at, label, strlen(label)) != 0)
+		return false;
+	*at += strlen(label);
+	*at += strspn(*at, " \n");
+	if (**at < '0' || **at > '9')
+		return false;
+	*out = strtoull(*at, &end, 10);
+	*at = end;
+	return true;
+}
+
+bool nginx_status_parse(const char *page, struct nginx_status *out)
+{
+	struct nginx_status s;
+
+	if (!take_number(&page, "Active connections:", &s.active) ||
+	    !take_number(&page, "server accepts handled requests", &s.accepted) ||
+	    !take_number(&page, "", &s.handled) || !take_number(&page, "", &s.requests) ||
+	    !take_number(&page, "Reading:", &s.reading) || !take_number(&page, "Writing:", &s.writing) ||
+	    !take_number(&page, "Waiting:", &s.waiting))
+		return false;
+	*out = s;
+	return true;
+}
+
+static size_t take(char *data, size_t size, size_t count, void *user)
+{
+	(void)user;
+	buf_add(&nginx.page, data, size * count);
+	return nginx.page.failed ? 0 : size * count;
+}
+
+static bool fetch(struct nginx_status *out)
+{
+	long status = 0;
+
+	buf_reset(&nginx.page);
+	if (curl_easy_perform(nginx.curl) != CURLE_OK || !nginx.page.data)
+		return false;
+	curl_easy_getinfo(nginx.curl, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 && nginx_status_parse(nginx.page.data, out);
+}
+
+/* Two of the requests under way are the scrape itself and our own for the page. */
+static double served(const struct nginx_status *status)
+{
+	unsigned long long busy = status->reading + status->writing;
+	return busy > 2 ? (double)(busy - 2) : 0;
+}
+
+/* Counters follow nginx: when it was started anew they start anew, which is what scrapers expect of a counter. */
+static void scrape(void)
+{
+	struct nginx_status status = {0};
+	bool is_up = fetch(&status);
+
+	tel_gauge_set(&up, is_up);
+	tel_gauge_set(&active, (double)status.active);
+	tel_gauge_set(&reading, (double)status.reading);
+	tel_gauge_set(&writing, (double)status.writing);
+	tel_gauge_set(&waiting, (double)status.waiting);
+	nginx.set_active(served(&status));
+	if (!is_up)
+		return;
+	tel_series_set(tel_series(&accepted), (double)status.accepted);
+	tel_series_set(tel_series(&handled), (double)status.handled);
+	tel_series_set(tel_series(&requests), (double)status.requests);
+}
+
+void nginx_status_start(const char *url, void (*set_active)(double requests))
+{
+	nginx.set_active = set_active;
+	nginx.curl = curl_easy_init();
+	assert(nginx.curl);
+	buf_init(&nginx.page, PAGE_MAX);
+	curl_easy_setopt(nginx.curl, CURLOPT_URL, url);
+	curl_easy_setopt(nginx.curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
+	curl_easy_setopt(nginx.curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(nginx.curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(nginx.curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(nginx.curl, CURLOPT_WRITEFUNCTION, take);
+	tel_on_scrape(scrape);
+}
+
+void nginx_status_stop(void)
+{
+	curl_easy_cleanup(nginx.curl);
+	buf_done(&nginx.page);
+}

@@ -1,0 +1,23 @@
+/* nginx's own numbers, read from its stub_status page at every scrape. */
+#ifndef APM_GATEWAY_NGINX_STATUS_H
+#define APM_GATEWAY_NGINX_STATUS_H
+
+#include <stdbool.h>
+
+struct nginx_status {
+	unsigned long long accepted, handled, requests; /* since nginx was started */
+	unsigned long long active, reading, writing, waiting;
+};
+
+/* Reads the page of ngx_http_stub_status_module; NUL-terminated. Pure. False: it is something else. */
+bool nginx_status_parse(const char *page, struct nginx_status *out);
+
+/*
+ * Mirrors the page at `url` in nginx_connections_*, nginx_http_requests_total and nginx_up, and gives `set_active` the
+ * requests that are being served. A scrape waits for it for half a second at most. Before threads; `url` must outlive
+ * the program.
+ */
+void nginx_status_start(const char *url, void (*set_active)(double requests));
+void nginx_status_stop(void);
+
+#endif

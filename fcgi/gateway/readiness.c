@@ -1,0 +1,160 @@
+#include "gateway/readiness.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define SERVICES_MAX 32
+#define NAME_SIZE 64
+#define TIME_OUT_MS 1500L
+
+struct service {
+	char name[NAME_SIZE];
+	CURL *curl;
+};
+
+static struct {
+	struct service service[SERVICES_MAX];
+	size_t count;
+	CURLM *multi;
+	pthread_mutex_t lock; /* one round at a time */
+	uint64_t began_ns;    /* of the last round */
+	const char *missing;  /* its result */
+} readiness = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- start ---- */
+
+/* "users service" when USERS_PORT is the port: a client may know the name, but not the port. */
+static bool name_by_port(const char *port, char *name)
+{
+	for (char **variable = environ; *variable; variable++) {
+		const char *value = strchr(*variable, '=');
+		size_t bytes = value ? (size_t)(value - *variable) : 0;
+		if (bytes <= 5 || bytes - 5 >= NAME_SIZE || memcmp(value - 5, "_PORT", 5) != 0 ||
+		    strcmp(value + 1, port) != 0)
+			continue;
+		for (size_t i = 0; i < bytes - 5; i++) {
+			char c = (*variable)[i];
+			if (c == '_')
+				c = '-';
+			else if (c >= 'A' && c <= 'Z')
+				c = (char)tolower(c);
+			name[i] = c;
+		}
+		snprintf(name + bytes - 5, NAME_SIZE - (bytes - 5), " service");
+		return true;
+	}
+	return false;
+}
+
+static void set_name(const char *url, char *name)
+{
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL;
+
+	snprintf(name, NAME_SIZE, "a service");
+	if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
+		curl_url_get(parts, CURLUPART_HOST, &host, 0);
+		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+		if (!(port && name_by_port(port, name)) && host)
+			snprintf(name, NAME_SIZE, "%s service", host);
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(parts);
+}
+
+static size_t drop(char *data, size_t size, size_t count, void *user)
+{
+	(void)data;
+	(void)user;
+	return size * count;
+}
+
+static void add_service(const char *url)
+{
+	struct service *service = &readiness.service[readiness.count++];
+
+	set_name(url, service->name);
+	service->curl = curl_easy_init();
+	assert(service->curl);
+	curl_easy_setopt(service->curl, CURLOPT_URL, url);
+	curl_easy_setopt(service->curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
+	curl_easy_setopt(service->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(service->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(service->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(service->curl, CURLOPT_WRITEFUNCTION, drop);
+}
+
+void readiness_start(const char *urls)
+{
+	char *copy = strdup(urls), *rest = copy;
+
+	assert(copy);
+	readiness.multi = curl_multi_init();
+	assert(readiness.multi);
+	for (const char *url; (url = strsep(&rest, " ")) && readiness.count < SERVICES_MAX;)
+		if (*url)
+			add_service(url);
+	free(copy);
+}
+
+void readiness_stop(void)
+{
+	for (size_t i = 0; i < readiness.count; i++)
+		curl_easy_cleanup(readiness.service[i].curl);
+	curl_multi_cleanup(readiness.multi);
+	readiness.count = 0;
+}
+
+/* ---- a round ---- */
+
+static bool is_ready(const struct service *service)
+{
+	long status = 0;
+
+	curl_easy_getinfo(service->curl, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200;
+}
+
+static const char *ask_all(void)
+{
+	int running = 1;
+	const char *missing = NULL;
+
+	for (size_t i = 0; i < readiness.count; i++)
+		curl_multi_add_handle(readiness.multi, readiness.service[i].curl);
+	/* every transfer has its time-out, and so has the loop */
+	while (running && curl_multi_perform(readiness.multi, &running) == CURLM_OK && running)
+		curl_multi_poll(readiness.multi, NULL, 0, (int)TIME_OUT_MS, NULL);
+	for (size_t i = readiness.count; i > 0; i--) {
+		const struct service *service = &readiness.service[i - 1];
+		curl_multi_remove_handle(readiness.multi, service->curl);
+		if (!is_ready(service))
+			missing = service->name;
+	}
+	return missing;
+}
+
+const char *readiness_missing(void)
+{
+	uint64_t arrived_ns = clock_monotonic_ns();
+
+	pthread_mutex_lock(&readiness.lock);
+	if (readiness.began_ns <= arrived_ns) { /* else others have asked since */
+		readiness.began_ns = clock_monotonic_ns();
+		readiness.missing = ask_all();
+	}
+	const char *missing = readiness.missing;
+	pthread_mutex_unlock(&readiness.lock);
+	return missing;
+}
