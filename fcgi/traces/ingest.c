@@ -1,0 +1,162 @@
+#include "traces/ingest.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/json_body.h"
+#include "traces/from_json.h"
+#include "traces/inflate.h"
+#include "traces/pieces.h"
+#include "traces/rows.h"
+#include "traces/shed.h"
+
+TEL_COUNTER(received, "traces_spans_received_total", "Spans that came in requests.");
+TEL_COUNTER(dropped, "traces_spans_dropped_total", "Spans that were not stored, by reason.", "reason");
+TEL_COUNTER(refused, "traces_requests_refused_total", "Requests that were not taken, by reason.", "reason");
+TEL_GAUGE(stored, "traces_stored_bytes", "Bytes of the database in use.");
+TEL_GAUGE(share, "traces_kept_share", "Share of the traces that is kept.");
+
+static atomic_uint active;
+
+static void on_scrape(void)
+{
+	tel_gauge_set(&stored, (double)rows_bytes());
+	tel_gauge_set(&share, shed_share());
+}
+
+void ingest_init(void)
+{
+	tel_series(&dropped, "overload");
+	tel_series(&dropped, "invalid");
+	tel_series(&refused, "overload");
+	tel_series(&refused, "invalid");
+	tel_series(&refused, "store");
+	tel_on_scrape(on_scrape);
+}
+
+/* ---- answers: in the language of the request (OTLP/HTTP) ---- */
+
+/* google.rpc.Status{code=1,message=2} */
+static int refuse(struct reply *reply, bool json, int status, const char *reason, const char *message)
+{
+	tel_series_add(tel_series(&refused, reason), 1);
+	if (status == 429 || status == 503)
+		reply_header(reply, "Retry-After", "1");
+	snprintf(reply->reason, sizeof(reply->reason), "%s", message);
+	if (!json) {
+		wire_add_bytes(&reply->body, 2, message, strlen(message));
+		reply->content_type = "application/x-protobuf";
+		return reply->status = status;
+	}
+	json_begin_object(&reply->json);
+	json_key(&reply->json, "message");
+	json_text(&reply->json, message);
+	json_end_object(&reply->json);
+	return reply_json(reply, status);
+}
+
+/* ExportTraceServiceResponse{partial_success=1{rejected_spans=1,error_message=2}}, empty for a full success */
+static int accept(struct reply *reply, bool json, size_t rejected, const char *message)
+{
+	if (!json) {
+		if (rejected) {
+			size_t partial = wire_begin(&reply->body, 1);
+			wire_add_varint(&reply->body, 1, rejected);
+			wire_add_bytes(&reply->body, 2, message, strlen(message));
+			wire_end(&reply->body, partial);
+		}
+		reply->content_type = "application/x-protobuf";
+		return reply->status = 200;
+	}
+	json_begin_object(&reply->json);
+	if (rejected) {
+		char text[24];
+		json_key(&reply->json, "partialSuccess");
+		json_begin_object(&reply->json);
+		json_key(&reply->json, "rejectedSpans");
+		json_string(&reply->json, text, (size_t)snprintf(text, sizeof(text), "%zu", rejected));
+		json_key(&reply->json, "errorMessage");
+		json_text(&reply->json, message);
+		json_end_object(&reply->json);
+	}
+	json_end_object(&reply->json);
+	return reply_json(reply, 200);
+}
+
+/* ---- taking ---- */
+
+static int store_request(struct request *req, struct reply *reply, bool json, struct bytes request)
+{
+	struct pieces p;
+	enum pieces_result read = pieces_read(&p, request, shed_keep);
+	enum db_result result = DB_OK;
+
+	if (read == PIECES_OK && p.count + p.refused_count)
+		result = rows_store(req->store, &p);
+	size_t spans = p.spans, invalid = p.spans_invalid, shed = p.spans_refused;
+	pieces_done(&p);
+	if (read == PIECES_TOO_LARGE)
+		return refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.");
+	if (read == PIECES_MALFORMED)
+		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
+	if (result == DB_BUSY)
+		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
+	if (result != DB_OK)
+		return refuse(reply, json, 503, "store", "The spans cannot be stored.");
+	tel_add(&received, (double)spans);
+	tel_series_add(tel_series(&dropped, "overload"), (double)shed);
+	tel_series_add(tel_series(&dropped, "invalid"), (double)invalid);
+	return accept(reply, json, invalid + shed,
+		      shed ? "More spans come than are kept: some traces are left out."
+			   : "Spans without a trace id or a span id are left out.");
+}
+
+static int take(struct request *req, struct reply *reply, bool json)
+{
+	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
+	struct bytes body = {req->body, req->body_bytes};
+	BUF(inflated, PIECES_BYTES_MAX);
+	BUF(message, PIECES_BYTES_MAX);
+
+	if (req->body_too_large)
+		return refuse(reply, json, 413, "invalid", "The body has more than 4 MiB.");
+	if (encoding && strcasecmp(encoding, "gzip") == 0) {
+		if (!inflate_gzip(body, &inflated))
+			return inflated.failed ? refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.")
+					       : refuse(reply, json, 400, "invalid", "The body is not gzip.");
+		body = (struct bytes){inflated.data ? inflated.data : "", inflated.len};
+	} else if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
+		return refuse(reply, json, 415, "invalid", "Content-Encoding must be gzip or absent.");
+	}
+	if (!json)
+		return store_request(req, reply, json, body);
+	if (!from_json(&schema_request, body, &message))
+		return refuse(reply, json, message.failed ? 413 : 400, "invalid",
+			      "The body is not an ExportTraceServiceRequest in JSON.");
+	return store_request(req, reply, json, (struct bytes){message.data ? message.data : "", message.len});
+}
+
+static bool is_protobuf(const char *content_type)
+{
+	static const char type[] = "application/x-protobuf";
+	size_t len = sizeof(type) - 1;
+
+	return strncasecmp(content_type, type, len) == 0 && strchr("; \t", content_type[len]);
+}
+
+int ingest_traces(struct request *req, struct reply *reply)
+{
+	bool json = json_body_type(req->content_type);
+
+	if (!json && !is_protobuf(req->content_type)) {
+		tel_series_add(tel_series(&refused, "invalid"), 1);
+		return reply_problem(reply, 415, "OTLP is application/x-protobuf or application/json.");
+	}
+	int status = atomic_fetch_add(&active, 1) < INGEST_MAX
+			     ? take(req, reply, json)
+			     : refuse(reply, json, 429, "overload", "Too many requests come at a time.");
+	atomic_fetch_sub(&active, 1);
+	return status;
+}

@@ -1,0 +1,21 @@
+/* OTLP from protobuf to JSON, and back. */
+#ifndef APM_TRACES_TO_JSON_H
+#define APM_TRACES_TO_JSON_H
+
+#include "base/json_write.h"
+#include "traces/schema.h"
+
+/*
+ * Writes the message as an object, as Tempo's API does: proto3 JSON, so identifiers are base64, 64-bit integers are
+ * strings, enumerations are names. `bytes` must be schema_valid.
+ */
+void to_json(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
+
+/* The members alone, into an object that is open: `name` in place of the name of field `number`. */
+void to_json_repeated(struct json_writer *json, const struct schema_message *message, struct bytes bytes,
+		      uint32_t number, const char *name);
+
+/* Writes bytes as base64 (RFC 4648, with padding). */
+void to_json_base64(struct json_writer *json, struct bytes bytes);
+
+#endif
