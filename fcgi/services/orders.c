@@ -1,0 +1,387 @@
+/*
+ * The order service: /api/v1/orders. An order is placed in four steps: the user exists (user service), the order is
+ * stored, the user is told (notification service), the client is answered. What is stored is told, if need be later:
+ * the message commits together with the order, and the outbox relay delivers what the request could not.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http/app.h"
+#include "http/call.h"
+#include "http/form.h"
+#include "http/reply_store.h"
+#include "store/idempotency.h"
+#include "store/outbox.h"
+
+TEL_COUNTER(orders_created, "orders_created_total", "Orders placed.");
+TEL_COUNTER(orders_amount, "orders_amount_total", "Amount of the orders placed, in currency units.");
+TEL_COUNTER(orders_cancelled, "orders_cancelled_total", "Orders cancelled.");
+
+static const char *const statuses[] = {"created", "cancelled", NULL};
+static const char *const new_statuses[] = {"cancelled", NULL};
+
+struct order {
+	int64_t id;
+	int64_t user_id;
+	char product[200 * 4 + 1]; /* characters of up to 4 bytes */
+	int64_t amount_cents;
+	char status[16];
+	char created_at[DB_TIME_SIZE];
+	bool notified;
+};
+
+/* The last column: the message that is still to be delivered, or NULL. */
+#define COLUMNS                                                                                                        \
+	"id, user_id, product, amount_cents, status, created_at,"                                                      \
+	" (SELECT id FROM outbox WHERE order_id = orders.id AND delivered_at IS NULL)"
+#define NEWEST_FIRST(filter) "SELECT " COLUMNS " FROM orders WHERE " filter "id < ?1 ORDER BY id DESC LIMIT ?2"
+
+DB_STATEMENT(select_all, "SELECT", "orders", NEWEST_FIRST(""));
+DB_STATEMENT(select_of_user, "SELECT", "orders", NEWEST_FIRST("user_id = ?3 AND "));
+DB_STATEMENT(select_of_status, "SELECT", "orders", NEWEST_FIRST("status = ?3 AND "));
+DB_STATEMENT(select_of_both, "SELECT", "orders", NEWEST_FIRST("user_id = ?3 AND status = ?4 AND "));
+DB_STATEMENT(select_one, "SELECT", "orders", "SELECT " COLUMNS " FROM orders WHERE id = ?1");
+DB_STATEMENT(insert_order, "INSERT", "orders",
+	     "INSERT INTO orders (user_id, product, amount_cents, created_at) VALUES (?1, ?2, ?3, ?4)"
+	     " RETURNING id, status");
+DB_STATEMENT(update_status, "UPDATE", "orders",
+	     "UPDATE orders SET status = 'cancelled' WHERE id = ?1 AND status = 'created'");
+
+/* ---- rows and JSON ---- */
+
+static void read_order(struct db_query *q, struct order *order)
+{
+	int64_t pending_id = db_int(q, 6);
+
+	order->id = db_int(q, 0);
+	order->user_id = db_int(q, 1);
+	db_copy(q, 2, order->product, sizeof(order->product));
+	order->amount_cents = db_int(q, 3);
+	db_copy(q, 4, order->status, sizeof(order->status));
+	db_copy(q, 5, order->created_at, sizeof(order->created_at));
+	order->notified = pending_id == 0 || outbox_is_delivered(pending_id);
+}
+
+static enum db_result find_order(struct db *db, int64_t id, struct order *order)
+{
+	struct db_query q;
+
+	db_query(&q, db, &select_one);
+	db_bind_int(&q, id);
+	bool found = db_next(&q);
+	if (found)
+		read_order(&q, order);
+	enum db_result result = db_end(&q);
+	return result == DB_OK && !found ? DB_NOT_FOUND : result;
+}
+
+static void write_order(struct json_writer *json, const struct order *order)
+{
+	json_begin_object(json);
+	json_key(json, "id");
+	json_int(json, order->id);
+	json_key(json, "user_id");
+	json_int(json, order->user_id);
+	json_key(json, "product");
+	json_text(json, order->product);
+	json_key(json, "amount");
+	json_hundredths(json, order->amount_cents);
+	json_key(json, "status");
+	json_text(json, order->status);
+	json_key(json, "notification");
+	json_text(json, order->notified ? "sent" : "pending");
+	json_key(json, "created_at");
+	json_text(json, order->created_at);
+	json_end_object(json);
+}
+
+static int reply_order(struct reply *reply, int status, const struct order *order)
+{
+	if (status == 201)
+		reply_header(reply, "Location", "/api/v1/orders/%" PRId64, order->id);
+	write_order(reply_writer(reply), order);
+	return reply_json(reply, status);
+}
+
+static int refuse_order(struct reply *reply, enum db_result result)
+{
+	if (result == DB_NOT_FOUND)
+		return reply_problem(reply, 404, "There is no such order.");
+	return reply_store(reply, result);
+}
+
+/* ---- placing an order ---- */
+
+struct placement {
+	struct order order;
+	struct outbox_message message;
+	struct idempotency_key key;
+};
+
+static enum db_result store_order(struct db *tx, struct order *order)
+{
+	struct db_query q;
+
+	db_time(db_now_ms(), order->created_at);
+	db_query(&q, tx, &insert_order);
+	db_bind_int(&q, order->user_id);
+	db_bind_text(&q, order->product);
+	db_bind_int(&q, order->amount_cents);
+	db_bind_text(&q, order->created_at);
+	if (db_next(&q)) {
+		order->id = db_int(&q, 0);
+		db_copy(&q, 1, order->status, sizeof(order->status));
+	}
+	return db_end(&q);
+}
+
+/* What the notification service is to be told, as it takes it. */
+static void write_message(const struct order *order, struct outbox_message *message)
+{
+	char text[1024];
+	struct json_writer json;
+	BUF(out, sizeof(message->payload));
+
+	snprintf(text, sizeof(text), "Order %" PRId64 " received: %s, %" PRId64 ".%02" PRId64, order->id,
+		 order->product, order->amount_cents / 100, order->amount_cents % 100);
+	json_init(&json, &out);
+	json_begin_object(&json);
+	json_key(&json, "event_id");
+	json_text(&json, message->event_id);
+	json_key(&json, "user_id");
+	json_int(&json, order->user_id);
+	json_key(&json, "order_id");
+	json_int(&json, order->id);
+	json_key(&json, "channel");
+	json_text(&json, "email");
+	json_key(&json, "message");
+	json_text(&json, text);
+	json_end_object(&json);
+	assert(!out.failed && out.len < sizeof(message->payload));
+	memcpy(message->payload, out.data, out.len + 1);
+	message->payload_bytes = out.len;
+	message->order_id = order->id;
+}
+
+/* One commit: the order, the message about it, and the key that it came with. */
+static enum db_result store_placement(struct db *tx, void *arg)
+{
+	struct placement *p = arg;
+
+	enum db_result result = store_order(tx, &p->order);
+	if (result != DB_OK)
+		return result;
+	write_message(&p->order, &p->message);
+	result = outbox_add(tx, &p->message);
+	if (result != DB_OK)
+		return result;
+	return idempotency_record(tx, &p->key, p->order.id);
+}
+
+static bool send_message(const struct outbox_message *message)
+{
+	int status = call_post("notifications", "/api/v1/notifications", message->payload, message->payload_bytes);
+
+	return status == 201 || status == 200; /* 200: the service knew it already */
+}
+
+/* The request's own try, so that one trace shows the whole chain. */
+static bool notify(const struct outbox_message *message)
+{
+	if (send_message(message)) {
+		outbox_delivered(message->id);
+		return true;
+	}
+	tel_warn("notification not sent, the relay will send it", tel_int("order.id", message->order_id));
+	outbox_retry(message->id);
+	return false;
+}
+
+/* The key was used before: the answer is the order as it stands now. */
+static int repeat_answer(struct request *req, struct reply *reply, const struct order *wanted, int64_t id)
+{
+	struct order order;
+
+	enum db_result result = find_order(req->db, id, &order);
+	if (result != DB_OK)
+		return refuse_order(reply, result);
+	if (order.user_id != wanted->user_id || order.amount_cents != wanted->amount_cents ||
+	    strcmp(order.product, wanted->product) != 0)
+		return reply_problem(reply, 422, "This Idempotency-Key was used for another order.");
+	return reply_order(reply, 201, &order);
+}
+
+static int place_order(struct request *req, struct reply *reply, struct form *form, struct placement *p)
+{
+	int64_t known_id;
+
+	enum db_result result = idempotency_find(req->db, &p->key, &known_id);
+	if (result == DB_OK)
+		return repeat_answer(req, reply, &p->order, known_id);
+	if (result != DB_NOT_FOUND)
+		return reply_store(reply, result);
+
+	switch (call_get("users", "/api/v1/users/%" PRId64, p->order.user_id)) {
+	case 200: break;
+	case 404:
+		form_fault(form, "user_id", "is not the id of a user");
+		form_end(form);
+		return reply->status;
+	default: return reply_unavailable(reply, "user service");
+	}
+
+	outbox_message_init(&p->message);
+	result = db_write(req->store, &insert_order, store_placement, p);
+	if (result != DB_OK)
+		return refuse_order(reply, result);
+
+	tel_add(&orders_created, 1);
+	tel_add(&orders_amount, (double)p->order.amount_cents / 100);
+	tel_set(tel_current(), tel_int("order.id", p->order.id));
+	p->order.notified = notify(&p->message);
+	return reply_order(reply, 201, &p->order);
+}
+
+/* POST /api/v1/orders {"user_id":1,"product":"Tea","amount":9.90} -> 201 with the order */
+static int create_order(struct request *req, struct reply *reply)
+{
+	struct placement p;
+	struct form_string product;
+	struct form form;
+
+	if (!idempotency_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), &p.key))
+		return reply_problem(reply, 400, "Idempotency-Key must be a quoted string of 1 to %d ASCII characters.",
+				     IDEMPOTENCY_KEY_MAX);
+	form_body(&form, req, reply);
+	form_int(&form, "user_id", FORM_REQUIRED, 1, REQUEST_ID_MAX, &p.order.user_id);
+	form_text(&form, "product", FORM_REQUIRED, 1, 200, &product);
+	form_hundredths(&form, "amount", FORM_REQUIRED, 1, 100000000, &p.order.amount_cents);
+	if (!form_end(&form))
+		return reply->status;
+	snprintf(p.order.product, sizeof(p.order.product), "%s", product.text);
+
+	if (!idempotency_claim(&p.key))
+		return reply_problem(reply, 409, "A request with this Idempotency-Key is still running.");
+	int status = place_order(req, reply, &form, &p);
+	idempotency_release(&p.key);
+	return status;
+}
+
+/* ---- the other handlers ---- */
+
+/* GET /api/v1/orders?user_id=&status=&limit=&cursor= */
+static int list_orders(struct request *req, struct reply *reply)
+{
+	int64_t user_id = 0;
+	const char *status = NULL;
+	struct form form;
+	struct page page;
+	struct list list;
+	struct db_query q;
+	struct order order;
+
+	form_query(&form, req, reply);
+	form_int(&form, "user_id", FORM_OPTIONAL, 1, REQUEST_ID_MAX, &user_id);
+	form_choice(&form, "status", FORM_OPTIONAL, statuses, &status);
+	form_page(&form, &page);
+	if (!form_end(&form))
+		return reply->status;
+
+	if (user_id)
+		db_query(&q, req->db, status ? &select_of_both : &select_of_user);
+	else
+		db_query(&q, req->db, status ? &select_of_status : &select_all);
+	db_bind_int(&q, page.cursor ? page.cursor : INT64_MAX);
+	db_bind_int(&q, page.limit + 1);
+	if (user_id)
+		db_bind_int(&q, user_id);
+	if (status)
+		db_bind_text(&q, status);
+	list_begin(&list, reply, &page);
+	while (db_next(&q) && list_add(&list, db_int(&q, 0))) {
+		read_order(&q, &order);
+		write_order(reply_writer(reply), &order);
+	}
+	return list_end(&list, db_end(&q));
+}
+
+/* GET /api/v1/orders/{id} */
+static int get_order(struct request *req, struct reply *reply)
+{
+	struct order order;
+	int64_t id;
+
+	if (!request_id(req, &id))
+		return refuse_order(reply, DB_NOT_FOUND);
+
+	enum db_result result = find_order(req->db, id, &order);
+	return result == DB_OK ? reply_order(reply, 200, &order) : refuse_order(reply, result);
+}
+
+static enum db_result cancel(struct db *tx, void *arg)
+{
+	struct order *order = arg;
+	struct db_query q;
+
+	db_query(&q, tx, &update_status);
+	db_bind_int(&q, order->id);
+	enum db_result result = db_end(&q);
+	if (result != DB_OK)
+		return result;
+	bool cancelled = db_changes(tx) == 1;
+	result = find_order(tx, order->id, order);
+	return result == DB_OK && !cancelled ? DB_CONFLICT : result;
+}
+
+/* PATCH /api/v1/orders/{id} {"status":"cancelled"} -> 200 with the order */
+static int patch_order(struct request *req, struct reply *reply)
+{
+	const char *status;
+	struct order order;
+	struct form form;
+
+	if (!request_id(req, &order.id))
+		return refuse_order(reply, DB_NOT_FOUND);
+	form_body(&form, req, reply);
+	form_choice(&form, "status", FORM_REQUIRED, new_statuses, &status);
+	if (!form_end(&form))
+		return reply->status;
+
+	enum db_result result = db_write(req->store, &update_status, cancel, &order);
+	if (result == DB_CONFLICT)
+		return reply_problem(reply, 409, "This order is cancelled already.");
+	if (result != DB_OK)
+		return refuse_order(reply, result);
+
+	tel_add(&orders_cancelled, 1);
+	tel_set(tel_current(), tel_int("order.id", order.id));
+	return reply_order(reply, 200, &order);
+}
+
+static const struct route routes[] = {
+	{"GET", "/api/v1/orders", list_orders, 0},
+	{"POST", "/api/v1/orders", create_order, 0},
+	{"GET", "/api/v1/orders/{id}", get_order, 0},
+	{"PATCH", "/api/v1/orders/{id}", patch_order, 0},
+	{0},
+};
+
+static int start_relay(struct store *store)
+{
+	return outbox_start(store, send_message, call_thread_done);
+}
+
+static const struct app app = {
+	.service_name = "order-service",
+	.database = "orders",
+	.routes = routes,
+	.start = start_relay,
+	.stop = outbox_stop,
+};
+
+int main(int argc, char **argv)
+{
+	return app_main(&app, argc, argv);
+}

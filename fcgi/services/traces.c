@@ -1,0 +1,217 @@
+/*
+ * The trace store: takes OTLP/HTTP as a collector does, keeps the newest traces, and answers to the part of Tempo's
+ * HTTP API that Grafana needs. For machines without Tempo; makes no spans of its own.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/env.h"
+#include "base/hex.h"
+#include "http/app.h"
+#include "http/reply_store.h"
+#include "traces/ingest.h"
+#include "traces/rows.h"
+#include "traces/schema.h"
+#include "traces/search.h"
+#include "traces/shed.h"
+#include "traces/to_json.h"
+
+#define NICENESS 5 /* requests go before their traces */
+#define AGEING_SECONDS 5
+
+/* ---- one trace ---- */
+
+/* Tempo leaves out leading zeros, and takes ids without them. */
+static bool read_trace_id(const struct request *req, uint8_t trace_id[16])
+{
+	const char *text = req->match.segment[0];
+	size_t digits = req->match.segment_bytes[0];
+
+	memset(trace_id, 0, 16);
+	if (digits > 32)
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		size_t place = 32 - digits + i;
+		int digit = hex_digit(text[i]);
+		if (digit < 0)
+			return false;
+		trace_id[place / 2] |= (uint8_t)(place % 2 ? digit : digit << 4);
+	}
+	return true;
+}
+
+static bool wants_protobuf(const struct request *req)
+{
+	const char *accept = request_param(req, "HTTP_ACCEPT");
+	return accept && strstr(accept, "application/protobuf");
+}
+
+static int reply_protobuf(struct reply *reply)
+{
+	if (reply->body.failed)
+		return reply_problem(reply, 422, "The trace is too large to be shown.");
+	reply->content_type = "application/protobuf";
+	return reply->status = 200;
+}
+
+/* Trace{resource_spans=1}, which JSON calls batches; in version 2 TraceByIDResponse{trace=1}. */
+static int reply_trace(const struct request *req, struct reply *reply, struct bytes trace, bool v2)
+{
+	struct json_writer *json = reply_writer(reply);
+
+	if (wants_protobuf(req)) {
+		if (v2)
+			wire_add_bytes(&reply->body, 1, trace.data, trace.len);
+		else
+			buf_add(&reply->body, trace.data, trace.len);
+		return reply_protobuf(reply);
+	}
+	json_begin_object(json);
+	if (v2) {
+		json_key(json, "trace");
+		to_json(json, &schema_request, trace);
+	} else {
+		to_json_repeated(json, &schema_request, trace, REQUEST_RESOURCE_SPANS, "batches");
+	}
+	json_end_object(json);
+	if (reply->body.failed)
+		return reply_problem(reply, 422, "The trace is too large to be shown.");
+	return reply_json(reply, 200);
+}
+
+static int find_trace(struct request *req, struct reply *reply, bool v2)
+{
+	uint8_t trace_id[16];
+	BUF(trace, TRACE_BYTES_MAX);
+
+	if (!req->db)
+		return reply_unavailable(reply, "database");
+	if (!read_trace_id(req, trace_id))
+		return reply_problem(reply, 400, "A trace id has 32 hexadecimal digits at most.");
+	enum db_result result = rows_trace(req->db, trace_id, &trace);
+	if (result == DB_NOT_FOUND)
+		return reply_problem(reply, 404, "There is no such trace.");
+	if (result != DB_OK)
+		return reply_store(reply, result);
+	if (trace.failed)
+		return reply_problem(reply, 422, "The trace is too large to be shown.");
+	return reply_trace(req, reply, (struct bytes){trace.data, trace.len}, v2);
+}
+
+/* GET /api/traces/{id} */
+static int get_trace(struct request *req, struct reply *reply)
+{
+	return find_trace(req, reply, false);
+}
+
+/* GET /api/v2/traces/{id} */
+static int get_trace_v2(struct request *req, struct reply *reply)
+{
+	return find_trace(req, reply, true);
+}
+
+/* GET /api/echo */
+static int get_echo(struct request *req, struct reply *reply)
+{
+	(void)req;
+	buf_adds(&reply->body, "echo");
+	reply->content_type = "text/plain";
+	return reply->status = 200;
+}
+
+/* Quiet, all of them: a trace store must not be the reason for what it stores. */
+static const struct route routes[] = {
+	{"POST", "/v1/traces", ingest_traces, ROUTE_QUIET},
+	{"GET", "/api/echo", get_echo, ROUTE_QUIET},
+	{"GET", "/api/traces/{id}", get_trace, ROUTE_QUIET},
+	{"GET", "/api/v2/traces/{id}", get_trace_v2, ROUTE_QUIET},
+	{"GET", "/api/search", search_traces, ROUTE_QUIET},
+	{"GET", "/api/search/tags", search_tags, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tags", search_tags_v2, ROUTE_QUIET},
+	{"GET", "/api/search/tag/{name}/values", search_tag_values, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tag/{name}/values", search_tag_values_v2, ROUTE_QUIET},
+	{0},
+};
+
+/* ---- ageing ---- */
+
+static struct {
+	struct store *store;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stopping;
+} ageing = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+/* True: it is time to go. */
+static bool wait_for_turn(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += AGEING_SECONDS;
+	pthread_mutex_lock(&ageing.lock);
+	while (!ageing.stopping && pthread_cond_timedwait(&ageing.wake, &ageing.lock, &until) != ETIMEDOUT)
+		;
+	bool stopping = ageing.stopping;
+	pthread_mutex_unlock(&ageing.lock);
+	return stopping;
+}
+
+static void *run_ageing(void *arg)
+{
+	bool more;
+
+	(void)arg;
+	do {
+		while (rows_remove_old(ageing.store, &more) == DB_OK && more)
+			;
+	} while (!wait_for_turn());
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static int start(struct store *store)
+{
+	rows_init(env_long("TRACES_MAX_MB", 256, 32, 65536) << 20,
+		  env_long("TRACES_MAX_AGE_SECONDS", 3600, 1, 604800) * 1000);
+	shed_init((size_t)env_long("TRACES_SPANS_PER_SECOND", 5000, 1, 1000000));
+	ingest_init();
+	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
+	if (!store_forgo_durability(store))
+		return -EIO;
+	ageing.store = store;
+	return -pthread_create(&ageing.thread, NULL, run_ageing, NULL);
+}
+
+static void stop(void)
+{
+	pthread_mutex_lock(&ageing.lock);
+	ageing.stopping = true;
+	pthread_cond_signal(&ageing.wake);
+	pthread_mutex_unlock(&ageing.lock);
+	pthread_join(ageing.thread, NULL);
+}
+
+static const struct app app = {
+	.service_name = "trace-store",
+	.database = "traces",
+	.routes = routes,
+	.threads = INGEST_MAX + 2,
+	.body_max = INGEST_BODY_MAX,
+	.settings = "  TRACES_MAX_MB [256]          size of the database, with its write-ahead log\n"
+		    "  TRACES_MAX_AGE_SECONDS [3600]\n"
+		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; of more, a share of the traces\n",
+	.no_exporter = true,
+	.start = start,
+	.stop = stop,
+};
+
+int main(int argc, char **argv)
+{
+	return app_main(&app, argc, argv);
+}

@@ -1,0 +1,235 @@
+/* The user service: /api/v1/users. */
+#include <inttypes.h>
+
+#include "http/app.h"
+#include "http/form.h"
+#include "http/reply_store.h"
+
+TEL_COUNTER(users_created, "users_created_total", "Users created.");
+
+struct user {
+	int64_t id;
+	char name[100 * 4 + 1]; /* characters of up to 4 bytes */
+	char email[254 + 1];
+	char created_at[DB_TIME_SIZE];
+};
+
+#define COLUMNS "id, name, email, created_at"
+
+DB_STATEMENT(select_users, "SELECT", "users", "SELECT " COLUMNS " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2");
+DB_STATEMENT(select_user, "SELECT", "users", "SELECT " COLUMNS " FROM users WHERE id = ?1");
+DB_STATEMENT(insert_user, "INSERT", "users",
+	     "INSERT INTO users (name, email, created_at) VALUES (?1, ?2, ?3) RETURNING " COLUMNS);
+DB_STATEMENT(
+	update_user, "UPDATE", "users",
+	"UPDATE users SET name = coalesce(?2, name), email = coalesce(?3, email) WHERE id = ?1 RETURNING " COLUMNS);
+DB_STATEMENT(delete_user, "DELETE", "users", "DELETE FROM users WHERE id = ?1");
+
+/* ---- rows and JSON ---- */
+
+static void read_user(struct db_query *q, struct user *user)
+{
+	user->id = db_int(q, 0);
+	db_copy(q, 1, user->name, sizeof(user->name));
+	db_copy(q, 2, user->email, sizeof(user->email));
+	db_copy(q, 3, user->created_at, sizeof(user->created_at));
+}
+
+/* For queries of one row. */
+static enum db_result end_with_user(struct db_query *q, struct user *user)
+{
+	bool found = db_next(q);
+	if (found)
+		read_user(q, user);
+	enum db_result result = db_end(q);
+	return result == DB_OK && !found ? DB_NOT_FOUND : result;
+}
+
+static void write_user(struct json_writer *json, const struct user *user)
+{
+	json_begin_object(json);
+	json_key(json, "id");
+	json_int(json, user->id);
+	json_key(json, "name");
+	json_text(json, user->name);
+	json_key(json, "email");
+	json_text(json, user->email);
+	json_key(json, "created_at");
+	json_text(json, user->created_at);
+	json_end_object(json);
+}
+
+static int reply_user(struct reply *reply, int status, const struct user *user)
+{
+	write_user(reply_writer(reply), user);
+	return reply_json(reply, status);
+}
+
+static int refuse_user(struct reply *reply, enum db_result result)
+{
+	switch (result) {
+	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such user.");
+	case DB_CONFLICT: return reply_problem(reply, 409, "Another user has this e-mail address.");
+	default: return reply_store(reply, result);
+	}
+}
+
+/* ---- handlers ---- */
+
+/* GET /api/v1/users?limit=&cursor= */
+static int list_users(struct request *req, struct reply *reply)
+{
+	struct form form;
+	struct page page;
+	struct list list;
+	struct db_query q;
+	struct user user;
+
+	form_query(&form, req, reply);
+	form_page(&form, &page);
+	if (!form_end(&form))
+		return reply->status;
+
+	db_query(&q, req->db, &select_users);
+	db_bind_int(&q, page.cursor);
+	db_bind_int(&q, page.limit + 1);
+	list_begin(&list, reply, &page);
+	while (db_next(&q) && list_add(&list, db_int(&q, 0))) {
+		read_user(&q, &user);
+		write_user(reply_writer(reply), &user);
+	}
+	return list_end(&list, db_end(&q));
+}
+
+/* GET /api/v1/users/{id} */
+static int get_user(struct request *req, struct reply *reply)
+{
+	struct db_query q;
+	struct user user;
+	int64_t id;
+
+	if (!request_id(req, &id))
+		return refuse_user(reply, DB_NOT_FOUND);
+
+	db_query(&q, req->db, &select_user);
+	db_bind_int(&q, id);
+	enum db_result result = end_with_user(&q, &user);
+	return result == DB_OK ? reply_user(reply, 200, &user) : refuse_user(reply, result);
+}
+
+/* What a request wants of a user. NULL: as it was. */
+struct user_change {
+	int64_t id;
+	struct form_string name, email;
+	struct user user; /* as it became */
+};
+
+static enum db_result store_user(struct db *tx, void *arg)
+{
+	struct user_change *change = arg;
+	char now[DB_TIME_SIZE];
+	struct db_query q;
+
+	db_time(db_now_ms(), now);
+	db_query(&q, tx, &insert_user);
+	db_bind_text(&q, change->name.text);
+	db_bind_text(&q, change->email.text);
+	db_bind_text(&q, now);
+	return end_with_user(&q, &change->user);
+}
+
+/* POST /api/v1/users {"name":"Ada","email":"ada@example.com"} -> 201 with the user */
+static int create_user(struct request *req, struct reply *reply)
+{
+	struct user_change change;
+	struct form form;
+
+	form_body(&form, req, reply);
+	form_text(&form, "name", FORM_REQUIRED, 1, 100, &change.name);
+	form_email(&form, "email", FORM_REQUIRED, &change.email);
+	if (!form_end(&form))
+		return reply->status;
+
+	enum db_result result = db_write(req->store, &insert_user, store_user, &change);
+	if (result != DB_OK)
+		return refuse_user(reply, result);
+
+	tel_add(&users_created, 1);
+	reply_header(reply, "Location", "/api/v1/users/%" PRId64, change.user.id);
+	return reply_user(reply, 201, &change.user);
+}
+
+static enum db_result change_user(struct db *tx, void *arg)
+{
+	struct user_change *change = arg;
+	struct db_query q;
+
+	db_query(&q, tx, &update_user);
+	db_bind_int(&q, change->id);
+	db_bind_text(&q, change->name.text);
+	db_bind_text(&q, change->email.text);
+	return end_with_user(&q, &change->user);
+}
+
+/* PATCH /api/v1/users/{id} {"name":…} or {"email":…} or both -> 200 with the user */
+static int patch_user(struct request *req, struct reply *reply)
+{
+	struct user_change change;
+	struct form form;
+
+	if (!request_id(req, &change.id))
+		return refuse_user(reply, DB_NOT_FOUND);
+	form_body(&form, req, reply);
+	form_text(&form, "name", FORM_OPTIONAL, 1, 100, &change.name);
+	form_email(&form, "email", FORM_OPTIONAL, &change.email);
+	if (!form_end(&form))
+		return reply->status;
+	if (!change.name.text && !change.email.text) {
+		form_fault(&form, "name", "or email is required");
+		form_end(&form);
+		return reply->status;
+	}
+
+	enum db_result result = db_write(req->store, &update_user, change_user, &change);
+	return result == DB_OK ? reply_user(reply, 200, &change.user) : refuse_user(reply, result);
+}
+
+static enum db_result remove_user(struct db *tx, void *arg)
+{
+	const int64_t *id = arg;
+	struct db_query q;
+
+	db_query(&q, tx, &delete_user);
+	db_bind_int(&q, *id);
+	enum db_result result = db_end(&q);
+	return result == DB_OK && db_changes(tx) == 0 ? DB_NOT_FOUND : result;
+}
+
+/* DELETE /api/v1/users/{id} -> 204; the user's orders stay */
+static int forget_user(struct request *req, struct reply *reply)
+{
+	int64_t id;
+
+	if (!request_id(req, &id))
+		return refuse_user(reply, DB_NOT_FOUND);
+
+	enum db_result result = db_write(req->store, &delete_user, remove_user, &id);
+	return result == DB_OK ? reply_empty(reply) : refuse_user(reply, result);
+}
+
+static const struct route routes[] = {
+	{"GET", "/api/v1/users", list_users, 0},          {"POST", "/api/v1/users", create_user, 0},
+	{"GET", "/api/v1/users/{id}", get_user, 0},       {"PATCH", "/api/v1/users/{id}", patch_user, 0},
+	{"DELETE", "/api/v1/users/{id}", forget_user, 0}, {0},
+};
+
+static const struct app app = {
+	.service_name = "user-service",
+	.database = "users",
+	.routes = routes,
+};
+
+int main(int argc, char **argv)
+{
+	return app_main(&app, argc, argv);
+}

@@ -1,0 +1,225 @@
+/*
+ * The shipper as it runs: a process of its own (the test program, started anew) that follows a log which is written,
+ * rotated and truncated here, and sends to a collector here. Every span that the log holds has a number as its id.
+ */
+#ifndef APM_TESTS_SHIPPER_FIXTURE_H
+#define APM_TESTS_SHIPPER_FIXTURE_H
+
+#include "cmocka_all.h"
+
+#include <endian.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "access_lines.h"
+#include "gateway/shipper.h"
+#include "otlp_ids.h"
+#include "telemetry/telemetry.h"
+#include "temporary.h"
+#include "tiny_server.h"
+
+#define LOG "api-gateway.log"
+#define SPANS_MAX 400000
+
+/* ---- the process ---- */
+
+static inline int run_shipper(void)
+{
+	sigset_t signals;
+	int number;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	if (tel_init(&(struct tel_config){
+		    .service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true}))
+		return 2;
+	if (shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE")))
+		return 3;
+	sigwait(&signals, &number);
+	shipper_stop(1500);
+	tel_shutdown(1000);
+	return 0;
+}
+
+static pid_t running; /* ended with the test, however that ends */
+
+static inline pid_t start(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execl("/proc/self/exe", "test_shipper", "ship", (char *)NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	running = pid;
+	for (int i = 0; i < 1000 && access(in_temporary("checkpoint"), F_OK) != 0; i++)
+		poll(NULL, 0, 10); /* a first start begins where the log is then */
+	return pid;
+}
+
+static inline void wait_for(pid_t pid, int expected_status)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	running = 0;
+	assert_int_equal(status, expected_status);
+}
+
+/* The status that waitpid gives for exit code 0 is 0. */
+static inline void stop(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	wait_for(pid, 0);
+}
+
+/* ---- the collector ---- */
+
+static atomic_uchar seen[SPANS_MAX];
+static atomic_uint seen_count;
+static struct tiny_server collector;
+
+static inline void take_id(const uint8_t *span_id)
+{
+	uint64_t id;
+
+	memcpy(&id, span_id, sizeof(id));
+	id = be64toh(id);
+	assert(id > 0 && id < SPANS_MAX);
+	atomic_fetch_add(&seen[id], 1);
+	atomic_fetch_add(&seen_count, 1);
+}
+
+static inline void take_request(const char *body, size_t bytes, int status)
+{
+	if (status == 200)
+		otlp_each_span_id((const uint8_t *)body, bytes, 0, take_id);
+}
+
+/* ---- the log ---- */
+
+static uint64_t last_id;
+
+/* A line with a SERVER span and a CLIENT span, whose ids are the next two numbers. */
+static inline size_t next_line(char *out, size_t size, const char *flags)
+{
+	char server[17], client[17];
+
+	snprintf(server, sizeof(server), "%016llx", (unsigned long long)++last_id);
+	snprintf(client, sizeof(client), "%016llx", (unsigned long long)++last_id);
+	assert_true(last_id < SPANS_MAX);
+	size_t bytes = access_line_write(
+		out, size - 2, &(struct access_values){.span_id = server, .client_span_id = client, .flags = flags});
+	memcpy(out + bytes, "\n", 2);
+	return bytes + 1;
+}
+
+static inline void write_lines(const char *name, unsigned count)
+{
+	char line[2048];
+	int fd = open(in_temporary(name), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+
+	assert_true(fd >= 0);
+	while (count--) {
+		size_t bytes = next_line(line, sizeof(line), "01");
+		assert_int_equal(write(fd, line, bytes), bytes);
+	}
+	close(fd);
+}
+
+/* ---- judging ---- */
+
+static inline void sleep_ms(unsigned ms)
+{
+	poll(NULL, 0, (int)ms);
+}
+
+/* Waits until the collector has had so many spans, twice sent ones included. */
+static inline void wait_until_seen(uint64_t count)
+{
+	for (int i = 0; i < 6000 && atomic_load(&seen_count) < count; i++)
+		sleep_ms(10);
+	if (atomic_load(&seen_count) < count)
+		fail_msg("%u spans of %llu have arrived", atomic_load(&seen_count), (unsigned long long)count);
+}
+
+/* How many spans came twice; none may be missing. */
+static inline unsigned count_repeats(void)
+{
+	unsigned repeats = 0;
+
+	for (uint64_t id = 1; id <= last_id; id++) {
+		unsigned times = atomic_load(&seen[id]);
+		if (times == 0)
+			fail_msg("span %llu of %llu is lost", (unsigned long long)id, (unsigned long long)last_id);
+		repeats += times - 1;
+	}
+	return repeats;
+}
+
+static inline void assert_each_once(void)
+{
+	wait_until_seen(last_id);
+	sleep_ms(100);
+	assert_int_equal(count_repeats(), 0);
+}
+
+static inline uint64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static inline bool log_says(const char *text)
+{
+	static char content[65536];
+	int fd = open(in_temporary("gateway-shipper.log"), O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	content[bytes < 0 ? 0 : bytes] = '\0';
+	return strstr(content, text);
+}
+
+static inline int setup(void **state)
+{
+	char url[64];
+
+	if (temporary_setup(state))
+		return -1;
+	memset((void *)seen, 0, sizeof(seen));
+	atomic_store(&seen_count, 0);
+	last_id = 0;
+	append_to(LOG, "");
+	collector = (struct tiny_server){.status = 200, .take = take_request};
+	tiny_start(&collector);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", collector.port);
+	setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url, 1);
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "200", 1);
+	unsetenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
+	setenv("ACCESS_LOG", in_temporary(LOG), 1);
+	setenv("CHECKPOINT_FILE", in_temporary("checkpoint"), 1);
+	setenv("LOG_DIR", temporary, 1);
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	if (running) {
+		kill(running, SIGKILL);
+		waitpid(running, NULL, 0);
+		running = 0;
+	}
+	tiny_stop(&collector);
+	return temporary_teardown(state);
+}
+
+#endif

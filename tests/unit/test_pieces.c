@@ -1,0 +1,422 @@
+/* The counterpart of our encoder: what it writes is read back whole, by trace, and through JSON; limits and malformed
+ * requests. */
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/random.h"
+#include "telemetry/otlp.h"
+#include "telemetry/resource.h"
+#include "telemetry/span.h"
+#include "traces/from_json.h"
+#include "traces/inflate.h"
+#include "traces/pieces.h"
+#include "traces/span.h"
+#include "traces/to_json.h"
+
+static const uint8_t no_id[8];
+static const uint8_t parent_id[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+
+/* ---- requests as our exporter makes them ---- */
+
+static struct buf request; /* head_room bytes, then spans */
+static struct buf resource, scope;
+static size_t head_room;
+
+static int begin(void **state)
+{
+	static const struct resource_attr attrs[] = {{"service.name", "order-service"}, {"text", "h\xc3\xa9llo"}};
+
+	(void)state;
+	span_configure(true, &(struct sampler){.parent_based = true}, NULL);
+	buf_init(&resource, 10000);
+	buf_init(&scope, 10000);
+	buf_init(&request, PIECES_BYTES_MAX);
+	otlp_add_resource(&resource, attrs, 2);
+	otlp_add_scope(&scope, "1.2.3");
+	head_room = otlp_head_size_max(&resource, &scope);
+	assert_true(buf_reserve(&request, head_room));
+	request.len = head_room;
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	buf_done(&resource);
+	buf_done(&scope);
+	buf_done(&request);
+	return 0;
+}
+
+static struct bytes finish(void)
+{
+	assert_false(request.failed);
+	const char *head = otlp_write_head(request.data + head_room, request.len - head_room, &resource, &scope);
+	return (struct bytes){head, (size_t)(request.data + request.len - head)};
+}
+
+static void id_of_number(unsigned number, uint8_t trace_id[16])
+{
+	memset(trace_id, 0x5a, 16);
+	memcpy(trace_id, &number, sizeof(number));
+}
+
+static void fill(struct tel_span *span, unsigned trace, unsigned number, bool root)
+{
+	uint8_t trace_id[16], span_id[8] = {0xff};
+
+	id_of_number(trace, trace_id);
+	memcpy(span_id + 1, &number, sizeof(number));
+	tel_span_from(span, TEL_SERVER, trace_id, span_id, root ? no_id : parent_id, TEL_SAMPLED, false,
+		      1763815800000000000 + number, 1763815800000000000 + 3 * number);
+	tel_span_rename(span, "GET", "/api/v1/users/{id}");
+	tel_set(span, tel_int("number", number), tel_int("least", INT64_MIN), tel_double("part", number / 8.0),
+		tel_bool("root", root), tel_str("empty", ""), tel_str("text", "\xe6\xb5\x8b"));
+	tel_event(span, "event", tel_str("of.event", "x\n\"y\""));
+	tel_link(span, trace_id, parent_id, TEL_SAMPLED);
+	if (number % 3 == 0)
+		tel_span_fail(span, "503");
+}
+
+/* ---- reading back ---- */
+
+static void check_span(struct bytes whole, unsigned trace, unsigned number, bool root)
+{
+	struct span_summary span;
+	struct value value;
+	uint8_t trace_id[16];
+
+	assert_true(span_read(whole, &span));
+	id_of_number(trace, trace_id);
+	assert_memory_equal(span.trace_id, trace_id, 16);
+	assert_int_equal(span.is_root, root);
+	assert_true(bytes_equal(span.name, bytes_of("GET /api/v1/users/{id}")));
+	assert_int_equal(span.kind, TEL_SERVER);
+	assert_int_equal(span.status, number % 3 ? TEL_UNSET : TEL_ERROR);
+	assert_int_equal(span.start_ns, 1763815800000000000 + number);
+	assert_int_equal(span_duration_ns(&span), 2 * number);
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("number"), &value));
+	assert_int_equal(value.type, VALUE_NUMBER);
+	assert_true(value.number == number);
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("text"), &value));
+	assert_true(value.type == VALUE_STRING && bytes_equal(value.text, bytes_of("\xe6\xb5\x8b")));
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("root"), &value));
+	assert_true(value.type == VALUE_BOOL && value.number == root);
+	assert_false(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("of.event"), &value));
+}
+
+/* Three traces, their spans in turn: three pieces, each with all of its spans in order. */
+static void spans_are_grouped_by_trace(void **state)
+{
+	struct pieces p;
+	struct wire_field field;
+	unsigned next[3] = {0, 1, 2}, spans = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 30; i++) {
+		struct tel_span span;
+		fill(&span, i % 3, i, i < 3);
+		otlp_add_span(&request, &span);
+	}
+	assert_int_equal(pieces_read(&p, finish(), NULL), PIECES_OK);
+	assert_int_equal(p.count, 3);
+	assert_int_equal(p.source_count, 1);
+	assert_int_equal(p.spans, 30);
+	assert_int_equal(p.spans_invalid + p.spans_refused, 0);
+	for (size_t i = 0; i < p.count; i++) {
+		struct wire w = {.left = {p.data.data + p.pieces[i].at, p.pieces[i].len}};
+		while (wire_next(&w, &field)) {
+			assert_int_equal(field.number, 2);
+			check_span(field.bytes, (unsigned)i, next[i], next[i] < 3);
+			next[i] += 3;
+			spans++;
+		}
+		assert_false(w.malformed);
+	}
+	assert_int_equal(spans, 30);
+
+	struct value value;
+	struct wire w = {.left = {p.text.data + p.sources[0].resource_at, p.sources[0].resource_len}};
+	assert_true(wire_next(&w, &field));
+	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, bytes_of("service.name"), &value));
+	assert_true(bytes_equal(value.text, bytes_of("order-service")));
+	pieces_done(&p);
+}
+
+static bool keep_even(const uint8_t trace_id[16], size_t spans)
+{
+	assert_int_equal(spans, 5);
+	return trace_id[0] % 2 == 0;
+}
+
+static void refused_traces_are_named_and_left_out(void **state)
+{
+	struct pieces p;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		struct tel_span span;
+		fill(&span, i % 4, i, false);
+		otlp_add_span(&request, &span);
+	}
+	assert_int_equal(pieces_read(&p, finish(), keep_even), PIECES_OK);
+	assert_int_equal(p.count, 2);
+	assert_int_equal(p.refused_count, 2);
+	assert_int_equal(p.spans_refused, 10);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(p.pieces[i].trace_id[0] % 2, 0);
+		assert_int_equal(p.refused[i][0] % 2, 1);
+	}
+	pieces_done(&p);
+}
+
+static void spans_without_ids_are_invalid(void **state)
+{
+	static const uint8_t zero[16];
+	BUF(bytes, 4096);
+	struct pieces p;
+
+	(void)state;
+	size_t outer = wire_begin(&bytes, 1), inner = wire_begin(&bytes, 2);
+	for (int i = 0; i < 4; i++) {
+		size_t span = wire_begin(&bytes, 2);
+		if (i != 1)
+			wire_add_bytes(&bytes, 1, i == 2 ? zero : (const uint8_t *)"0123456789abcdef", 16);
+		if (i != 3)
+			wire_add_bytes(&bytes, 2, "01234567", 8);
+		wire_end(&bytes, span);
+	}
+	wire_end(&bytes, inner);
+	wire_end(&bytes, outer);
+	assert_int_equal(pieces_read(&p, (struct bytes){bytes.data, bytes.len}, NULL), PIECES_OK);
+	assert_int_equal(p.spans, 4);
+	assert_int_equal(p.spans_invalid, 3);
+	assert_int_equal(p.count, 1);
+	pieces_done(&p);
+}
+
+/* ---- JSON ---- */
+
+static void json_and_back_is_the_same(void **state)
+{
+	BUF(json, 10 << 20);
+	BUF(back, 10 << 20);
+	BUF(again, 10 << 20);
+	struct json_writer w;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		struct tel_span span;
+		fill(&span, i % 7, i, i < 7);
+		otlp_add_span(&request, &span);
+	}
+	struct bytes whole = finish();
+	json_init(&w, &json);
+	to_json(&w, &schema_request, whole);
+	assert_true(from_json(&schema_request, (struct bytes){json.data, json.len}, &back));
+	/* the order of fields differs, and the length of nothing */
+	assert_int_equal(back.len, whole.len);
+	json_init(&w, &again);
+	to_json(&w, &schema_request, (struct bytes){back.data, back.len});
+	assert_string_equal(again.data, json.data);
+}
+
+/* The example of OTLP's specification, shortened. */
+static const char example[] =
+	"{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":"
+	"\"my.service\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"my.library\",\"version\":\"1.0.0\"},\"spans\":[{"
+	"\"traceId\":\"5B8EFFF798038103D269B633813FC60C\",\"spanId\":\"EEE19B7EC3C1B174\",\"parentSpanId\":"
+	"\"EEE19B7EC3C1B173\",\"name\":\"I'm a server span\",\"startTimeUnixNano\":\"1544712660000000000\","
+	"\"endTimeUnixNano\":1544712661000000000,\"kind\":2,\"unknown\":[1],\"attributes\":[{\"key\":\"n\",\"value\":{"
+	"\"intValue\":\"-3\"}},{\"key\":\"list\",\"value\":{\"arrayValue\":{\"values\":[{\"doubleValue\":\"NaN\"},{"
+	"\"bytesValue\":\"AQI\"}]}}}],\"status\":{\"code\":2}}]}]}]}";
+
+static void json_as_otlp_writes_it(void **state)
+{
+	BUF(bytes, 10000);
+	BUF(json, 10000);
+	struct json_writer w;
+	struct pieces p;
+
+	(void)state;
+	assert_true(from_json(&schema_request, (struct bytes){example, strlen(example)}, &bytes));
+	assert_int_equal(pieces_read(&p, (struct bytes){bytes.data, bytes.len}, NULL), PIECES_OK);
+	assert_int_equal(p.count, 1);
+	assert_int_equal(p.pieces[0].trace_id[0], 0x5b);
+	pieces_done(&p);
+	json_init(&w, &json);
+	to_json(&w, &schema_request, (struct bytes){bytes.data, bytes.len});
+	assert_string_equal(
+		json.data,
+		"{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
+		"\"stringValue\":\"my.service\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"my.library\",\"version\":"
+		"\"1.0.0\"},\"spans\":[{\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\",\"spanId\":\"7uGbfsPBsXQ=\","
+		"\"parentSpanId\":\"7uGbfsPBsXM=\",\"name\":\"I'm a server span\",\"kind\":\"SPAN_KIND_SERVER\","
+		"\"startTimeUnixNano\":\"1544712660000000000\",\"endTimeUnixNano\":\"1544712661000000000\","
+		"\"attributes\":[{\"key\":\"n\",\"value\":{\"intValue\":\"-3\"}},{\"key\":\"list\",\"value\":{"
+		"\"arrayValue\":{\"values\":[{\"doubleValue\":\"NaN\"},{\"bytesValue\":\"AQI=\"}]}}}],\"status\":{"
+		"\"code\":\"STATUS_CODE_ERROR\"}}]}]}]}");
+}
+
+static void json_that_is_no_request_is_refused(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"[]",
+		"{",
+		"{} x",
+		"nul",
+		"{\"resourceSpans\":{}}",
+		"{\"resourceSpans\":[3]}",
+		"{\"resourceSpans\":[{\"schemaUrl\":3}]}",
+		"{\"resourceSpans\":[{\"resource\":{\"droppedAttributesCount\":4294967296}}]}",
+		"{\"resourceSpans\":[{\"resource\":{\"droppedAttributesCount\":-1}}]}",
+		"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0g\"}]}]}]}",
+		"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"startTimeUnixNano\":\"1e3\"}]}]}]}",
+		"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"kind\":\"SERVER\"}]}]}]}"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		BUF(out, 10000);
+		struct pieces p;
+		bool good = from_json(&schema_request, (struct bytes){wrong[i], strlen(wrong[i])}, &out) &&
+			    pieces_read(&p, (struct bytes){out.data, out.len}, NULL) == PIECES_OK;
+		if (good)
+			fail_msg("taken: %s", wrong[i]);
+	}
+}
+
+/* ---- bad bytes ---- */
+
+static void every_cut_is_malformed_or_a_request(void **state)
+{
+	struct tel_span span;
+	size_t taken = 0;
+
+	(void)state;
+	fill(&span, 1, 1, true);
+	otlp_add_span(&request, &span);
+	struct bytes whole = finish();
+	for (size_t len = 0; len < whole.len; len++) {
+		struct pieces p;
+		char *copy = malloc(len + 1); /* so that ASan sees a read past its end */
+		memcpy(copy, whole.data, len);
+		copy = realloc(copy, len ? len : 1);
+		taken += pieces_read(&p, (struct bytes){copy, len}, NULL) == PIECES_OK;
+		pieces_done(&p);
+		free(copy);
+	}
+	assert_int_equal(taken, 1); /* the empty one */
+}
+
+static void malformed_is_told(void **state)
+{
+	static const struct bytes wrong[] = {
+		{"\x0b\x0c", 2},                                      /* a group */
+		{"\x08\x01", 2},                                      /* resource_spans as a number */
+		{"\x0a\x02\x1a\x05", 4},                              /* longer than what is around it */
+		{"\x0a\x03\x1a\x01\xff", 5},                          /* not UTF-8 */
+		{"\x0a\x06\x1a\x01x\x1a\x01x", 8},                    /* a field twice */
+		{"\x00\x00", 2},                                      /* field 0 */
+		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11}, /* too long a number */
+		{"\x0a\x0c\x12\x0a\x12\x08\x0a\x06"                   /* a trace id of 6 bytes */
+		 "123456",
+		 14},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		struct pieces p;
+		if (pieces_read(&p, wrong[i], NULL) != PIECES_MALFORMED)
+			fail_msg("taken: number %zu", i);
+		pieces_done(&p);
+	}
+}
+
+/* AnyValue in arrays in AnyValue …: the reader's stack and the writer's levels are bounded. */
+static void deep_nesting_is_malformed(void **state)
+{
+	(void)state;
+	for (unsigned depth = 1; depth < 200; depth++) {
+		size_t begins[512], count = 0;
+		BUF(bytes, 100000);
+		BUF(json, 1000000);
+		struct json_writer w;
+
+		begins[count++] = wire_begin(&bytes, 1);
+		begins[count++] = wire_begin(&bytes, 1); /* resource */
+		begins[count++] = wire_begin(&bytes, 1); /* attribute */
+		begins[count++] = wire_begin(&bytes, 2); /* value */
+		for (unsigned i = 0; i < depth; i++) {
+			begins[count++] = wire_begin(&bytes, 5);
+			begins[count++] = wire_begin(&bytes, 1);
+		}
+		while (count)
+			wire_end(&bytes, begins[--count]);
+		bool valid = schema_valid(&schema_request, (struct bytes){bytes.data, bytes.len});
+		assert_int_equal(valid, 5 + 2 * depth <= SCHEMA_DEPTH_MAX);
+		if (valid) {
+			json_init(&w, &json);
+			to_json(&w, &schema_request, (struct bytes){bytes.data, bytes.len});
+			assert_false(json.failed);
+			bytes.len = 0;
+			assert_true(from_json(&schema_request, (struct bytes){json.data, json.len}, &bytes));
+		}
+	}
+}
+
+/* ---- gzip ---- */
+
+static struct bytes gzip(const char *text, size_t len, char *out, size_t size)
+{
+	z_stream stream = {.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)len};
+
+	stream.next_out = (Bytef *)out;
+	stream.avail_out = (uInt)size;
+	assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&stream);
+	return (struct bytes){out, size - stream.avail_out};
+}
+
+static void gzip_is_read_within_its_limit(void **state)
+{
+	static char zeros[1 << 20], packed[1 << 16];
+	struct bytes in = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
+
+	(void)state;
+	BUF(whole, sizeof(zeros));
+	assert_true(inflate_gzip(in, &whole));
+	assert_int_equal(whole.len, sizeof(zeros));
+	BUF(small, sizeof(zeros) - 1);
+	assert_false(inflate_gzip(in, &small));
+	assert_true(small.failed);
+	for (size_t len = 0; len < in.len; len++) {
+		BUF(out, 2 * sizeof(zeros));
+		assert_false(inflate_gzip((struct bytes){packed, len}, &out));
+		assert_false(out.failed);
+	}
+	BUF(text, 100);
+	assert_false(inflate_gzip(bytes_of("this is not gzip"), &text));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(spans_are_grouped_by_trace, begin, end),
+		cmocka_unit_test_setup_teardown(refused_traces_are_named_and_left_out, begin, end),
+		cmocka_unit_test(spans_without_ids_are_invalid),
+		cmocka_unit_test_setup_teardown(json_and_back_is_the_same, begin, end),
+		cmocka_unit_test(json_as_otlp_writes_it),
+		cmocka_unit_test(json_that_is_no_request_is_refused),
+		cmocka_unit_test_setup_teardown(every_cut_is_malformed_or_a_request, begin, end),
+		cmocka_unit_test(malformed_is_told),
+		cmocka_unit_test(deep_nesting_is_malformed),
+		cmocka_unit_test(gzip_is_read_within_its_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

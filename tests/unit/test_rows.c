@@ -1,0 +1,217 @@
+/* The stored traces: whole, within size and age, the newest first. */
+#include "store_fixture.h"
+
+#include "trace_request.h"
+#include "traces/rows.h"
+#include "traces/walk.h"
+
+#define MIB (INT64_C(1) << 20)
+
+static struct store *store;
+static struct db *db;
+static uint64_t now_ns = UINT64_C(1763815800000000000);
+
+static uint64_t fake_now(void)
+{
+	return now_ns;
+}
+
+static void copy_schema(void)
+{
+	char text[8192];
+	FILE *file = fopen("db/schema/traces.sql", "r");
+
+	assert_non_null(file); /* tests run in the project's root */
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	write_file("traces.sql", text);
+}
+
+static int open_store(void **state)
+{
+	clock_source.realtime_ns = fake_now;
+	make_dir(state);
+	copy_schema();
+	store = store_open("traces");
+	assert_non_null(store);
+	assert_true(store_forgo_durability(store));
+	db = db_open(store);
+	assert_non_null(db);
+	rows_init(256 * MIB, 3600000);
+	return 0;
+}
+
+static int close_store(void **state)
+{
+	db_close(db);
+	store_close(store);
+	return remove_dir(state);
+}
+
+/* One request of `service` with a span of each of the traces from..to-1. */
+static void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
+			pieces_keep *keep)
+{
+	BUF(request, PIECES_BYTES_MAX);
+	size_t begins[2];
+	struct pieces p;
+
+	request_begin(&request, service, begins);
+	for (uint32_t trace = from; trace < to; trace++)
+		add_span(&request,
+			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
+			 filler);
+	request_end(&request, begins);
+	assert_int_equal(pieces_read(&p, (struct bytes){request.data, request.len}, keep), PIECES_OK);
+	assert_int_equal(rows_store(store, &p), DB_OK);
+	pieces_done(&p);
+}
+
+/* Spans of a stored trace; 0: it is not there. */
+static uint64_t spans_of(uint32_t number, struct trace_summary *summary)
+{
+	uint8_t id[16];
+	static struct buf trace;
+
+	trace_id_of(number, id);
+	buf_done(&trace);
+	buf_init(&trace, 1 << 20);
+	enum db_result result = rows_trace(db, id, &trace);
+	if (result == DB_NOT_FOUND)
+		return 0;
+	assert_int_equal(result, DB_OK);
+	assert_false(trace.failed);
+	trace_summarise((struct bytes){trace.data, trace.len}, summary);
+	return summary->spans;
+}
+
+static void a_trace_is_put_together(void **state)
+{
+	struct trace_summary summary;
+
+	(void)state;
+	store_spans("users", 1, 4, 2, 0, NULL);
+	store_spans("gateway", 1, 4, 1, 0, NULL);
+	assert_int_equal(spans_of(2, &summary), 2);
+	assert_int_equal(summary.start_ns, 1000);
+	assert_int_equal(summary.end_ns, 10000);
+	assert_true(bytes_equal(summary.root_service, bytes_of("gateway")));
+	assert_true(bytes_equal(summary.root_name, bytes_of("name")));
+	assert_int_equal(spans_of(4, &summary), 0);
+}
+
+static void the_walk_goes_from_new_to_old(void **state)
+{
+	struct rows_walk walk = {.db = db};
+	uint8_t id[16], expected[16];
+
+	(void)state;
+	for (uint32_t i = 0; i < 200; i++)
+		store_spans("users", i, i + 1, 1, 0, NULL);
+	store_spans("orders", 7, 8, 2, 0, NULL); /* comes first now, and once */
+	for (uint32_t i = 0; i < 200; i++) {
+		uint32_t number = i == 0 ? 7 : i <= 192 ? 200 - i : 199 - i;
+		trace_id_of(number, expected);
+		assert_true(rows_walk_next(&walk, id));
+		assert_memory_equal(id, expected, 16);
+	}
+	assert_false(rows_walk_next(&walk, id));
+	assert_int_equal(walk.result, DB_OK);
+}
+
+static bool keep_even(const uint8_t trace_id[16], size_t spans)
+{
+	(void)spans;
+	return trace_id[0] % 2 == 0;
+}
+
+static void a_refused_trace_loses_what_was_there(void **state)
+{
+	struct trace_summary summary;
+
+	(void)state;
+	store_spans("users", 0, 10, 1, 0, NULL);
+	store_spans("orders", 0, 10, 2, 0, keep_even);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(spans_of(i, &summary), i % 2 ? 0 : 2);
+}
+
+static void the_size_is_kept_and_the_newest_traces_whole(void **state)
+{
+	struct trace_summary summary;
+	bool gone = false;
+
+	(void)state;
+	rows_init(32 * MIB, 3600000);
+	for (uint32_t i = 0; i < 40; i++) { /* 40 × 100 × 2 × 8 KB: 64 MB */
+		store_spans("users", 100 * i, 100 * i + 100, 1, 8000, NULL);
+		store_spans("orders", 100 * i, 100 * i + 100, 2, 8000, NULL);
+		assert_true(rows_bytes() <= 24 * MIB);
+	}
+	assert_true(rows_bytes() > 16 * MIB);
+	assert_true(number_of("traces", "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") <=
+		    26 * MIB);
+	for (uint32_t i = 4000; i-- > 0;) {
+		uint64_t spans = spans_of(i, &summary);
+		assert_true(spans == 2 || spans == 0);
+		assert_true(spans == 0 || !gone); /* those that are gone are the oldest */
+		gone = gone || spans == 0;
+	}
+	assert_true(gone);
+	/* and sources go with their pieces */
+	assert_true(number_of("traces", "SELECT count(*) FROM sources") < 60);
+}
+
+static void old_traces_go(void **state)
+{
+	struct trace_summary summary;
+	bool more = true;
+
+	(void)state;
+	store_spans("users", 0, 400, 1, 0, NULL);
+	now_ns += UINT64_C(3000000000000);
+	store_spans("users", 400, 500, 1, 0, NULL);
+	store_spans("orders", 3, 4, 2, 0, NULL); /* a trace goes whole, with its first piece */
+	assert_int_equal(rows_remove_old(store, &more), DB_OK);
+	assert_false(more);
+	assert_int_equal(spans_of(399, &summary), 1);
+	now_ns += UINT64_C(700000000000);
+	for (more = true; more;)
+		assert_int_equal(rows_remove_old(store, &more), DB_OK);
+	assert_int_equal(spans_of(3, &summary), 0);
+	assert_int_equal(spans_of(399, &summary), 0);
+	assert_int_equal(spans_of(400, &summary), 1);
+	assert_int_equal(number_of("traces", "SELECT count(*) FROM pieces"), 100);
+	assert_int_equal(number_of("traces", "SELECT count(*) FROM sources"), 2);
+	now_ns += UINT64_C(7200000000000);
+	for (more = true; more;)
+		assert_int_equal(rows_remove_old(store, &more), DB_OK);
+	assert_int_equal(number_of("traces", "SELECT (SELECT count(*) FROM pieces) + (SELECT count(*) FROM sources)"),
+			 0);
+}
+
+static void a_large_trace_says_so(void **state)
+{
+	uint8_t id[16];
+	BUF(small, 10000);
+
+	(void)state;
+	store_spans("users", 1, 2, 1, 20000, NULL);
+	trace_id_of(1, id);
+	assert_int_equal(rows_trace(db, id, &small), DB_OK);
+	assert_true(small.failed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_trace_is_put_together, open_store, close_store),
+		cmocka_unit_test_setup_teardown(the_walk_goes_from_new_to_old, open_store, close_store),
+		cmocka_unit_test_setup_teardown(a_refused_trace_loses_what_was_there, open_store, close_store),
+		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
+		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),
+		cmocka_unit_test_setup_teardown(a_large_trace_says_so, open_store, close_store),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

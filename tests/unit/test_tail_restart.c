@@ -1,0 +1,292 @@
+/* Going on where the program before this one was, whatever became of the files. */
+#include "tail_fixture.h"
+
+#include <zlib.h>
+
+/* ---- restarts ---- */
+
+static void goes_on_where_it_was(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\ntwo\nthr");
+	begin();
+	ASSERT_READ_LATER("one two");
+	end();
+	append_to(LOG, "ee\nfour\n");
+	begin();
+	ASSERT_READ_LATER("three four");
+	tail_done(&tail);
+}
+
+static void finds_the_file_that_was_rotated_meanwhile(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG, "two\n");
+	move(LOG, LOG ".2");
+	append_to(LOG ".1", "three\n");
+	append_to(LOG, "four\n");
+	set_age(LOG ".2", 20);
+	set_age(LOG ".1", 10);
+	begin();
+	ASSERT_READ_LATER("two [rotated] three [rotated] four");
+	tail_done(&tail);
+}
+
+/* logrotate's dateext, and another directory on another disk: neither name nor number stay. */
+static void finds_a_copy_by_how_it_begins(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG "-20261121", "one\ntwo\n");
+	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
+	append_to(LOG, "three, and more than there was before\n");
+	begin();
+	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
+	tail_done(&tail);
+}
+
+static void says_when_a_file_is_gone_and_goes_on_with_what_followed(void **state)
+{
+	(void)state;
+	append_to(LOG ".5", "done long ago\n");
+	set_age(LOG ".5", 1000);
+	append_to(LOG, "one\n");
+	set_age(LOG, 500);
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	move(LOG, LOG ".2.xz");
+	append_to(LOG ".1", "three\n");
+	set_age(LOG ".1", 100);
+	append_to(LOG, "four\n");
+	begin();
+	ASSERT_READ("");
+	ASSERT_READ("");
+	ASSERT_READ("[lost] three");
+	ASSERT_READ_LATER("[rotated] four");
+	tail_done(&tail);
+}
+
+static void says_when_everything_is_gone(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	unlink(in_temporary(LOG));
+	begin();
+	ASSERT_READ_LATER("[lost]");
+	append_to(LOG, "two\n");
+	ASSERT_READ_LATER("two");
+	tail_done(&tail);
+}
+
+/* The number of a deleted file is soon given to another. */
+static void a_file_with_the_same_number_is_not_the_same(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	unlink(in_temporary(LOG));
+	append_to(LOG, "a new file that is longer\n");
+	assert_int_equal(stat(in_temporary(LOG), &st), 0);
+	position.inode = st.st_ino;
+	begin();
+	ASSERT_READ_LATER("[truncated] a new file that is longer");
+	tail_done(&tail);
+}
+
+static void keeps_its_position_until_the_file_is_found(void **state)
+{
+	struct log_position at;
+
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	begin();
+	assert_true(tail_position(&tail, tail.offset, 0, &at));
+	assert_memory_equal(&at, &position, sizeof(at));
+	tail_done(&tail);
+}
+
+/* ---- what is unread ---- */
+
+static void counts_what_is_unread_over_all_files(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 0);
+	append_to(LOG, "12345");
+	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 5);
+	move(LOG, LOG ".1");
+	append_to(LOG, "123");
+	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 8);
+	unlink(in_temporary(LOG ".1"));
+	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 3);
+}
+
+/* ---- compression ---- */
+
+/* What gzip does to a file, up to the removal of the plain one. */
+static void pack_copy(const char *name)
+{
+	char text[65536], packed[256];
+	struct stat st;
+	int fd = open(in_temporary(name), O_RDONLY | O_CLOEXEC);
+	ssize_t bytes = read(fd, text, sizeof(text));
+
+	assert_true(bytes > 0 && fstat(fd, &st) == 0);
+	close(fd);
+	snprintf(packed, sizeof(packed), "%s.gz", name);
+	gzFile gz = gzopen(in_temporary(packed), "w");
+	assert_int_equal(gzwrite(gz, text, (unsigned)bytes), bytes);
+	gzclose(gz);
+	struct timespec times[2] = {{.tv_sec = st.st_mtim.tv_sec}, {.tv_sec = st.st_mtim.tv_sec}};
+	utimensat(AT_FDCWD, in_temporary(packed), times, 0);
+}
+
+static void pack(const char *name)
+{
+	pack_copy(name);
+	unlink(in_temporary(name));
+}
+
+static void reads_compressed_files_as_well(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG, "two\nthree\n");
+	move(LOG, LOG ".3");
+	append_to(LOG ".2", "four\nfive\n");
+	append_to(LOG ".1", "six\n");
+	append_to(LOG, "seven\n");
+	set_age(LOG ".3", 30);
+	set_age(LOG ".2", 20);
+	set_age(LOG ".1", 10);
+	pack(LOG ".3");
+	pack(LOG ".2");
+	begin();
+	ASSERT_READ("");
+	ASSERT_READ("two three");
+	end();
+	begin();
+	ASSERT_READ_LATER("[rotated] four five [rotated] six [rotated] seven");
+	tail_done(&tail);
+}
+
+static void a_file_that_is_compressed_while_it_is_read_is_not_read_twice(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	append_to(LOG, "two\n");
+	move(LOG, LOG ".2");
+	append_to(LOG ".1", "three\n");
+	append_to(LOG, "four\n");
+	set_age(LOG ".2", 20);
+	set_age(LOG ".1", 10);
+	pack_copy(LOG ".2"); /* under way: both are there */
+	append_to(LOG ".1.gz", "\x1f\x8b\x08");
+	ASSERT_READ("two");
+	unlink(in_temporary(LOG ".2"));
+	ASSERT_READ_LATER("[rotated] three [rotated] four");
+	tail_done(&tail);
+}
+
+static void a_new_file_that_is_compressed_at_once_is_found(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	move(LOG, LOG ".1");
+	append_to(LOG, "two\n");
+	for (int i = 0; i < 12; i++) {
+		struct tail_line line;
+		assert_true(tail_next(&tail, &line) != TAIL_LINE);
+		now_ns += SECOND / 10;
+		if (tail.offset == 0)
+			break; /* the new file is open, and nothing of it is read */
+	}
+	assert_int_equal(tail.offset, 0);
+	end();
+	move(LOG ".1", LOG ".2");
+	move(LOG, LOG ".1");
+	set_age(LOG ".2", 20);
+	set_age(LOG ".1", 10);
+	pack(LOG ".1");
+	append_to(LOG, "three\n"); /* often with the number that the second file had */
+	begin();
+	ASSERT_READ_LATER("two [rotated] three");
+	tail_done(&tail);
+}
+
+static void a_broken_compressed_file_is_told_of(void **state)
+{
+	char text[4096];
+
+	(void)state;
+	srand(1);
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	for (size_t i = 0; i < sizeof(text) - 1; i++)
+		text[i] = (char)('a' + rand() % 26);
+	text[sizeof(text) - 1] = '\0';
+	append_to(LOG, "two\n");
+	append_to(LOG, text);
+	move(LOG, LOG ".1");
+	append_to(LOG, "three\n");
+	set_age(LOG ".1", 10);
+	pack(LOG ".1");
+	int fd = open(in_temporary(LOG ".1.gz"), O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, 1500), 16);
+	close(fd);
+	set_age(LOG ".1.gz", 10);
+	begin();
+	const char *read = read_later();
+	assert_non_null(strstr(read, "[lost] three"));
+	tail_done(&tail);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(goes_on_where_it_was),
+		TEST(finds_the_file_that_was_rotated_meanwhile),
+		TEST(finds_a_copy_by_how_it_begins),
+		TEST(says_when_a_file_is_gone_and_goes_on_with_what_followed),
+		TEST(says_when_everything_is_gone),
+		TEST(a_file_with_the_same_number_is_not_the_same),
+		TEST(keeps_its_position_until_the_file_is_found),
+		TEST(counts_what_is_unread_over_all_files),
+		TEST(reads_compressed_files_as_well),
+		TEST(a_file_that_is_compressed_while_it_is_read_is_not_read_twice),
+		TEST(a_new_file_that_is_compressed_at_once_is_found),
+		TEST(a_broken_compressed_file_is_told_of),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

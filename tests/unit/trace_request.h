@@ -1,0 +1,88 @@
+/* Requests of OTLP, made by hand for tests of the trace store. */
+#ifndef APM_TESTS_TRACE_REQUEST_H
+#define APM_TESTS_TRACE_REQUEST_H
+
+#include <string.h>
+
+#include "traces/span.h"
+#include "traces/wire.h"
+
+static inline void trace_id_of(uint32_t number, uint8_t id[16])
+{
+	memset(id, 0x5a, 16);
+	memcpy(id, &number, sizeof(number));
+}
+
+static inline void add_attribute(struct buf *out, uint32_t field, const char *key, struct value value)
+{
+	size_t pair = wire_begin(out, field);
+	uint64_t bits;
+
+	wire_add_bytes(out, 1, key, strlen(key));
+	size_t any = wire_begin(out, 2);
+	memcpy(&bits, &value.number, sizeof(bits));
+	if (value.type == VALUE_STRING)
+		wire_add_bytes(out, 1, value.text.data, value.text.len);
+	else if (value.type == VALUE_BOOL)
+		wire_add_varint(out, 2, value.number != 0);
+	else
+		wire_add_fixed64(out, 4, bits);
+	wire_end(out, any);
+	wire_end(out, pair);
+}
+
+#define TEXT(s) ((struct value){.type = VALUE_STRING, .text = bytes_of(s)})
+#define NUMBER(n) ((struct value){.type = VALUE_NUMBER, .number = (n)})
+#define BOOL(b) ((struct value){.type = VALUE_BOOL, .number = (b)})
+
+struct test_span {
+	uint32_t trace, number, parent; /* parent 0: a root */
+	const char *name;
+	uint32_t kind, status;
+	uint64_t start_ns, end_ns;
+};
+
+/* Adds a span with the attributes http.response.status_code = 200 + number, and filler of so many bytes. */
+static inline void add_span(struct buf *out, const struct test_span *span, size_t filler)
+{
+	static const char text[100000];
+	uint8_t trace_id[16];
+	uint64_t id = 0x0100000000000000 + span->number, parent_id = 0x0100000000000000 + span->parent;
+	size_t message = wire_begin(out, 2);
+
+	trace_id_of(span->trace, trace_id);
+	wire_add_bytes(out, 1, trace_id, 16);
+	wire_add_bytes(out, 2, &id, 8);
+	if (span->parent)
+		wire_add_bytes(out, 4, &parent_id, 8);
+	wire_add_bytes(out, 5, span->name, strlen(span->name));
+	wire_add_varint(out, 6, span->kind);
+	wire_add_fixed64(out, 7, span->start_ns);
+	wire_add_fixed64(out, 8, span->end_ns);
+	add_attribute(out, 9, "http.response.status_code", NUMBER(200 + span->number));
+	add_attribute(out, 9, "cached", BOOL(span->number % 2));
+	if (filler)
+		add_attribute(out, 9, "filler", ((struct value){.type = VALUE_STRING, .text = {text, filler}}));
+	size_t status = wire_begin(out, 15);
+	wire_add_varint(out, 3, span->status);
+	wire_end(out, status);
+	wire_end(out, message);
+}
+
+/* The beginning of a request from one service; end it with request_end. */
+static inline void request_begin(struct buf *out, const char *service, size_t begins[2])
+{
+	begins[0] = wire_begin(out, 1);
+	size_t resource = wire_begin(out, 1);
+	add_attribute(out, 1, "service.name", TEXT(service));
+	wire_end(out, resource);
+	begins[1] = wire_begin(out, 2);
+}
+
+static inline void request_end(struct buf *out, const size_t begins[2])
+{
+	wire_end(out, begins[1]);
+	wire_end(out, begins[0]);
+}
+
+#endif
