@@ -1,0 +1,221 @@
+"""An OTLP/HTTP receiver inside the test process (OTLP 1.x, section OTLP/HTTP, binary protobuf).
+
+Its decoder is made by protoc from tests/otlp.proto, so it shares no code with the encoder under test.
+"""
+import gzip
+import importlib.util
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from lib.wait import wait_until
+
+KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
+PROTO = Path(__file__).resolve().parents[2] / "otlp.proto"
+
+
+def compile_proto(directory):
+    """The Python classes of tests/otlp.proto, made in `directory`."""
+    subprocess.run(["protoc", f"--proto_path={PROTO.parent}", f"--python_out={directory}", PROTO.name], check=True)
+    spec = importlib.util.spec_from_file_location("otlp_pb2", Path(directory) / "otlp_pb2.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass
+class Span:
+    service: str
+    resource: dict
+    scope: str
+    schema_url: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    name: str
+    kind: str
+    start: int
+    end: int
+    attributes: dict
+    status: int
+    message: str
+    flags: int
+    trace_state: str
+    events: list = field(default_factory=list)
+    links: list = field(default_factory=list)
+    dropped: tuple = (0, 0, 0)
+
+    def __str__(self):
+        return f"{self.service} {self.kind} {self.name} [{self.span_id} <- {self.parent_id or 'root'}]"
+
+
+def any_value(value):
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    inner = getattr(value, kind)
+    if kind == "array_value":
+        return [any_value(item) for item in inner.values]
+    if kind == "kvlist_value":
+        return attribute_map(inner.values)
+    return inner
+
+
+def attribute_map(pairs):
+    result = {}
+    for pair in pairs:
+        assert pair.key and pair.key not in result, f"attribute {pair.key!r} is empty or twice"
+        result[pair.key] = any_value(pair.value)
+    return result
+
+
+def read_spans(request):
+    """The spans of an ExportTraceServiceRequest, with their resource."""
+    for resource_spans in request.resource_spans:
+        resource = attribute_map(resource_spans.resource.attributes)
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                yield Span(
+                    service=resource.get("service.name", ""),
+                    resource=resource,
+                    scope=scope_spans.scope.name,
+                    schema_url=scope_spans.schema_url or resource_spans.schema_url,
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_id=span.parent_span_id.hex(),
+                    name=span.name,
+                    kind=KINDS.get(span.kind, str(span.kind)),
+                    start=span.start_time_unix_nano,
+                    end=span.end_time_unix_nano,
+                    attributes=attribute_map(span.attributes),
+                    status=span.status.code,
+                    message=span.status.message,
+                    flags=span.flags,
+                    trace_state=span.trace_state,
+                    events=[(event.name, event.time_unix_nano, attribute_map(event.attributes))
+                            for event in span.events],
+                    links=[(link.trace_id.hex(), link.span_id.hex(), attribute_map(link.attributes))
+                           for link in span.links],
+                    dropped=(span.dropped_attributes_count, span.dropped_events_count, span.dropped_links_count),
+                )
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            body = b"".join(self.chunks())
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if misbehave := self.server.collector.misbehave:
+            misbehave(self, body)
+            return
+        status, headers = self.server.collector.receive(self.path, self.headers, body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", "0")  # an ExportTraceServiceResponse without fields: full success
+        self.end_headers()
+
+    def chunks(self):
+        while True:
+            size = int(self.rfile.readline().split(b";")[0], 16)
+            yield self.rfile.read(size)
+            self.rfile.readline()
+            if size == 0:
+                return
+
+    def log_message(self, *args):
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        pass  # a sender that was killed or gave up; what matters is asserted on the spans
+
+
+class Collector:
+    """
+    Keeps every span it gets. `answer` (status, headers) may be replaced; `gate` cleared makes it hang;
+    `misbehave(handler, body)` does with a request whatever it likes instead.
+    """
+
+    def __init__(self, classes):
+        self.classes = classes
+        self.lock = threading.Lock()
+        self.by_trace = {}
+        self.errors = []
+        self.requests = 0
+        self.encodings = set()
+        self.headers = None  # of the last request
+        self.answer = (200, {})
+        self.misbehave = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.server = None
+        self.listen()
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+
+    def listen(self):
+        """Again at the same port, after refuse()."""
+        self.server = Server(("127.0.0.1", self.server.server_port if self.server else 0), Handler)
+        self.server.collector = self
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def refuse(self):
+        """No new connection any more; those that are open go on."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    def close(self):
+        self.gate.set()
+        self.refuse()
+
+    def receive(self, path, headers, body):
+        self.gate.wait(timeout=60)
+        with self.lock:
+            self.requests += 1
+            self.headers = headers
+            answer = self.answer  # a test may replace it at any moment; what was kept is not refused
+            if answer[0] != 200:
+                return answer
+            try:
+                assert path == "/v1/traces", f"path {path}"
+                assert headers.get("Content-Type") == "application/x-protobuf", headers.get("Content-Type")
+                self.encodings.add(headers.get("Content-Encoding", "identity"))
+                self.keep(self.decode(headers, body))
+            except Exception as error:  # pylint: disable=broad-except
+                self.errors.append(repr(error))
+                return 400, {}
+        return answer
+
+    def decode(self, headers, body):
+        """The spans of a request."""
+        if headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        return list(read_spans(self.classes.ExportTraceServiceRequest.FromString(body)))
+
+    def keep(self, spans):
+        for span in spans:
+            self.by_trace.setdefault(span.trace_id, []).append(span)
+
+    def spans(self, trace_id=None):
+        with self.lock:
+            if trace_id:
+                return list(self.by_trace.get(trace_id, ()))
+            return [span for spans in self.by_trace.values() for span in spans]
+
+    def find(self, trace_id, span_id):
+        return next((span for span in self.spans(trace_id) if span.span_id == span_id), None)
+
+    def wait_span(self, trace_id, span_id, seconds=10):
+        return wait_until(lambda: self.find(trace_id, span_id), seconds=seconds,
+                          what=lambda: f"span {span_id} of trace {trace_id} was not exported; the trace has "
+                                       f"{[str(span) for span in self.spans(trace_id)]}")

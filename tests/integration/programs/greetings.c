@@ -1,0 +1,44 @@
+/* A throw-away fourth service: this file and greetings.conf are all it takes. */
+#include <inttypes.h>
+
+#include "http/app.h"
+#include "http/call.h"
+#include "telemetry/telemetry.h"
+
+TEL_COUNTER(greetings, "greetings_total", "Greetings said.");
+
+/* GET /api/v1/greetings/{id} -> 200 {"user_id":1,"greeting":"Hello"} */
+static int greet(struct request *req, struct reply *reply)
+{
+	int64_t id;
+	if (!request_id(req, &id))
+		return reply_problem(reply, 404, "there is no such user");
+
+	switch (call_get("users", "/api/v1/users/%" PRId64, id)) {
+	case 200: break;
+	case 404: return reply_problem(reply, 404, "there is no user %" PRId64, id);
+	default: return reply_unavailable(reply, "user-service");
+	}
+
+	tel_add(&greetings, 1);
+	tel_set(tel_current(), tel_int("user.id", id));
+	struct json_writer *json = reply_writer(reply);
+	json_begin_object(json);
+	json_key(json, "user_id");
+	json_int(json, id);
+	json_key(json, "greeting");
+	json_text(json, "Hello");
+	json_end_object(json);
+	return reply_json(reply, 200);
+}
+
+static const struct route routes[] = {
+	{"GET", "/api/v1/greetings/{id}", greet, 0},
+	{0},
+};
+
+int main(int argc, char **argv)
+{
+	const struct app app = {.service_name = "greeting-service", .routes = routes};
+	return app_main(&app, argc, argv);
+}

@@ -1,0 +1,339 @@
+"""db/backup and db/restore: copies of one moment under load, and nothing replaced that should not be."""
+import contextlib
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lib.client import Client, email
+from lib.load import ORDER
+from lib.system import ROOT
+from lib.wait import SLOWNESS, wait_until
+
+# What must hold at any moment of the whole system; the reason why the three databases are copied as of one.
+IMPOSSIBLE = {
+    "an order without its user": "SELECT id FROM orders WHERE user_id NOT IN (SELECT id FROM users)",
+    "a notification without its order":
+        "SELECT id FROM notifications WHERE order_id NOT IN (SELECT id FROM orders)",
+    "an order that nobody will ever be told of":
+        "SELECT id FROM orders WHERE id NOT IN (SELECT order_id FROM notifications)"
+        " AND id NOT IN (SELECT order_id FROM outbox WHERE delivered_at IS NULL)",
+    "an order with two notifications":
+        "SELECT order_id FROM notifications GROUP BY order_id HAVING count(*) > 1",
+}
+
+
+def run(tool, *arguments, environment):
+    return subprocess.run([ROOT / "db" / tool, *map(str, arguments)], env={**os.environ, **environment}, cwd="/",
+                          capture_output=True, text=True, check=False)
+
+
+class Shop:
+    """Clients who sign up and order, one after the other; keeps what was answered."""
+
+    def __init__(self, port, threads=6):
+        self.port, self.orders, self.faults = port, [], []
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.work) for _ in range(threads)]
+
+    def work(self):
+        with Client(self.port) as client:
+            while not self.stop.is_set():
+                user = client.post("/api/v1/users", {"name": "x", "email": email()})
+                order = client.post("/api/v1/orders", ORDER | {"user_id": user.json().get("id", 1)})
+                self.faults += [answer for answer in (user, order) if answer.status != 201]
+                self.orders.append(order.json().get("id"))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Copies:
+    def __init__(self, data, directory):
+        self.environment = {"DATA_DIR": str(data), "BACKUP_DIR": str(directory)}
+        self.directory = Path(directory)
+
+    def backup(self, **environment):
+        done = run("backup", environment=self.environment | environment)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return Path(done.stdout.strip())
+
+    def restore(self, directory):
+        done = run("restore", directory, environment=self.environment)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout
+
+    def refused(self, directory, why):
+        done = run("restore", directory, environment=self.environment)
+        assert done.returncode == 1 and re.search(why, done.stderr) and "Nothing was changed" in done.stderr, done
+
+
+@contextlib.contextmanager
+def opened(directory):
+    """The databases of a backup in one connection."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for path in directory.glob("*.db"):
+            connection.execute(f"ATTACH '{path}' AS {path.stem}")
+        yield connection
+
+
+def check_whole(directory):
+    """Returns the ids of its orders."""
+    names = sorted(path.name for path in directory.iterdir())
+    assert names == ["SHA256SUMS", "notifications.db", "orders.db", "users.db"]
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o600}
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=directory, check=True)
+    with opened(directory) as copy:
+        for name in ("users", "orders", "notifications"):
+            assert copy.execute(f"PRAGMA {name}.integrity_check").fetchall() == [("ok",)]
+        for what, query in IMPOSSIBLE.items():
+            assert not copy.execute(query).fetchall(), what
+        return {row[0] for row in copy.execute("SELECT id FROM orders")}
+
+
+@pytest.fixture(scope="module")
+def own(make_system):
+    patient = str(10000 * SLOWNESS)  # for test_snapshots_that_take_their_time
+    system = make_system("backup", environment={"BUSY_TIMEOUT_MS": patient, "CALL_TIMEOUT_MS": patient})
+    system.nginx_trouble_expected = True  # it is asked for parts that the tests have stopped
+    yield system
+    make_system.finish(system)
+
+
+@pytest.fixture
+def copies(own, tmp_path):
+    return Copies(own.data, tmp_path / "backups")
+
+
+def test_backups_under_load_are_of_one_moment(own, copies):
+    """Nobody who orders meanwhile notices."""
+    made = []
+    with Shop(own.ports["gateway"]) as shop:
+        for _ in range(8):
+            count = len(shop.orders)
+            wait_until(lambda: len(shop.orders) >= count + 10, "orders", seconds=30)  # noqa: B023
+            known = set(shop.orders)
+            made.append((known, copies.backup()))
+    assert not shop.faults
+    last = set()
+    for known, directory in made:
+        ids = check_whole(directory)
+        assert known | last <= ids, "what was answered before is in the backup"
+        last = ids
+    assert len(last) < len(shop.orders) + 100 and max(shop.orders) > max(made[0][0])
+
+
+def test_snapshots_that_take_their_time(own, copies, tmp_path):
+    """The same with more than half a second between the first snapshot and the next: what the locks are for."""
+    slow = tmp_path / "sqlite3"
+    slow.write_text("""#!/bin/sh
+[ "$1" = :memory: ] || exec "$SQLITE3" "$@"
+while read -r line; do
+    echo "$line"
+    case $line in SELECT* | .backup*) sleep 0.7 ;; esac
+done | "$SQLITE3" "$@"
+""")
+    slow.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SQLITE3": shutil.which("sqlite3")}
+    with Shop(own.ports["gateway"]) as shop:
+        made = [copies.backup(**environment) for _ in range(3)]
+    assert not shop.faults and len(shop.orders) > 30
+    for directory in made:
+        check_whole(directory)
+
+
+def test_a_backup_comes_back_to_life(own, copies):
+    """What is restored is what was copied; messages that were on their way arrive, once; and it can be undone."""
+    with Shop(own.ports["gateway"]) as shop:
+        wait_until(lambda: len(shop.orders) > 30, "orders", seconds=30)
+        with own.without("notifications"):  # some orders wait for their notification
+            count = len(shop.orders)
+            wait_until(lambda: len(shop.orders) > count + 10, "orders", seconds=60)
+            backup = copies.backup()
+        count = len(shop.orders)
+        wait_until(lambda: len(shop.orders) > count + 10, "orders", seconds=60)
+    kept = check_whole(backup)
+    own.flush()
+    own.stop()
+    before = check_whole(copies.backup())
+    said = copies.restore(backup)
+    replaced = Path(re.search("is in (.*)", said)[1])
+    own.start()
+    assert {row[0] for row in own.query("orders", "SELECT id FROM orders")} == kept < before
+
+    wait_until(lambda: own.query("orders", "SELECT count(*) FROM outbox WHERE delivered_at IS NULL") == [(0,)],
+               "messages wait", seconds=60)
+    assert {row[0] for row in own.query("notifications", "SELECT order_id FROM notifications")} == kept
+    next_id = own.gateway.post("/api/v1/orders", ORDER).json()["id"]
+    assert next_id == max(kept) + 1
+    own.flush()
+    own.stop()
+    check_whole(copies.backup())
+    copies.restore(replaced)
+    own.start()
+    assert {row[0] for row in own.query("orders", "SELECT id FROM orders")} == before
+
+
+def test_nothing_is_replaced_while_it_runs(own, copies):
+    backup = copies.backup()
+    later = own.gateway.post("/api/v1/orders", ORDER).json()
+    copies.refused(backup, "(users|orders|notifications).db is in use: .*make stop")
+    with own.without("users"):  # one part that runs is enough
+        copies.refused(backup, "(orders|notifications).db is in use")
+    assert own.gateway.get(f"/api/v1/orders/{later['id']}").json()["id"] == later["id"]
+    assert not list(copies.directory.glob("replaced-*")) and not list(own.data.glob("*.restored"))
+
+
+def test_a_backup_after_kill_9(own, copies):
+    """What is in the logs of the databases alone is in the backup too, without any program to bring it in."""
+    order = own.gateway.post("/api/v1/orders", ORDER).json()
+    own.flush()
+    own.kill_everything()
+    assert (own.data / "orders.db-wal").stat().st_size > 0
+    assert order["id"] in check_whole(copies.backup())
+    own.start()
+
+
+# ---- the tools alone
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two databases, one of them in a directory of its own, as programs that are installed have them."""
+    (tmp_path / "data/orders").mkdir(parents=True)
+    for path in ("users.db", "orders/orders.db"):
+        write(tmp_path / "data" / path, "first")
+    return tmp_path / "data"
+
+
+def write(path, text):
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE IF NOT EXISTS notes (text)")
+        connection.execute("DELETE FROM notes")
+        connection.execute("INSERT INTO notes VALUES (?)", [text])
+
+
+def read(path):
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT text FROM notes").fetchone()[0]
+
+
+@pytest.fixture
+def alone(data, tmp_path):
+    return Copies(data, tmp_path / "a b'c")
+
+
+def test_databases_go_back_to_where_they_were(alone, data):
+    backup = alone.backup()
+    assert backup.stat().st_mode & 0o777 == 0o700
+    for path in ("users.db", "orders/orders.db"):
+        write(data / path, "second")
+    alone.restore(backup)
+    assert [read(data / path) for path in ("users.db", "orders/orders.db")] == ["first", "first"]
+    assert not (data / "orders.db").exists()
+
+
+def test_an_empty_place_is_filled(alone, data):
+    backup = alone.backup()
+    shutil.rmtree(data)
+    assert "what was there" not in alone.restore(backup)
+    assert sorted(path.name for path in data.iterdir()) == ["orders.db", "users.db"]
+    assert [path.name for path in alone.directory.iterdir()] == [backup.name]
+
+
+@pytest.mark.parametrize("where", [0, 4096])
+def test_a_damaged_database_is_replaced_and_kept(alone, data, where):
+    backup = alone.backup()
+    damage(data / "users.db", where)
+    damaged = (data / "users.db").read_bytes()
+    alone.restore(backup)
+    assert read(data / "users.db") == "first"
+    kept, = alone.directory.glob("replaced-*/users.db")
+    assert kept.read_bytes() == damaged
+
+
+def damage(path, where):
+    with open(path, "r+b") as file:
+        file.seek(where)
+        file.write(b"\xa5" * 200)
+
+
+@pytest.mark.parametrize("where", [0, 4096])
+def test_damage_is_not_copied(alone, data, where):
+    damage(data / "users.db", where)
+    done = run("backup", environment=alone.environment)
+    assert done.returncode == 1 and done.stderr and done.stdout == ""
+    assert list(alone.directory.iterdir()) == []
+
+
+def test_a_damaged_backup_is_refused(alone, data):
+    backup = alone.backup()
+    write(data / "users.db", "second")
+    for spoil in (lambda path: damage(path, 4096), Path.unlink):
+        spoiled = alone.directory / f"spoiled-{spoil.__name__}"
+        shutil.copytree(backup, spoiled)
+        spoil(spoiled / "users.db")
+        alone.refused(spoiled, "not a whole backup")
+    (spoiled / "SHA256SUMS").write_text("")
+    alone.refused(spoiled, "not a whole backup")
+    assert read(data / "users.db") == "second" and not list(data.rglob("*.restored"))
+
+
+def test_what_is_wrong_inside_is_refused_too(alone, data):
+    """The sums are right, the database is not."""
+    backup = alone.backup()
+    damage(backup / "users.db", 4096)
+    sums = subprocess.run(["sha256sum", "orders.db", "users.db"], cwd=backup, capture_output=True, text=True,
+                          check=True)
+    (backup / "SHA256SUMS").write_text(sums.stdout)
+    write(data / "orders/orders.db", "second")
+    alone.refused(backup, "users.db is damaged")
+    assert read(data / "orders/orders.db") == "second" and not list(data.rglob("*.restored"))
+
+
+def test_a_writer_is_waited_for(alone, data):
+    holder = sqlite3.connect(data / "orders/orders.db", isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    holder.execute("UPDATE notes SET text = 'being written'")
+    release = threading.Timer(1, lambda: holder.execute("COMMIT"))
+    release.start()
+    backup = alone.backup()
+    release.join()
+    holder.close()
+    assert read(backup / "orders.db") == "being written"
+
+
+def test_usage(alone, data, tmp_path):
+    for tool, arguments in (("backup", ["x"]), ("restore", []), ("restore", ["--what"])):
+        done = run(tool, *arguments, environment=alone.environment)
+        assert done.returncode == 2 and done.stderr.startswith("usage:")
+        assert run(tool, "--help", environment=alone.environment).stdout.startswith("usage:")
+    assert run("restore", tmp_path / "none", environment=alone.environment).returncode == 1
+    assert run("backup", environment=alone.environment | {"DATA_DIR": "/etc"}).returncode == 1
+
+
+def test_make(alone, data):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment |= alone.environment
+
+    def make(*arguments):
+        return subprocess.run(["make", "-s", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True,
+                              check=True, timeout=60 * SLOWNESS).stdout
+    backup = make("backup").strip()
+    write(data / "users.db", "second")
+    make("restore", f"FROM={backup}")
+    assert read(data / "users.db") == "first"

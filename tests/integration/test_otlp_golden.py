@@ -1,0 +1,85 @@
+"""What the golden OTLP requests say, read by Python's protobuf: the unit tests hold the encoder to these bytes."""
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lib.otlp import compile_proto, read_spans
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SPAN = "b7ad6b7169203331"
+PARENT = "0102030405060708"
+SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+REMOTE_KNOWN, REMOTE = 0x100, 0x200
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory):
+    """Decodes a golden file; what tests/otlp.proto does not know would come back as other bytes."""
+    if not shutil.which("protoc"):
+        pytest.skip("protoc is not installed")
+    otlp = compile_proto(tmp_path_factory.mktemp("otlp"))
+
+    def decode(name):
+        data = (GOLDEN / name).read_bytes()
+        request = otlp.ExportTraceServiceRequest.FromString(data)
+        request.DiscardUnknownFields()
+        assert request.ByteSize() == len(data), "there are unknown fields, defaults, or lengths that are not the shortest"
+        return request
+
+    return decode
+
+
+def test_small(read):
+    request = read("otlp_small.bin")
+    (resource_spans,) = request.resource_spans
+    (scope_spans,) = resource_spans.scope_spans
+    assert resource_spans.schema_url == scope_spans.schema_url == SCHEMA
+    assert (scope_spans.scope.name, scope_spans.scope.version) == ("apm", "1.2.3")
+    (span,) = read_spans(request)
+    assert span.resource == {"service.name": "order-service", "service.namespace": "apm", "text": "héllo"}
+    assert (span.trace_id, span.span_id, span.parent_id, span.trace_state) == (TRACE, SPAN, "", "")
+    assert (span.name, span.kind, span.start, span.end) == ("small", "INTERNAL", 1, 2)
+    assert (span.attributes, span.events, span.links, span.dropped) == ({}, [], [], (0, 0, 0))
+    assert (span.status, span.flags) == (0, 1 | REMOTE_KNOWN)
+
+
+def test_everything(read):
+    request = read("otlp_full.bin")
+    span, other = read_spans(request)
+    assert (span.trace_id, span.span_id, span.parent_id) == (TRACE, SPAN, PARENT)
+    assert span.trace_state == "vendor=value,other=1"
+    assert (span.name, span.kind) == ("GET /api/v1/users/{id}", "SERVER")
+    assert (span.start, span.end) == (1763815800123456789, 1763815800223456789)
+    assert span.attributes == {
+        "text": "测试",
+        "literal": "GET",
+        "int": 200,
+        "negative": -1,
+        "least": -(2**63),
+        "zero": 0,
+        "double": 0.1,
+        "yes": True,
+        "no": False,
+        "empty": "",
+        "repaired": "a\ufffdbé\ufffd",
+        "nul": "a\0b",
+        "after.event": "y",
+        "error.type": "503",
+    }
+    assert [type(span.attributes[key]) for key in ("int", "double", "yes")] == [int, float, bool]
+    assert span.events == [
+        ("event", 1763815800200000000, {"of.event": "x", "of.event.int": 1}),
+        ("bare", 1763815800200000000, {}),
+    ]
+    assert span.links == [(TRACE, PARENT, {})]
+    assert span.dropped == (1, 300, 65535)
+    assert (span.status, span.flags) == (2, 3 | REMOTE_KNOWN | REMOTE)
+
+    message = request.resource_spans[0].scope_spans[0].spans[0]
+    assert [event.dropped_attributes_count for event in message.events] == [3, 0]
+    assert [link.flags for link in message.links] == [1 | REMOTE_KNOWN | REMOTE]
+
+    assert (other.span_id, other.parent_id, other.name, other.kind) == (PARENT, SPAN, "other", "CLIENT")
+    assert (other.start, other.end, other.status, other.flags) == (1, 2**64 - 1, 1, 1 | REMOTE_KNOWN)
