@@ -1,0 +1,160 @@
+"""What is measured: whole systems started by fcgi/ctl on free ports, a receiver of spans, and wrk that asks them."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(ROOT / "tests/integration"))
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
+
+from lib.ports import free_ports  # noqa: E402
+from lib.wait import wait_until  # noqa: E402
+
+BUILD = ROOT / "build/release"
+SERVICES = ("users", "orders", "notifications")
+PROGRAMS = (*SERVICES, "gateway")
+TICKS = os.sysconf("SC_CLK_TCK")
+FOREIGN = re.compile(r"OTEL_|.*_PORT$|.*_DIR$|.*_URL$|TRACE_|RATE_LIMIT|LOG_LEVEL|WORKER_THREADS|MODE$|MAKE|MFLAGS")
+
+
+def cpu_seconds(pid):
+    """Processor time of a process so far. Scheduler ticks would be too coarse for short runs: schedstat has ns."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            total += int((task / "schedstat").read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return total / 1e9
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+class Receiver:
+    """Stands for the collector."""
+
+    def __init__(self, directory):
+        directory.mkdir(parents=True)
+        port, = free_ports(1)
+        text = (HERE / "receiver.conf").read_text().replace("${DIR}", str(directory)).replace("${PORT}", str(port))
+        (directory / "nginx.conf").write_text(text)
+        self.process = subprocess.Popen(["nginx", "-e", str(directory / "error.log"), "-p", f"{directory}/", "-c",
+                                         str(directory / "nginx.conf"), "-g", "daemon off;"])
+        self.endpoint = f"http://127.0.0.1:{port}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(timeout=10)
+
+
+class System:
+    """nginx and every program, in a directory of its own. `settings`: its environment beside the common one."""
+
+    def __init__(self, directory, receiver, **settings):
+        self.dir = directory
+        self.run, self.log, self.data = (directory / name for name in ("run", "logs", "data"))
+        names = ("gateway", "metrics", *SERVICES)
+        self.ports = dict(zip(names, free_ports(len(names))))
+        self.settings = {
+            **{f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
+            "MODE": "release", "TRACE_STORE": "off", "CONSOLE": "off", "RUN_DIR": str(self.run),
+            "DATA_DIR": str(self.data), "LOG_DIR": str(self.log),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "START_TIMEOUT_TENTHS": "2000", **settings}
+        self.replaced = None
+        self.ready_seconds = None
+        self.dir.mkdir(parents=True)
+        begin = time.monotonic()
+        self.ctl("start")
+        self.ready_seconds = time.monotonic() - begin
+
+    def ctl(self, command):
+        environment = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        with open(self.dir / "ctl.out", "w+", encoding="utf-8") as output:
+            done = subprocess.run([ROOT / "fcgi/ctl", command], env=environment | self.settings, check=False,
+                                  stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+        if done.returncode:
+            raise RuntimeError(f"ctl {command}: {(self.dir / 'ctl.out').read_text()}")
+
+    def stop(self):
+        if self.replaced:
+            self.replaced.kill()  # libfcgi keeps SIGTERM to itself
+            self.replaced.wait(timeout=10)
+        self.ctl("stop")
+        shutil.rmtree(self.dir)
+
+    def nginx(self):
+        return int((self.run / "nginx.pid").read_text())
+
+    def pid(self, program):
+        if self.replaced and program == "users":
+            return self.replaced.pid
+        return int((self.run / f"{program}.worker.pid").read_text())
+
+    def cpu_seconds(self):
+        """Of all of its processes."""
+        return sum(cpu_seconds(pid) for pid in (*children(self.nginx()), *(self.pid(p) for p in PROGRAMS)))
+
+    def silence_nginx(self):
+        """Ends the access log."""
+        path = self.run / "nginx/nginx.conf"
+        text, count = re.subn(r'access_log "[^;]*;', "access_log off;", path.read_text())
+        assert count == 1, "nginx.conf has another access log than this knows"
+        path.write_text(text)
+        old = children(self.nginx())
+        os.kill(self.nginx(), signal.SIGHUP)
+        wait_until(lambda: not set(old) & set(children(self.nginx())), "nginx's old workers stay", seconds=20)
+
+    def replace_users(self, *command):
+        """Another program on the socket of the users."""
+        watcher = int((self.run / "users.pid").read_text())
+        os.kill(watcher, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{watcher}/exe").exists(), "users does not end", seconds=20)
+        socket = self.run / "users.sock"
+        socket.unlink(missing_ok=True)
+        with open(self.run / "users.stderr", "w", encoding="utf-8") as errors:
+            self.replaced = subprocess.Popen(["spawn-fcgi", "-n", "-s", socket, "-M", "0666", "-b", "1024", "--",
+                                              *command], stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        wait_until(lambda: self.get("/api/v1/users/1") == 200, "the program on the users' socket does not answer",
+                   seconds=20)
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['gateway']}{path}", timeout=5) as answer:
+                return answer.status
+        except OSError:
+            return 0
+
+    def metric(self, program, name):
+        """The sum of a metric's series."""
+        port = self.ports["metrics" if program == "gateway" else program]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}[{{ ]", line))
+
+    def spans_lost(self):
+        return sum(self.metric(program, "otel_sdk_span_dropped_total") for program in PROGRAMS)
+
+    def resident_mib(self, program):
+        text = Path(f"/proc/{self.pid(program)}/smaps_rollup").read_text()
+        return {key: int(re.search(rf"^{field}: +(\d+)", text, re.M)[1]) / 1024
+                for key, field in (("rss", "Rss"), ("private", "Anonymous"))}
+
+    def wrk(self, kind, *arguments, connections, seconds):
+        done = subprocess.run(["wrk", "-t", str(min(2, connections)), "-c", str(connections), "-d", f"{seconds}s", "-s",
+                               HERE / "wrk.lua", f"http://127.0.0.1:{self.ports['gateway']}/", "--", kind,
+                               *map(str, arguments)], capture_output=True, text=True, check=True)
+        result = json.loads(done.stdout.splitlines()[-1])
+        if result["failed"]:
+            raise RuntimeError(f"{result['failed']} of {result['requests']} requests failed: {kind} {arguments}")
+        result["per_second"] = result["requests"] / result["seconds"]
+        return result
