@@ -1,0 +1,83 @@
+"""Telemetry health: whether what the other dashboards show is complete."""
+from panels import ANY_IS_BAD, GREEN, RED, dashboard, prom, stat, steps, timeseries
+from queries import or_none, rate_by
+
+
+def total(metric, selector=""):
+    """A counter's growth a second, over all series; 0 where a series comes with the first loss only."""
+    return f"{rate_by([], metric, selector)} or vector(0)"
+
+
+def lost(title, description, targets, width):
+    """A panel that is at 0 when all is well."""
+    return timeseries(title, description, targets, width=width, thresholds=ANY_IS_BAD, soft_max=1)
+
+
+def spans():
+    exported = "otel_sdk_exporter_span_exported_total"
+    return [
+        timeseries("Spans started", "Sampled ones, a second.",
+                   prom(rate_by(["job"], "otel_sdk_span_started_total", ""), "{{job}}")),
+        timeseries("Spans exported", "A second.", prom(rate_by(["job"], exported, 'error_type=""'), "{{job}}")),
+        lost("Spans not taken", "By the collector, a second, by what went wrong; most are tried again.",
+             prom(rate_by(["error_type"], exported, 'error_type!=""'), "{{error_type}}"), 8),
+        lost("Spans dropped", "Lost, a second, by reason.",
+             prom(rate_by(["reason"], "otel_sdk_span_dropped_total", ""), "{{reason}}"), 6),
+        timeseries("Export queue", "Share in use. A full queue drops spans. Dashed: 80 %.",
+                   prom("otel_sdk_processor_span_queue_size / otel_sdk_processor_span_queue_capacity", "{{job}}"),
+                   width=6, unit="percentunit", thresholds=steps(GREEN, (0.8, RED)), soft_max=1),
+        timeseries("Access log not yet shipped", "Bytes of nginx's access log whose spans no collector has.",
+                   prom("gateway_log_lag_bytes", "lag"), width=6, unit="bytes"),
+        timeseries("Access log lines", "Read and not understood, a second; gaps: rotated away before they were read.",
+                   [prom(total("gateway_log_lines_total"), "read"),
+                    prom(total("gateway_log_lines_unparsed_total"), "not understood"),
+                    prom(total("gateway_log_gaps_total"), "gaps")], width=6),
+    ]
+
+
+def lines():
+    return [
+        timeseries("Log lines written", "By the programs, a second.",
+                   prom(rate_by(["job"], "log_lines_written_total", ""), "{{job}}"), width=6),
+        lost("Log lines not written", "By the programs: dropped lines and failed writes, a second.",
+             [prom(total("log_lines_dropped_total"), "dropped"),
+              prom(total("log_write_errors_total"), "failed writes")], 6),
+        timeseries("Lines shipped", "From file to Loki, a second.",
+                   [prom(total("promtail_read_lines_total"), "read by Promtail"),
+                    prom(total("promtail_sent_entries_total"), "sent"),
+                    prom(total("loki_distributor_lines_received_total"), "received by Loki")], width=6),
+        lost("Lines lost", "Dropped by Promtail, refused by Loki, a second.",
+             [prom(total("promtail_dropped_entries_total"), "dropped by Promtail"),
+              prom(total("loki_discarded_samples_total"), "refused by Loki")], 6),
+    ]
+
+
+def tempo():
+    return [
+        timeseries("Spans received", "By Tempo, a second.",
+                   prom(total("tempo_distributor_spans_received_total"), "received"), width=6),
+        lost("Spans discarded", "Taken with answer 200 and then dropped, a second, by reason.",
+             prom(or_none(rate_by(["reason"], "tempo_discarded_spans_total", ""), "reason"), "{{reason}}"), 6),
+        timeseries("Metrics from spans", "Spans that the generator took, and those it left aside, a second.",
+                   [prom(total("tempo_metrics_generator_spans_received_total"), "taken"),
+                    prom(total("tempo_metrics_generator_spans_discarded_total"), "left aside")], width=6),
+        timeseries("Exemplars", "Kept by Prometheus: the way from a metric to its trace.",
+                   prom("prometheus_tsdb_exemplar_exemplars_in_storage", "in storage"), width=6),
+    ]
+
+
+def stack():
+    parts = 'job=~"tempo|loki|promtail|prometheus|grafana|node-exporter"'
+    return [
+        stat("Scrapes", "1: the target answers.", prom("min by (job) (up)", "{{job}}"), width=12, height=8,
+             thresholds=steps(RED, (1, GREEN)), text="value_and_name"),
+        timeseries("Memory of the stack", "Resident.", prom(f"process_resident_memory_bytes{{{parts}}}", "{{job}}"),
+                   width=6, unit="bytes"),
+        timeseries("Scrape duration", "How long Prometheus waits for each target's metrics.",
+                   prom("scrape_duration_seconds", "{{job}}"), width=6, unit="s"),
+    ]
+
+
+def telemetry():
+    return dashboard("apm-telemetry", "Telemetry health", __doc__, [], [
+        ("Spans", spans()), ("Logs", lines()), ("Tempo and Prometheus", tempo()), ("The stack", stack())])

@@ -1,0 +1,205 @@
+"""Runs the system natively and the backends with the shipped configuration, on free ports, in one directory."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+from lib.ports import free_ports  # noqa: E402,F401
+
+STACK = ROOT / "stack"
+FOREIGN = re.compile(r"OTEL_|.*_PORT$|.*_DIR$|.*_URL$|.*_ADDRESS$|TRACE_SAMPLE|RATE_LIMIT|LOG_LEVEL"
+                     r"|COMPOSE_|MAKE|MFLAGS")
+SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
+PORTS = ["GATEWAY", "METRICS", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "TEMPO_GRPC", "OTLP_GRPC", "OTLP_HTTP",
+         "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER"]
+
+
+def program(name, *others):
+    """A backend's program: $NAME_BIN, else by its name on PATH; None when there is none."""
+    given = os.environ.get(f"{name.upper().replace('-', '_')}_BIN")
+    if given:
+        return given
+    return next((found for found in map(shutil.which, (name, *others)) if found), None)
+
+
+def wait_until(ask, seconds, what):
+    """The first true answer. Fails with `what` when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
+        time.sleep(0.2)
+
+
+def fetch(url, body=None, headers=None, **parameters):
+    """(status, headers, text); status 0: no answer."""
+    if parameters:
+        url += "?" + urllib.parse.urlencode(parameters)
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
+    request = urllib.request.Request(url, data, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+    except OSError:
+        return 0, {}, ""
+
+
+def answer_of(url, **parameters):
+    status, _, text = fetch(url, **parameters)
+    return json.loads(text) if status == 200 else None
+
+
+class Stack:
+    """with Stack(directory, ["prometheus", …]) as stack: the system and these backends run."""
+
+    def __init__(self, directory, backends):
+        self.dir, self.backends = Path(directory), backends
+        self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.processes = []
+        self.env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        self.env |= {f"{name}_PORT": str(port) for name, port in self.ports.items()}
+        self.env |= {
+            "RUN_DIR": str(self.dir / "run"), "DATA_DIR": str(self.dir / "data"), "LOG_DIR": str(self.dir / "logs"),
+            "CONSOLE": "off", "OTEL_EXPORTER_OTLP_ENDPOINT": self.url("OTLP_HTTP"), "OTEL_BSP_SCHEDULE_DELAY": "200",
+            # what the configuration files of the backends read
+            "LISTEN_ADDRESS": "127.0.0.1", "APP_LOGS": str(self.dir / "logs"),
+            "TEMPO_DATA": str(self.dir / "tempo"), "LOKI_DATA": str(self.dir / "loki"), "PROMTAIL_DATA": str(self.dir),
+            "PROMETHEUS_URL": self.url("PROMETHEUS"), "LOKI_URL": self.url("LOKI"), "TEMPO_URL": self.url("TEMPO"),
+        }
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+    def __enter__(self):
+        try:
+            for name in self.backends:
+                getattr(self, "start_" + name.replace("-", "_"))()
+            self.ctl("start")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.ctl("stop", check=False)
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes = []
+
+    def ctl(self, command, check=True):
+        with open(self.dir / "ctl.out", "ab") as output:
+            done = subprocess.run([ROOT / "fcgi/ctl", command], env=self.env, stdin=subprocess.DEVNULL, stdout=output,
+                                  stderr=subprocess.STDOUT, timeout=60, check=False)
+        assert not check or done.returncode == 0, (self.dir / "ctl.out").read_text()
+
+    def run(self, *command, **options):
+        """A command of the repository, with the ports and directories of this stack."""
+        return subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240,
+                              **options)
+
+    # ---- backends
+
+    def start(self, name, *command, ready):
+        path = self.dir / f"{name}.log"
+        with open(path, "ab") as output:
+            process = subprocess.Popen(command, env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=subprocess.STDOUT)
+        self.processes.append(process)
+        wait_until(lambda: process.poll() is not None or fetch(ready)[0] == 200, 60,
+                   lambda: f"{name} is ready\n{path.read_text()[-2000:]}")
+        assert process.poll() is None, f"{name} ended:\n{path.read_text()[-3000:]}"
+
+    def start_prometheus(self):
+        """The shipped configuration; only who is scraped is written here, and every second instead of every fifth."""
+        shutil.copytree(STACK / "prometheus", self.dir / "prometheus")
+        targets = subprocess.run([STACK / "native-targets"], env=self.env, check=True, capture_output=True,
+                                 text=True).stdout
+        entries = re.findall(r"(- labels: {job: (\S+)}\n.*\n)", targets)
+        wanted = {*SERVICES, *self.backends}
+        (self.dir / "prometheus/targets.yml").write_text("".join(entry for entry, job in entries if job in wanted))
+        config = self.dir / "prometheus/prometheus.yml"
+        text = config.read_text()
+        for name, seconds in (("scrape_interval", 5), ("scrape_timeout", 4), ("evaluation_interval", 5)):
+            assert f"{name}: {seconds}s" in text
+            text = text.replace(f"{name}: {seconds}s", f"{name}: 1s")
+        config.write_text(text)
+        self.start("prometheus", program("prometheus"), f"--config.file={config}",
+                   f"--storage.tsdb.path={self.dir}/prometheus/data",
+                   f"--web.listen-address=127.0.0.1:{self.ports['PROMETHEUS']}", "--web.enable-remote-write-receiver",
+                   "--enable-feature=exemplar-storage", ready=self.url("PROMETHEUS") + "/-/ready")
+
+    def start_expanded(self, name, ready="/ready"):
+        self.start(name, program(name), f"-config.file={STACK}/{name}/{name}.yaml", "-config.expand-env=true",
+                   ready=self.url(name.upper()) + ready)
+
+    def start_tempo(self):
+        self.start_expanded("tempo")
+
+    def start_loki(self):
+        self.start_expanded("loki")
+
+    def start_promtail(self):
+        self.start_expanded("promtail", ready="/metrics")  # /ready waits for the first log file
+
+    def start_node_exporter(self):
+        self.start("node-exporter", program("node_exporter", "prometheus-node-exporter"),
+                   f"--web.listen-address=127.0.0.1:{self.ports['NODE_EXPORTER']}",
+                   ready=self.url("NODE_EXPORTER") + "/metrics")
+
+    # ---- what tests ask
+
+    def promql(self, expression, **parameters):
+        """The result of an instant query: [{"metric": …, "value": [time, text]}, …]."""
+        answer = answer_of(self.url("PROMETHEUS") + "/api/v1/query", query=expression, **parameters)
+        assert answer, f"Prometheus refuses {expression}"
+        return answer["data"]["result"]
+
+    def trace(self, trace_id):
+        """[(service, span)] of a trace in Tempo."""
+        answer = answer_of(f"{self.url('TEMPO')}/api/v2/traces/{trace_id}") or {}
+        found = []
+        for resource in answer.get("trace", {}).get("resourceSpans", []):
+            service = next(a["value"]["stringValue"] for a in resource["resource"]["attributes"]
+                           if a["key"] == "service.name")
+            found += [(service, span) for scope in resource["scopeSpans"] for span in scope["spans"]]
+        return found
+
+    def lines(self, logql):
+        """[(labels, line)] of the last minutes in Loki."""
+        answer = answer_of(self.url("LOKI") + "/loki/api/v1/query_range", query=logql, limit=1000,
+                           start=time.time_ns() - 900 * 10**9)
+        assert answer, f"Loki refuses {logql}"
+        return [(stream.get("stream") or stream["metric"], value[1]) for stream in answer["data"]["result"]
+                for value in stream["values"]]
+
+    def order(self, user_id=1):
+        """Places an order through the gateway: (its trace id, the order)."""
+        body = {"user_id": user_id, "product": "测试商品", "amount": 99.99}
+        status, headers, text = fetch(self.url("GATEWAY") + "/api/v1/orders", body)
+        assert status == 201, text
+        return headers["X-Trace-Id"], json.loads(text)

@@ -1,0 +1,60 @@
+"""promtool's judgement of the configuration and the rules, and what it does not judge."""
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from backends import ROOT, STACK
+
+RULE_TESTS = sorted((ROOT / "tests/stack/rules").glob("*.test.yml"))
+ALERT = re.compile(r"- alert: (\w+)\n(.*?)(?=\n      - alert:|\n\n|\Z)", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    if not shutil.which("promtool"):
+        pytest.skip("promtool is not installed (package prometheus)")
+
+    def run(*arguments):
+        done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+    return run
+
+
+def alerts():
+    return dict(ALERT.findall((STACK / "prometheus/rules/alerts.yml").read_text()))
+
+
+def test_configuration(promtool, tmp_path):
+    shutil.copytree(STACK / "prometheus", tmp_path / "prometheus")
+    shutil.copy(STACK / "prometheus/targets.compose.yml", tmp_path / "prometheus/targets.yml")
+    assert "SUCCESS: 2 rule files found" in promtool("check", "config", str(tmp_path / "prometheus/prometheus.yml"))
+
+
+def test_rules(promtool):
+    for file in (STACK / "prometheus/rules").glob("*.yml"):
+        assert "SUCCESS" in promtool("check", "rules", str(file))
+
+
+@pytest.mark.parametrize("file", RULE_TESTS, ids=lambda file: file.name)
+def test_rule_units(promtool, file):
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+def test_every_alert_has_a_unit_that_sees_it_fire_and_one_that_does_not():
+    units = "".join(file.read_text() for file in RULE_TESTS)
+    for name in alerts():
+        fires = re.search(rf"alertname: {name}\n\s+eval_time: \w+\n\s+exp_alerts:", units)
+        assert fires, f"{name} never fires in a test"
+        assert re.search(rf"{{alertname: {name}, eval_time: \w+}}", units), f"{name} is never silent in a test"
+
+
+def test_every_alert_says_what_to_do_and_where_to_look():
+    uids = {json.loads(file.read_text())["uid"] for file in (STACK / "grafana/dashboards").glob("*.json")}
+    assert len(alerts()) == 8
+    for name, text in alerts().items():
+        assert re.search(r"severity: (page|ticket)", text), name
+        assert len(re.search(r"description: >-\n(.*?)\n          \w+:", text, re.DOTALL).group(1)) > 150, name
+        assert re.search(r"dashboard: http://localhost:3000/d/([\w-]+)", text).group(1) in uids, name
