@@ -22,6 +22,12 @@ static inline uint64_t clock_monotonic_ns(void)
 	return clock_source.monotonic_ns();
 }
 
+/*
+ * Both clocks as of one moment, to within a microsecond: a thread that is interrupted between the two readings would
+ * pair times that lie apart, so it reads again (at most 8 times; then the nearest pair is taken).
+ */
+void clock_both_ns(uint64_t *realtime_ns, uint64_t *monotonic_ns);
+
 #define CLOCK_RFC3339_SIZE 32
 
 /*

@@ -100,11 +100,12 @@ static void start_clock(struct tel_span *span)
 {
 	const struct tel_span *outer = span->outer;
 
-	span->start_monotonic_ns = clock_monotonic_ns();
-	if (outer && outer->recording)
+	if (outer && outer->recording) {
+		span->start_monotonic_ns = clock_monotonic_ns();
 		span->start_ns = outer->start_ns + (span->start_monotonic_ns - outer->start_monotonic_ns);
-	else
-		span->start_ns = clock_realtime_ns();
+	} else {
+		clock_both_ns(&span->start_ns, &span->start_monotonic_ns);
+	}
 }
 
 static void make_current(struct tel_span *span, const char *name, enum tel_kind kind)

@@ -46,6 +46,45 @@ static void clocks_run(void **state)
 	assert_true(clock_monotonic_ns() >= steady);
 }
 
+/* The wall clock is a millisecond ahead; each look at it is interrupted for as long as the list says, then for none. */
+static const uint64_t *interruption_ns;
+static uint64_t scripted_ns;
+
+static uint64_t scripted_monotonic(void)
+{
+	return scripted_ns += 20;
+}
+
+static uint64_t scripted_realtime(void)
+{
+	if (*interruption_ns)
+		scripted_ns += *interruption_ns++;
+	return scripted_ns + 1000000;
+}
+
+static uint64_t apart_ns(const uint64_t *interruptions)
+{
+	const struct clock_source real = clock_source;
+	uint64_t wall_ns, steady_ns;
+
+	interruption_ns = interruptions;
+	clock_source = (struct clock_source){scripted_realtime, scripted_monotonic};
+	clock_both_ns(&wall_ns, &steady_ns);
+	clock_source = real;
+	return wall_ns - 1000000 - steady_ns;
+}
+
+static void both_clocks_are_of_one_moment(void **state)
+{
+	(void)state;
+	assert_int_equal(apart_ns((const uint64_t[]){0}), 0);
+	assert_int_equal(apart_ns((const uint64_t[]){900, 0}), 900); /* near enough to read once */
+	assert_int_equal(apart_ns((const uint64_t[]){50000, 0}), 0);
+	assert_int_equal(apart_ns((const uint64_t[]){50000, 3000, 70000, 0}), 0);
+	/* never near: the nearest of eight */
+	assert_int_equal(apart_ns((const uint64_t[]){5000, 4000, 3000, 2000, 6000, 6000, 6000, 6000, 1500, 0}), 2000);
+}
+
 /* ---- hex ---- */
 
 static void hex_both_ways(void **state)
@@ -161,6 +200,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rfc3339_agrees_with_gmtime),
 		cmocka_unit_test(clocks_run),
+		cmocka_unit_test(both_clocks_are_of_one_moment),
 		cmocka_unit_test(hex_both_ways),
 		cmocka_unit_test(hex_refuses),
 		cmocka_unit_test(env_values),

@@ -219,10 +219,10 @@ static void children_lie_inside_though_the_clock_is_set(void **state)
 	assert_int_equal(ended_count, 2);
 	const struct tel_span *inner = &ended[0], *outer = &ended[1];
 	uint64_t event_ns = span_entry_find(inner, SPAN_EVENT, "event")->value.time_ns;
-	assert_int_equal(inner->start_ns, outer->start_ns + 1000);
-	assert_int_equal(event_ns, outer->start_ns + 2000);
-	assert_int_equal(inner->end_ns, outer->start_ns + 3000);
-	assert_int_equal(outer->end_ns, outer->start_ns + 4000);
+	assert_int_equal(inner->start_ns, outer->start_ns + 2000);
+	assert_int_equal(event_ns, outer->start_ns + 3000);
+	assert_int_equal(inner->end_ns, outer->start_ns + 4000);
+	assert_int_equal(outer->end_ns, outer->start_ns + 5000);
 }
 
 /* ---- the current span ---- */
