@@ -133,8 +133,13 @@ static void test_messages_have_ids_of_their_own(void **state)
 	assert_string_not_equal(one.event_id, other.event_id);
 	assert_int_equal(strspn(one.event_id, "0123456789abcdef-"), 36);
 	assert_true(one.event_id[8] == '-' && one.event_id[13] == '-' && one.event_id[18] == '-');
-	assert_int_equal(one.event_id[14], '4');
+	assert_int_equal(one.event_id[14], '7');
 	assert_non_null(strchr("89ab", one.event_id[19]));
+	char *end, digits[13] = "";
+	memcpy(digits, one.event_id, 8);
+	memcpy(digits + 8, one.event_id + 9, 4);
+	assert_in_range(strtoll(digits, &end, 16), db_now_ms() - 60000, db_now_ms());
+	assert_int_equal(*end, '\0');
 	assert_string_equal(one.traceparent, "");
 	{
 		TEL_SPAN(request, "request", TEL_SERVER);
