@@ -31,7 +31,7 @@ DB_STATEMENT(select_one, "SELECT", "notifications", "SELECT " COLUMNS " FROM not
 DB_STATEMENT(select_event, "SELECT", "notifications", "SELECT " COLUMNS " FROM notifications WHERE event_id = ?1");
 DB_STATEMENT(insert_notification, "INSERT", "notifications",
 	     "INSERT INTO notifications (event_id, user_id, order_id, channel, message, created_at)"
-	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING RETURNING " COLUMNS);
+	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING");
 
 /* ---- rows and JSON ---- */
 
@@ -164,10 +164,10 @@ static enum db_result store_event(struct db *tx, void *arg)
 	db_bind_text(&q, event->channel);
 	db_bind_text(&q, event->message.text);
 	db_bind_text(&q, now);
-	enum db_result result = end_with_notification(&q, &event->notification);
-	event->is_new = result == DB_OK;
-	if (result != DB_NOT_FOUND)
+	enum db_result result = db_end(&q);
+	if (result != DB_OK)
 		return result;
+	event->is_new = db_changes(tx) == 1;
 
 	db_query(&q, tx, &select_event);
 	db_bind_text(&q, event->id.text);

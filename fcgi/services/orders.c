@@ -44,8 +44,7 @@ DB_STATEMENT(select_of_status, "SELECT", "orders", NEWEST_FIRST("status = ?3 AND
 DB_STATEMENT(select_of_both, "SELECT", "orders", NEWEST_FIRST("user_id = ?3 AND status = ?4 AND "));
 DB_STATEMENT(select_one, "SELECT", "orders", "SELECT " COLUMNS " FROM orders WHERE id = ?1");
 DB_STATEMENT(insert_order, "INSERT", "orders",
-	     "INSERT INTO orders (user_id, product, amount_cents, created_at) VALUES (?1, ?2, ?3, ?4)"
-	     " RETURNING id, status");
+	     "INSERT INTO orders (user_id, product, amount_cents, status, created_at) VALUES (?1, ?2, ?3, ?4, ?5)");
 DB_STATEMENT(update_status, "UPDATE", "orders",
 	     "UPDATE orders SET status = 'cancelled' WHERE id = ?1 AND status = 'created'");
 
@@ -124,17 +123,17 @@ static enum db_result store_order(struct db *tx, struct order *order)
 {
 	struct db_query q;
 
+	snprintf(order->status, sizeof(order->status), "created");
 	db_time(db_now_ms(), order->created_at);
 	db_query(&q, tx, &insert_order);
 	db_bind_int(&q, order->user_id);
 	db_bind_text(&q, order->product);
 	db_bind_int(&q, order->amount_cents);
+	db_bind_text(&q, order->status);
 	db_bind_text(&q, order->created_at);
-	if (db_next(&q)) {
-		order->id = db_int(&q, 0);
-		db_copy(&q, 1, order->status, sizeof(order->status));
-	}
-	return db_end(&q);
+	enum db_result result = db_end(&q);
+	order->id = db_inserted_id(tx);
+	return result;
 }
 
 /* What the notification service is to be told, as it takes it. */

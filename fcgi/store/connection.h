@@ -17,6 +17,9 @@ struct db {
 	char error_text[160];      /* SQLite's message; names of tables and columns, never values */
 };
 
+/* What a group of writes begins, parts and ends with, see writer.c. */
+enum { WRITE_BEGIN, WRITE_SAVE, WRITE_KEEP, WRITE_COMMIT, WRITE_STATEMENTS };
+
 struct write; /* a job that waits for its group, see writer.c */
 
 struct store {
@@ -25,6 +28,7 @@ struct store {
 
 	/* used only by the thread that leads */
 	struct db *writer;
+	sqlite3_stmt *statements[WRITE_STATEMENTS];
 	int wal_pages;        /* in the WAL after the last commit */
 	int checkpoint_pages; /* a checkpoint is due when there are as many */
 	unsigned group_size;  /* of the last group */
@@ -59,7 +63,7 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 
 void writer_init(struct store *store);
 void writer_start(struct store *store); /* after `writer` is open */
-void writer_done(struct store *store);
+void writer_done(struct store *store);  /* before `writer` is closed */
 
 /* Brings the schema up to date. False: failed, logged. */
 bool migrate(struct store *store);

@@ -219,6 +219,11 @@ enum db_result db_end(struct db_query *q)
 	return result;
 }
 
+int64_t db_inserted_id(struct db *tx)
+{
+	return sqlite3_last_insert_rowid(tx->sqlite);
+}
+
 int64_t db_changes(struct db *db)
 {
 	return sqlite3_changes64(db->sqlite);

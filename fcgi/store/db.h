@@ -141,6 +141,12 @@ void db_copy(struct db_query *q, int column, char *out, size_t size);
 /* Runs the statement to its end if that has not happened, resets it, ends the operation. */
 enum db_result db_end(struct db_query *q);
 
+/*
+ * The id of the row that the last INSERT of this transaction made. RETURNING gives it as well, but SQLite makes a table of
+ * its own for what it returns, each time.
+ */
+int64_t db_inserted_id(struct db *tx);
+
 /* Rows that the last INSERT, UPDATE or DELETE on this connection changed. */
 int64_t db_changes(struct db *db);
 

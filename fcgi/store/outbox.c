@@ -12,7 +12,7 @@
 
 DB_STATEMENT(add_message, "INSERT", "outbox",
 	     "INSERT INTO outbox (order_id, event_id, payload, traceparent, next_attempt_ms, created_at)"
-	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id");
+	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
 
 DB_STATEMENT(due_messages, "SELECT", "outbox",
 	     "SELECT id, order_id, event_id, payload, traceparent, attempts FROM outbox"
@@ -84,9 +84,9 @@ enum db_result outbox_add(struct db *tx, struct outbox_message *message)
 	db_bind_text(&q, message->traceparent);
 	db_bind_int(&q, now_ms + OWN_TRY_MS);
 	db_bind_text(&q, now);
-	if (db_next(&q))
-		message->id = db_int(&q, 0);
-	return db_end(&q);
+	enum db_result result = db_end(&q);
+	message->id = db_inserted_id(tx);
+	return result;
 }
 
 /* ---- reading ---- */

@@ -212,7 +212,7 @@ void store_close(struct store *store)
 		return;
 	if (store->writer)
 		sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	db_close(store->writer);
 	writer_done(store);
+	db_close(store->writer);
 	free(store);
 }

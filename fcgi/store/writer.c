@@ -31,6 +31,29 @@ struct write {
 
 /* ---- one group, on the leader's thread ---- */
 
+/* They run several times a write: parsing them each time would cost more than they do. */
+static bool run_statement(struct db *tx, int which)
+{
+	static const char *const sql[WRITE_STATEMENTS] = {
+		[WRITE_BEGIN] = "BEGIN IMMEDIATE",
+		[WRITE_SAVE] = "SAVEPOINT job",
+		[WRITE_KEEP] = "RELEASE job",
+		[WRITE_COMMIT] = "COMMIT",
+	};
+	sqlite3_stmt **statement = &tx->store->statements[which];
+	int rc = SQLITE_OK;
+
+	tx->error_code = 0;
+	if (!*statement)
+		rc = sqlite3_prepare_v3(tx->sqlite, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(*statement);
+	if (rc != SQLITE_DONE)
+		connection_failed(tx, rc);
+	sqlite3_reset(*statement);
+	return rc == SQLITE_DONE;
+}
+
 static void finish(struct write *w, struct db *tx, enum db_result result)
 {
 	w->result = result;
@@ -58,7 +81,7 @@ static void fail_group(struct write *first, struct db *tx)
 /* False: SQLite has rolled back the whole transaction (disk full, I/O error). */
 static bool run_job(struct write *w, struct db *tx)
 {
-	if (!connection_exec(tx, "SAVEPOINT job")) {
+	if (!run_statement(tx, WRITE_SAVE)) {
 		finish(w, tx, result_of(tx->error_code));
 		return !sqlite3_get_autocommit(tx->sqlite);
 	}
@@ -66,7 +89,7 @@ static bool run_job(struct write *w, struct db *tx)
 	if (sqlite3_get_autocommit(tx->sqlite))
 		return false;
 	if (w->result == DB_OK)
-		return connection_exec(tx, "RELEASE job");
+		return run_statement(tx, WRITE_KEEP);
 	return connection_exec(tx, "ROLLBACK TO job; RELEASE job");
 }
 
@@ -74,7 +97,7 @@ static void run_group(struct write *first, struct db *tx)
 {
 	struct write *w = first;
 
-	if (!roll_back(tx) || !connection_exec(tx, "BEGIN IMMEDIATE")) {
+	if (!roll_back(tx) || !run_statement(tx, WRITE_BEGIN)) {
 		fail_group(first, tx);
 		return;
 	}
@@ -82,7 +105,7 @@ static void run_group(struct write *first, struct db *tx)
 	while (w && run_job(w, tx))
 		w = w->next;
 	tx->in_transaction = false;
-	if (w || !connection_exec(tx, "COMMIT"))
+	if (w || !run_statement(tx, WRITE_COMMIT))
 		fail_group(first, tx);
 }
 
@@ -126,6 +149,8 @@ void writer_start(struct store *store)
 
 void writer_done(struct store *store)
 {
+	for (int which = 0; which < WRITE_STATEMENTS; which++)
+		sqlite3_finalize(store->statements[which]);
 	pthread_mutex_destroy(&store->lock);
 }
 

@@ -8,7 +8,7 @@
 
 #define PAGE_BYTES 4096
 
-DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource, scope) VALUES (?1, ?2) RETURNING id");
+DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource, scope) VALUES (?1, ?2)");
 DB_STATEMENT(insert_piece, "INSERT", "pieces",
 	     "INSERT INTO pieces (trace_id, source_id, received_ms, spans) VALUES (?1, ?2, ?3, ?4)");
 DB_STATEMENT(delete_trace, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id = ?1");
@@ -54,9 +54,9 @@ static enum db_result add_source(struct db *tx, const struct pieces *p, const st
 	db_query(&q, tx, &insert_source);
 	db_bind_bytes(&q, p->text.data + source->resource_at, source->resource_len);
 	db_bind_bytes(&q, p->text.data + source->scope_at, source->scope_len);
-	if (db_next(&q))
-		*id = db_int(&q, 0);
-	return db_end(&q);
+	enum db_result result = db_end(&q);
+	*id = db_inserted_id(tx);
+	return result;
 }
 
 static enum db_result add_piece(struct db *tx, const struct pieces *p, const struct piece *piece, int64_t source_id,
