@@ -42,6 +42,22 @@ def test_what_must_not_be_repeated_has_its_own_connection(nginx, method):
     wait_until(lambda: not program.connections, "nginx keeps such a connection")
 
 
+@pytest.mark.parametrize("service, repeated", [("notifications", True), ("orders", False)])
+def test_a_notification_may_be_repeated(nginx, service, repeated):
+    """Its event is stored once, so its POST shares kept connections, and is sent again when one dies under it."""
+    program, path = nginx.programs[service], f"/api/v1/{service}"
+    for _ in range(20):
+        assert nginx.request("POST", path, {}, name=service).status == 200
+    connections = len({request.connection for request in program.requests})
+    assert connections <= 2 if repeated else connections == 20
+    assert {request.param("APM_ONCE") or "" for request in program.requests} == {"" if repeated else "_once"}
+
+    lost = []
+    program.answer = lambda request: Reply() if lost else lost.append(request)
+    assert nginx.request("POST", path, {}, name=service).status == (200 if repeated else 502)
+    assert len(lost) == 1 and len(program.requests) == 20 + (2 if repeated else 1)
+
+
 def test_many_clients_keep_no_more_than_eight_connections_a_worker(nginx):
     program = nginx.programs["users"]
     program.answer = lambda request: time.sleep(0.02) or Reply()
