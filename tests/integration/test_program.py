@@ -1,6 +1,7 @@
 """How a program treats the web server's connections: requests in step, broken peers, draining, starting and failing."""
 import errno
 import json
+import os
 import resource
 import signal
 import socket
@@ -47,6 +48,11 @@ def test_idle_connections_take_no_thread(program):
     kept = [alone.kept() for _ in range(50)]
     assert all(connection.ask(path="/api/v1/users/1").status == 200 for connection in kept)
     assert all(connection.ask().status == 200 for connection in silent)
+
+
+def test_its_threads_do_not_interrupt_each_other(program):
+    threads = os.listdir(f"/proc/{program().process.pid}/task")
+    assert len(threads) > 10 and {os.sched_getscheduler(int(thread)) for thread in threads} == {os.SCHED_BATCH}
 
 
 def test_whole_body_is_read_whatever_becomes_of_it(program):
