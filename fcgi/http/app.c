@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,11 +210,6 @@ static int run(const struct app *app)
 	struct store *store = NULL;
 
 	block_signals(&signals);
-	/*
-	 * A thread that wakes for a request does not push aside the one that answers another: on busy processors a sixth
-	 * more requests. Idle ones run it at once. Where it is not allowed nothing is lost but that.
-	 */
-	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 	/* Few arenas: threads that rarely run at the same time need no memory of their own. */
 	mallopt(M_ARENA_MAX, 2);
 	unsigned threads = (unsigned)env_long("WORKER_THREADS", default_threads(app), 1, 1024);
