@@ -200,8 +200,8 @@ static void *work(void *arg)
 	int fd;
 
 	/*
-	 * A thread that wakes for a request does not push aside the one that answers another: on busy processors a sixth
-	 * more requests; an idle one runs it at once. Where it is not allowed nothing is lost but that.
+	 * A thread that wakes for a request does not push aside the one that answers another: on busy processors a
+	 * sixth more requests; an idle one runs it at once. Where it is not allowed nothing is lost but that.
 	 */
 	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 	FCGX_InitRequest(&w->fcgi, -1, 0);

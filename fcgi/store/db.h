@@ -142,8 +142,8 @@ void db_copy(struct db_query *q, int column, char *out, size_t size);
 enum db_result db_end(struct db_query *q);
 
 /*
- * The id of the row that the last INSERT of this transaction made. RETURNING gives it as well, but SQLite makes a table of
- * its own for what it returns, each time.
+ * The id of the row that the last INSERT of this transaction made. RETURNING gives it as well, but SQLite makes a table
+ * of its own for what it returns, each time.
  */
 int64_t db_inserted_id(struct db *tx);
 
