@@ -91,6 +91,19 @@ def test_a_taken_port_is_named_before_anything_starts(own, make_system):
             system.collector.close()
 
 
+def test_what_nginx_refuses_is_told_before_anything_starts(make_system, tmp_path):
+    broken = tmp_path / "broken.pem"
+    broken.write_text("no certificate")
+    system = make_system.prepare("broken", environment={"TLS_CERTIFICATE": str(broken), "TLS_KEY": str(broken)})
+    try:
+        done = system.ctl("start", check=False)
+        assert done.returncode != 0
+        assert str(broken) in done.stdout and "nothing was started" in done.stdout, done.stdout
+        assert not list(system.run.glob("*.sock")) and not list(system.run.glob("*.pid"))
+    finally:
+        system.collector.close()
+
+
 def test_two_copies_run_side_by_side(own, make_system):
     second = make_system("side")
     answer = second.gateway.post("/api/v1/users", {"name": "only there", "email": "only@there"})
