@@ -36,7 +36,7 @@ TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-reque
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus strace \
 	wrk
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
-LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck python3
+LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3
 BENCH_PACKAGES := python3 wrk binutils
 FUZZ_PACKAGES := clang libclang-rt-dev
 
@@ -246,17 +246,20 @@ C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi t
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
 SHELL_FILES := db/backup db/restore fcgi/ctl fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) fcgi/waterfall stack/doctor \
+	stack/load tests/contain
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
-# missingIncludeSystem: cppcheck knows the C library without its headers.
+# missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.
 .PHONY: lint
-lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors, clang-tidy, cppcheck, shellcheck
+lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors, clang-tidy, cppcheck, shellcheck, flake8
 	@$(MAKE) --no-print-directory deps-lint
 	@case "$$(clang-format --version)" in \
 	*"version $(CLANG_FORMAT)."*) echo "clang-format"; clang-format --dry-run -Werror $(C_FILES) ;; \
 	*) echo "formats are not checked: that takes clang-format $(CLANG_FORMAT), this is $$(clang-format --version)" ;; esac
 	/usr/bin/python3 tests/layers.py
 	shellcheck $(SHELL_FILES)
+	/usr/bin/python3 -m flake8 --max-line-length=120 --extend-ignore=E2 $(PY_FILES)
 	@! LC_ALL=C.UTF-8 grep -nE '^.{121}' $(JS_FILES)
 	@! command -v node >/dev/null || for file in $(JS_FILES); do node --input-type=module --check <$$file || exit 1; done
 	$(MAKE) --no-print-directory -s $(JOBS) build CC=clang B=build/clang

@@ -1,4 +1,4 @@
-"""How all tests run side by side and end early, and what they say although they passed: record_property("figures", …)."""
+"""How all tests run side by side, end early, and say what they saw though they passed: record_property("figures", …)"""
 import signal
 
 import pytest

@@ -8,8 +8,9 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 PATHS = ["/api/v1/users", "/api/v1/users/9", "/api/v1/orders", "/api/v1/orders/1", "/api/v1/notifications",
          "/api/v1/notifications/1", "/healthz", "/readyz", "/", "/metrics", "/stub_status", "/api/v1/nothing"]
 STRANGE = [b"\0", b"\r", b"\n", b"\t", b" ", b"\x7f", b"\x80", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80",
-           b"\xf4\x90\x80\x80", b"\xe6\xb5\x8b", b"%", b"%00", b"%0d%0a", b"%ff", b"%2e%2e%2f", b"%zz", b"\"", b"\\", b"{", b"}", b";", b"#",
-           b"?", b"&", b"=", b"/", b"//", b"..", b"\r\n", b"${jndi}", b"'--", b"\xef\xbb\xbf"]
+           b"\xf4\x90\x80\x80", b"\xe6\xb5\x8b", b"%", b"%00", b"%0d%0a", b"%ff", b"%2e%2e%2f", b"%zz", b"\"", b"\\",
+           b"{", b"}", b";", b"#", b"?", b"&", b"=", b"/", b"//", b"..", b"\r\n", b"${jndi}", b"'--",
+           b"\xef\xbb\xbf"]
 USER = {"name": "Ada", "email": "ada@example.com"}
 ORDER = {"user_id": 1, "product": "\u6d4b\u8bd5\u5546\u54c1", "amount": 99.99}
 VALUES = [None, True, 0, -1, 1, 0.001, 1e308, 10**400, 2**63, -2**63, 1.005, "", "x", "x" * 3000, "\0", "\u0085",

@@ -75,7 +75,8 @@ def telemetry(bench, report):
                    0.85 if key == "per_second" else None)
     on = systems["telemetry on"]
     report.row("a", "spans lost", [on.spans_lost()], "", most=0)
-    report.row("f", "lag right after a full load", [lag / 1e6 for lag in of(results, "telemetry on", "lag_bytes")], "MB")
+    lags = of(results, "telemetry on", "lag_bytes")
+    report.row("f", "lag right after a full load", [lag / 1e6 for lag in lags], "MB")
     memory(report, bench, on)
     shipper(report, on)
     for system in systems.values():
@@ -158,7 +159,8 @@ def operations(bench, report):
             report.row("d", f"{first['what']}: on the wire", [first["bytes"]], "bytes")
             report.row("d", f"{first['what']}: in the queue", [first["queued_bytes"]], "bytes")
         if "allocations" in first:
-            report.row("d", f"{first['what']}: allocations", [first["allocations"]], "", most=0 if first["what"] == "span" else None)
+            report.row("d", f"{first['what']}: allocations", [first["allocations"]], "",
+                       most=0 if first["what"] == "span" else None)
 
 
 # ---- e: memory, sizes, start

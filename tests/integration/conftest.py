@@ -27,7 +27,7 @@ victim = fixture_of("victim", "module", environment={"CALL_TIMEOUT_MS": str(2000
 
 
 @pytest.fixture
-def program(tmp_path_factory, build):
+def program(tmp_path_factory, build):  # noqa: F811
     """Starts single programs, see lib/program.py; ends them and looks for reports of sanitizers."""
     made = []
 
@@ -41,7 +41,7 @@ def program(tmp_path_factory, build):
 
 
 @pytest.fixture(scope="session")
-def extended(make_system, tmp_path_factory):
+def extended(make_system, tmp_path_factory):  # noqa: F811
     """A system with two more services, made of one C file and one nginx file each, in a copy of the sources."""
     tree = sandbox.copy_tree(tmp_path_factory.mktemp("tree"))
     for name in ("greetings", "relays"):

@@ -16,8 +16,8 @@ from lib.nginx_alone import NginxAlone
 from lib.wait import wait_until
 
 KEYS = ["ts", "level", "service", "msg", "trace_id", "span_id", "trace_flags", "parent_span_id", "client_span_id",
-        "method", "route", "path", "query", "status", "duration_ms", "up_addr", "up_status", "up_time", "up_start", "host",
-        "port", "scheme", "client", "user_agent", "protocol", "bytes_in", "bytes_out", "msec"]
+        "method", "route", "path", "query", "status", "duration_ms", "up_addr", "up_status", "up_time", "up_start",
+        "host", "port", "scheme", "client", "user_agent", "protocol", "bytes_in", "bytes_out", "msec"]
 NUMBERS = {"status", "duration_ms", "port", "bytes_in", "bytes_out"}
 
 

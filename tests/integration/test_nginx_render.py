@@ -117,8 +117,8 @@ def test_a_fourth_service(tmp_path):
     environment |= {"RUN_DIR": str(tmp_path / "run"), "LOG_DIR": str(tmp_path / "logs")}
     subprocess.run([tmp_path / "nginx/render", tmp_path / "out"], env=environment, check=True)
     assert f"127.0.0.1:{ports['stock_items']};" in (tmp_path / "out/ports.conf").read_text()
-    subprocess.run(["env", "-u", "NGINX", NGINX, "-t", "-q", "-e", tmp_path / "logs/e", "-c", tmp_path / "out/nginx.conf"],
-                   check=True)
+    subprocess.run(["env", "-u", "NGINX", NGINX, "-t", "-q", "-e", tmp_path / "logs/e",
+                    "-c", tmp_path / "out/nginx.conf"], check=True)
 
 
 def exercise(nginx):

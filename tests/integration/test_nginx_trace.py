@@ -110,8 +110,8 @@ def test_head_sampling(tmp_path, percent):
         nginx.close()
 
 
-@pytest.mark.parametrize("percent, rule", [("0.00", "* 02;"), ("0.01", "0.01% 03; * 02;"), ("99.99", "99.99% 03; * 02;"),
-                                           ("100.00", "* 03;")])
+@pytest.mark.parametrize("percent, rule", [("0.00", "* 02;"), ("0.01", "0.01% 03; * 02;"),
+                                           ("99.99", "99.99% 03; * 02;"), ("100.00", "* 03;")])
 def test_a_sampling_share_is_exact(tmp_path, percent, rule):
     render("out", cwd=tmp_path, environment={"TRACE_SAMPLE_PERCENT": percent})
     assert f"    {rule} #" in (tmp_path / "out/trace.conf").read_text()

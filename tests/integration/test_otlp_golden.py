@@ -25,7 +25,7 @@ def read(tmp_path_factory):
         data = (GOLDEN / name).read_bytes()
         request = otlp.ExportTraceServiceRequest.FromString(data)
         request.DiscardUnknownFields()
-        assert request.ByteSize() == len(data), "there are unknown fields, defaults, or lengths that are not the shortest"
+        assert request.ByteSize() == len(data), "there are unknown fields, defaults, or lengths not the shortest"
         return request
 
     return decode

@@ -53,6 +53,7 @@ def test_idle_connections_take_no_thread(program):
 def test_threads_that_answer_do_not_interrupt_each_other(program):
     """While those that send spans and write the log come in between."""
     alone = program(WORKER_THREADS="7")
+
     def policies():
         return [os.sched_getscheduler(int(thread)) for thread in os.listdir(f"/proc/{alone.process.pid}/task")]
     wait_until(lambda: policies().count(os.SCHED_BATCH) == 7, policies)

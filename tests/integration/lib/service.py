@@ -1,4 +1,4 @@
-"""A service that the programs call, byte by byte: it can be slow, silent, wrong, or close what it said it would keep."""
+"""A service that the programs call, byte by byte: it can be slow, silent, wrong, or close what it said it kept."""
 import socket
 import threading
 import time
