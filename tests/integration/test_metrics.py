@@ -74,6 +74,8 @@ def thousand(system):
     """1,000 mixed requests, and every program's samples before and after."""
     requests = mixed_requests(1000)
     system.flush()
+    wait_until(lambda: metrics.total(system.scrape("gateway"), "gateway_log_lines_total")
+               == len(system.log_lines("api-gateway")), "lines of other tests are not counted yet")
     before = {program: system.scrape(program) for program in system.programs}
     assert send_all(system.ports["gateway"], requests) == []
     wanted = Counter(request[3] for request in requests)

@@ -213,7 +213,7 @@ class System:
         os.kill(pid, signum)
         return pid
 
-    def wait_respawned(self, program, old_pid, seconds=10):
+    def wait_respawned(self, program, old_pid, seconds=30):
         def respawned():
             try:
                 return self.worker(program) != old_pid
@@ -263,16 +263,17 @@ class System:
     # ---- waiting for telemetry
 
     def unfinished(self):
-        """Programs whose spans are not all accounted for yet."""
+        """Programs whose spans are not all accounted for yet. The gateway's start when their line is read."""
         result = {}
         for name in self.programs:
             samples = self.scrape(name)
             started, done = metrics.spans_started(samples), metrics.spans_done(samples)
-            if started != done:
-                result[name] = (started, done)
+            unread = metrics.total(samples, "gateway_log_lag_bytes")
+            if started != done or unread:
+                result[name] = (started, done, unread)
         return result
 
-    def flush(self, seconds=15):
+    def flush(self, seconds=30):
         """Until every program has exported (or dropped and counted) every span that it started."""
         pending = {}
 
@@ -280,9 +281,9 @@ class System:
             pending.clear()
             pending.update(self.unfinished())
             return not pending
-        wait_until(flushed, lambda: f"spans started != exported + dropped: {pending}", seconds=seconds)
+        wait_until(flushed, lambda: f"spans started != exported + dropped, or lines unread: {pending}", seconds=seconds)
 
-    def trace(self, answer, seconds=10):
+    def trace(self, answer, seconds=30):
         """All spans of an answer's trace, once all of them are there: the gateway's last, then every program's."""
         self.collector.wait_span(answer.trace_id, answer.span_id, seconds)
         self.flush()
@@ -291,7 +292,7 @@ class System:
     def log_lines(self, service):
         return logs.read(self.log / f"{service}.log")[0]
 
-    def wait_log(self, service, condition, what, seconds=10):
+    def wait_log(self, service, condition, what, seconds=30):
         return wait_until(lambda: [line for line in self.log_lines(service) if condition(line)],
                           f"{service}.log has no line: {what}", seconds=seconds)
 
