@@ -114,7 +114,7 @@ class Browser:
     def texts(self, css):
         return self.js("return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", css)
 
-    def wait(self, css, seconds=10):
+    def wait(self, css, seconds=30):
         """The text of the first such element, once there is one."""
         return wait_until(lambda: self.texts(css), lambda: f"no {css} on the page:\n{self.text()}", seconds, 0.05)[0]
 

@@ -6,7 +6,7 @@ from lib.wait import wait_until
 
 
 class Console(Browser):
-    def until(self, condition, what, seconds=10):
+    def until(self, condition, what, seconds=30):
         return wait_until(condition, lambda: f"{what}; the page is\n{self.text()}", seconds, 0.05)
 
     @property
