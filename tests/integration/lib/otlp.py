@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from lib.ports import free_port
 from lib.wait import wait_until
 
 KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
@@ -165,7 +166,7 @@ class Collector:
 
     def listen(self):
         """Again at the same port, after refuse()."""
-        self.server = Server(("127.0.0.1", self.server.server_port if self.server else 0), Handler)
+        self.server = Server(("127.0.0.1", self.server.server_port if self.server else free_port()), Handler)
         self.server.collector = self
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
@@ -215,7 +216,7 @@ class Collector:
     def find(self, trace_id, span_id):
         return next((span for span in self.spans(trace_id) if span.span_id == span_id), None)
 
-    def wait_span(self, trace_id, span_id, seconds=10):
+    def wait_span(self, trace_id, span_id, seconds=30):
         return wait_until(lambda: self.find(trace_id, span_id), seconds=seconds,
                           what=lambda: f"span {span_id} of trace {trace_id} was not exported; the trace has "
                                        f"{[str(span) for span in self.spans(trace_id)]}")
