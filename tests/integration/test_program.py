@@ -39,7 +39,7 @@ def test_other_connection_is_closed_at_once(program, wish):
     started = time.monotonic()
     assert connection.ask(**wish).status == 200
     assert connection.is_closed()
-    assert time.monotonic() - started < 1 * SLOWNESS
+    assert time.monotonic() - started < 3 * SLOWNESS
 
 
 def test_idle_connections_take_no_thread(program):
@@ -215,7 +215,7 @@ def test_stops_at_once_when_idle(program):
     kept = [alone.kept() for _ in range(20)]
     alone.terminate()
     code, seconds = alone.wait()
-    assert code == 0 and seconds < 1 * SLOWNESS
+    assert code == 0 and seconds < 3 * SLOWNESS  # given up requests take longer
     assert all(connection.is_closed(0) for connection in kept)
     assert not alone.pid_file.exists()
     assert [line["msg"] for line in logs.read(alone.log)[0]][-2:] == ["stopping", "stopped"]
@@ -276,10 +276,11 @@ def test_answers_the_first_request_of_an_accepted_connection(program):
     fresh = [alone.connect() for _ in range(10)]
     assert alone.ask().status == 200  # so these have been accepted before
     alone.terminate()
-    time.sleep(0.2)
+    wait_until(lambda: "stopping" in alone.log.read_text(), "it does not stop")
     assert alone.process.poll() is None
-    for connection in fresh:
-        assert connection.ask(method="POST", path="/api/v1/users", body=b"{}").status == 422
+    for connection in fresh:  # all at once: they have a second
+        connection.send(request(method="POST", path="/api/v1/users", body=b"{}"))
+    assert [connection.answer().status for connection in fresh] == [422] * 10
     assert all(connection.is_closed() for connection in fresh)
     assert alone.wait()[0] == 0
 
@@ -290,7 +291,7 @@ def test_silent_connections_are_given_a_second(program):
     assert alone.ask().status == 200
     alone.terminate()
     code, seconds = alone.wait()
-    assert code == 0 and 0.9 < seconds < 2 * SLOWNESS
+    assert code == 0 and 0.9 < seconds < 3 * SLOWNESS
     assert all(connection.is_closed(0) for connection in silent)
 
 

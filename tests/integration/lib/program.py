@@ -132,8 +132,10 @@ class Program:
             "SCHEMA_DIR": str(ROOT / "db/schema"), "PID_FILE": str(self.pid_file), "OTEL_SDK_DISABLED": "true",
             "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer, "TSAN_OPTIONS": sanitizer} | environment
         self.process, self.connections = None, []
+        self.since = 0  # when it was started, or told to end
 
     def start(self, ready=True, stdin=None, **options):
+        self.since = time.monotonic()
         self.process = subprocess.Popen([ROOT / "build" / MODE / "bin" / self.name], cwd=self.dir,
                                         stdin=stdin or self.listener, stderr=subprocess.PIPE, env=self.environment,
                                         **options)
@@ -159,13 +161,13 @@ class Program:
         return connection
 
     def terminate(self):
+        self.since = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
 
     def wait(self, seconds=5):
-        """(exit code, seconds it took)"""
-        started = time.monotonic()
+        """(exit code, seconds since it was started, or told to end)"""
         code = self.process.wait(seconds * SLOWNESS)
-        return code, time.monotonic() - started
+        return code, time.monotonic() - self.since
 
     def close(self):
         for connection in self.connections:
