@@ -96,7 +96,7 @@ def test_a_slow_client_does_not_upset_the_nesting(system):
     body = json.dumps(ORDER).encode()
     head = (b"POST /api/v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\n\r\n" % len(body))
-    answer = parse_raw(raw(system.ports["gateway"], head, body, pause=0.3))
+    answer = parse_raw(raw(system.ports["gateway"], head, body, pause=1))
     assert answer.status == 201
     spans = system.trace(answer)
     trees.check_shape(spans, ORDER_TREE)
