@@ -173,9 +173,11 @@ def test_no_program(tmp_path):
 def test_a_rate_limit(tmp_path):
     nginx = NginxAlone(tmp_path, {"RATE_LIMIT": "5"}).start()
     try:
+        started = time.monotonic()
         answers = [nginx.get("/api/v1/users") for _ in range(30)]
+        most = 1 + 5 + 5 * (time.monotonic() - started)
         refused = [answer for answer in answers if answer.status == 429]
-        assert {answer.status for answer in answers} == {200, 429} and len(answers) - len(refused) < 15
+        assert {answer.status for answer in answers} == {200, 429} and len(answers) - len(refused) <= most + 1
         for answer in refused:
             check_problem(answer, 429)
             assert answer.header("Retry-After") == "1"
