@@ -211,7 +211,7 @@ def test_a_collector_that_misbehaves(system, kind, say):
         f"{good_most:.1f} ms; dropped: {told({name: after.since(before, name)[2] for name in system.programs})}")
 
     # Beyond noise, which other programs on the machine make; whoever waits for a collector waits for seconds.
-    assert half < 2 * good_half + 10 * SLOWNESS and most < 3 * good_most + 30 * SLOWNESS
+    assert half < 2 * good_half + 100 * SLOWNESS and most < 3 * good_most + 500 * SLOWNESS
     for program in system.programs:
         started, taken, dropped, received, twice = after.since(before, program)
         assert twice == 0, f"{program}: {twice} spans came twice"
