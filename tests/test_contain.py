@@ -14,15 +14,15 @@ DAEMON = """
 setsid sh -c 'trap "" TERM; echo $$ >"$0.new"; mv "$0.new" "$0"; while :; do sleep 1; done' "$1" &
 eval "$2"
 """
-# A test that waits, and a fixture that says that it was ended.
+# A test that says when it waits, and a fixture that says that it was ended.
 WAITING = """
 import pathlib, pytest, time
 @pytest.fixture(scope="session")
 def thing():
-    pathlib.Path("begun").touch()
     yield
     pathlib.Path("ended").touch()
 def test(thing):
+    pathlib.Path("begun").touch()
     time.sleep(60)
 """
 
