@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "access_lines.h"
+#include "gateway/checkpoint.h"
 #include "gateway/shipper.h"
 #include "otlp_ids.h"
 #include "telemetry/telemetry.h"
@@ -25,15 +26,21 @@
 
 /* ---- the process ---- */
 
+static inline sigset_t sigterm(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	return set;
+}
+
 static inline int run_shipper(void)
 {
-	sigset_t signals;
+	sigset_t signals = sigterm();
 	int number;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	if (tel_init(&(struct tel_config){
 		    .service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true}))
 		return 2;
@@ -49,12 +56,15 @@ static pid_t running; /* ended with the test, however that ends */
 
 static inline pid_t start(void)
 {
-	pid_t pid = fork();
+	sigset_t signals = sigterm(), before;
 
+	pthread_sigmask(SIG_BLOCK, &signals, &before); /* in the new process from the beginning */
+	pid_t pid = fork();
 	if (pid == 0) {
 		execl("/proc/self/exe", "test_shipper", "ship", (char *)NULL);
 		_exit(127);
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	assert_true(pid > 0);
 	running = pid;
 	for (int i = 0; i < 1000 && access(in_temporary("checkpoint"), F_OK) != 0; i++)
@@ -160,6 +170,21 @@ static inline unsigned count_repeats(void)
 		repeats += times - 1;
 	}
 	return repeats;
+}
+
+/* Waits until the checkpoint is at the log's end: all that it holds was sent, or is not to be. */
+static inline void wait_until_shipped(void)
+{
+	struct log_position position = {0};
+	struct stat st = {.st_size = 1};
+
+	for (int i = 0; i < 3000 && position.offset != (uint64_t)st.st_size; i++) {
+		sleep_ms(10);
+		assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
+		assert_int_equal(stat(in_temporary(LOG), &st), 0);
+	}
+	assert_int_equal(position.offset, st.st_size);
+	assert_int_equal(position.inode, st.st_ino);
 }
 
 static inline void assert_each_once(void)

@@ -233,7 +233,7 @@ static void spans_wait_for_a_collector_that_is_down(void **state)
 static void a_time_out_is_not_repeated(void **state)
 {
 	(void)state;
-	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "200", 1);
+	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1500", 1);
 	SERVE({HANG, NULL, 0});
 	start_telemetry(false);
 	make_spans(5);
