@@ -52,7 +52,7 @@ function head(trace, growing) {
 // Fills `main`; returns what ends it.
 export function open(main, id) {
 	const opened = new Set();
-	let timer = 0, ended = false, shown = 0, wasGrowing, changedAt = Date.now();
+	let timer = 0, ended = false, shown = 0, lines = -1, wasGrowing, changedAt = Date.now();
 	const began = Date.now();
 	const view = {head: h("header", {id: "trace-head"}), spans: h("div"), logs: h("section", {id: "trace-logs"})};
 	const links = h("p", {class: "links"}, h("code", {class: "id", id: "trace-id"}, id));
@@ -63,8 +63,11 @@ export function open(main, id) {
 		const [from, until] = [trace.start, trace.end].map((ns) => Number(ns / 1000000n));
 		try {
 			const found = await logLines(trace.services, id, from, until);
-			if (!ended && trace.spans.length === shown) // else those of more spans are there, or on their way
-				view.logs.replaceChildren(h("h3", {}, "Log lines of this trace"), logTable(found));
+			// else those of more spans are there, or on their way
+			if (ended || trace.spans.length !== shown || found.length === lines)
+				return;
+			lines = found.length;
+			view.logs.replaceChildren(h("h3", {}, "Log lines of this trace"), logTable(found));
 		} catch (error) {
 			fail(view.logs, error);
 		}
@@ -90,7 +93,10 @@ export function open(main, id) {
 		const growing = now - changedAt < SETTLED_MS && now - Number(trace.end / 1000000n) < OLD_MS;
 		if (changed || growing !== wasGrowing)
 			view.head.replaceChildren(...head(trace, growing));
+		const settled = wasGrowing && !growing;
 		wasGrowing = growing;
+		if (settled) // a line may be written later than the spans were sent
+			showLogs(trace);
 		if (changed) {
 			const focused = view.spans.contains(document.activeElement) && document.activeElement.dataset.span;
 			view.spans.replaceChildren(legend(trace), waterfall(trace, opened));

@@ -62,9 +62,9 @@ def test_an_order_by_the_mouse(seen, page):
     assert page.address == f"/#/trace/{trace_id}" and page.texts("#trace-id") == [trace_id]
     assert page.texts("#trace-facts [data-fact]")[1:] == ["10 spans", "4 services", "no errors"]
     check_bars(page.bars())
-    page.wait("#log-lines tbody tr")
+    page.until(lambda: set(page.services_of_log_lines()) == set(SERVICES), "lines are missing")
     written = [service for service in SERVICES for line in seen.log_lines(service) if line.get("trace_id") == trace_id]
-    assert sorted(page.services_of_log_lines()) == sorted(written) and set(written) == set(SERVICES)
+    assert sorted(page.services_of_log_lines()) == sorted(written)
     page.click('tr[data-service="user-service"][data-depth="5"] button')
     assert "db.query.text" in page.wait(".details-row:not([hidden])")
 
