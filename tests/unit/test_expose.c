@@ -232,7 +232,7 @@ static void count_is_always_the_last_bucket(void **state)
 	atomic_store(&done, false);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, keep_observing, NULL), 0);
-	for (int i = 0; i < 300; i++) {
+	for (int i = 0; i < 300 || !before; i++) { /* on a busy machine they begin late */
 		BUF(out, 1 << 20);
 		tel_metrics_write(&out, TEXT);
 		unsigned long last = number_after(out.data, "test_busy_seconds_bucket{le=\"+Inf\"} ");
@@ -244,7 +244,6 @@ static void count_is_always_the_last_bucket(void **state)
 	atomic_store(&done, true);
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
-	assert_true(before > 0);
 }
 
 /* ---- content negotiation ---- */
