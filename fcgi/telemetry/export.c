@@ -110,8 +110,9 @@ static void *run(void *unused)
 {
 	(void)unused;
 	for (;;) {
-		bool closed = queue_wait(&exporter.queue, exporter.settings->schedule_delay_ms, true);
-		if (!export_batch() && closed)
+		queue_wait(&exporter.queue, exporter.settings->schedule_delay_ms, true);
+		/* What was not answered stays in the queue to be counted: it must not be sent once more. */
+		if (!export_batch() && stopping())
 			return NULL;
 	}
 }

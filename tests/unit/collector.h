@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -143,12 +144,11 @@ static inline void note_request(struct collector_request *request)
 	pthread_mutex_unlock(&collector.lock);
 }
 
-static inline void wait_until_stopping(void)
+/* Until the client gives up; collector_stop closes both ways as well. */
+static inline void hang(int fd)
 {
-	pthread_mutex_lock(&collector.lock);
-	while (!collector.stopping)
-		pthread_cond_wait(&collector.changed, &collector.lock);
-	pthread_mutex_unlock(&collector.lock);
+	while (poll(&(struct pollfd){.fd = fd, .events = POLLRDHUP}, 1, -1) != 1)
+		;
 }
 
 static inline const struct step *next_step(void)
@@ -167,7 +167,7 @@ static inline void serve_connection(int fd)
 		note_request(&request);
 		const struct step *step = next_step();
 		if (step->reaction == HANG)
-			wait_until_stopping();
+			hang(fd);
 		if (step->reaction == RESET)
 			setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
 		if (step->reaction != ANSWER || send(fd, step->answer, step->bytes, MSG_NOSIGNAL) < 0)

@@ -292,6 +292,20 @@ static void the_end_keeps_to_its_budget(void **state)
 	assert_int_equal(logged("spans were not sent before the end"), 1);
 }
 
+static void the_end_does_not_send_again_what_hangs(void **state)
+{
+	(void)state;
+	setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1000", 1);
+	SERVE({HANG, NULL, 0});
+	start_telemetry(false);
+	make_spans(5);
+	assert_true(collector_wait(1));
+	stop_telemetry(20000); /* comes while the batch is on its way, which times out then */
+	assert_int_equal(SEEN(requests), 1);
+	struct counts c = counts();
+	assert_true(c.shutdown + c.export_failed == 5); /* failed: this thread was late */
+}
+
 static void the_end_does_not_wait_for_a_collector_that_is_down(void **state)
 {
 	(void)state;
@@ -389,6 +403,7 @@ int main(void)
 		TEST(the_log_has_a_line_a_minute),
 		TEST(what_does_not_fit_is_dropped_at_once),
 		TEST(the_end_keeps_to_its_budget),
+		TEST(the_end_does_not_send_again_what_hangs),
 		TEST(the_end_does_not_wait_for_a_collector_that_is_down),
 		TEST(the_end_asks_a_busy_collector_again),
 		TEST(spans_that_end_later_are_counted),
