@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from backends import ROOT, SERVICES, STACK, Stack, fetch, wait_until
+from lib.system import alive
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +79,10 @@ def test_doctor_tells_a_port_that_another_program_has(alone):
 
 
 def test_doctor_tells_a_service_that_is_not_ready(alone):
-    os.kill(int((alone.dir / "run/users.pid").read_text()), 15)  # multiwatch and with it the program
+    pid = int((alone.dir / "run/users.pid").read_text())
+    os.kill(pid, 15)  # multiwatch and with it the program
     try:
+        wait_until(lambda: not alive(pid), 20, "users ends")
         output = alone.run("stack/doctor", "--wait", "0").stdout
     finally:
         alone.ctl("start")
