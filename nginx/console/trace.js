@@ -69,6 +69,7 @@ export function open(main, id) {
 			lines = found.length;
 			view.logs.replaceChildren(h("h3", {}, "Log lines of this trace"), logTable(found));
 		} catch (error) {
+			lines = -1;
 			fail(view.logs, error);
 		}
 	}
