@@ -143,7 +143,7 @@ enum db_result db_end(struct db_query *q);
 
 /*
  * The id of the row that the last INSERT of this transaction made. RETURNING gives it as well, but SQLite makes a table
- * of its own for what it returns, each time.
+ * of its own for what it returns, each time. Means nothing when the INSERT failed or did nothing.
  */
 int64_t db_inserted_id(struct db *tx);
 

@@ -18,7 +18,7 @@
 
 #include "store/db.h"
 
-#define OUTBOX_EVENT_ID_SIZE 37 /* 36 characters, a UUID v4, and NUL */
+#define OUTBOX_EVENT_ID_SIZE 37 /* 36 characters, a UUID, and NUL */
 #define OUTBOX_PAYLOAD_MAX 4096 /* bytes */
 
 struct outbox_message {
@@ -31,7 +31,7 @@ struct outbox_message {
 	char traceparent[TEL_TRACEPARENT_LENGTH + 1]; /* of the request's span, for the link; "" when it had none */
 };
 
-/* Fills event_id (random) and the trace context of the thread's current span. */
+/* Fills event_id (a UUID of version 7) and the trace context of the thread's current span. */
 void outbox_message_init(struct outbox_message *message);
 
 /*
