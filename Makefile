@@ -31,7 +31,7 @@ LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LDLIBS := -lfcgi -ljson-c -lcurl -lsqlite3 -lz -lm -pthread
 
 RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev \
-	nginx spawn-fcgi multiwatch gettext-base curl jq openssl sqlite3
+	nginx gettext-base curl jq openssl sqlite3 python3
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus strace \
 	wrk
@@ -42,7 +42,7 @@ FUZZ_PACKAGES := clang libclang-rt-dev
 
 JOBS := -j$(shell nproc)
 
-# fcgi/ctl reads this one; what is given on the command line or in the environment reaches it by itself.
+# stack/native/ctl reads this one; what is given on the command line or in the environment reaches it by itself.
 export MODE
 
 LIB_SRC := $(wildcard fcgi/base/*.c fcgi/telemetry/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
@@ -55,38 +55,54 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-19s %s\n", $$1, $$2 }' Makefile $(wildcard stack/stack.mk)
-	@echo; fcgi/ctl --help | sed -n '/^Settings/,$$p'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile $(wildcard stack/stack.mk)
+	@echo; stack/native/ctl settings
 
-.PHONY: run
-run: ## set up, build, start everything, say what to try
-	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory $(JOBS) build
-	@fcgi/ctl start
-	@fcgi/ctl welcome
+# These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
+# code 1 and says nothing; the lines of a recipe that begin with + run all the same.
+COMMANDS := run restart stop status logs trace backup restore load doctor
+ifneq ($(MAKECMDGOALS),)
+ifeq ($(filter-out $(COMMANDS),$(MAKECMDGOALS)),)
+MAKEFLAGS += -q
+endif
+endif
+REFUSED := build/refused.$(shell echo $$PPID)
+OR_REFUSE := || { mkdir -p build; touch $(REFUSED); }
+PLAIN_MAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory
 
-.PHONY: stop status logs
-stop: ## answer what was accepted, then end everything
-	@fcgi/ctl stop
-status: ## one line for each part
-	@fcgi/ctl status
-logs: ## follow the logs
-	@fcgi/ctl logs
+.PHONY: $(COMMANDS) $(COMMANDS:%=do-%)
+$(COMMANDS):
+	$(if $(wildcard $(REFUSED)),@$(shell rm -f $(REFUSED))false)
 
-.PHONY: backup restore
-backup: ## copy the databases, as they are at one moment; everything may run
-	@db/backup
-restore: ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
-	@db/restore "$(FROM)"
+run: do-run ## set up, build, start what is missing, start anew what has changed, say what to try
+do-run:
+	+@{ $(PLAIN_MAKE) deps && stack/native/ctl check && $(PLAIN_MAKE) $(JOBS) build && stack/native/ctl start; } $(OR_REFUSE)
+restart: do-restart ## start parts anew, with the settings that they have: SERVICE=orders, or all
+do-restart:
+	+@stack/native/ctl restart $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
+stop: do-stop ## answer what was accepted, then end: SERVICE=orders, or everything
+do-stop:
+	+@stack/native/ctl stop $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
+status: do-status ## a line for each part
+do-status:
+	+@stack/native/ctl status $(OR_REFUSE)
+logs: do-logs ## follow the logs
+do-logs:
+	+@stack/native/logs $(OR_REFUSE)
+trace: do-trace ## print a trace as a waterfall: ID=<X-Trace-Id of an answer>
+do-trace:
+	+@fcgi/deps python3 && fcgi/waterfall "$$ID" $(OR_REFUSE)
+
+backup: do-backup ## copy the databases, as they are at one moment; everything may run
+do-backup:
+	+@db/backup $(OR_REFUSE)
+restore: do-restore ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
+do-restore:
+	+@db/restore "$$FROM" $(OR_REFUSE)
 
 .PHONY: install
 install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages
 	@fcgi/systemd/install
-
-.PHONY: trace
-trace: ## print a trace as a waterfall: make trace ID=<X-Trace-Id of an answer>
-	@fcgi/deps python3
-	@fcgi/waterfall "$(ID)"
 
 .PHONY: openapi
 openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yaml
@@ -245,9 +261,9 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup db/restore fcgi/ctl fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+SHELL_FILES := db/backup db/restore fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) fcgi/waterfall stack/doctor \
-	stack/load tests/contain
+	stack/load tests/contain $(filter-out %.py,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
 # missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.

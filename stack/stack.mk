@@ -7,7 +7,7 @@ COMPOSE_NATIVE := PROMETHEUS_TARGETS=$(abspath $(or $(RUN_DIR),run))/prometheus-
 	docker compose -f stack/compose.yaml -f stack/compose.native.yaml
 BACKENDS := prometheus tempo loki $(if $(filter alloy,$(COMPOSE_PROFILES)),alloy,promtail) grafana node-exporter
 
-.PHONY: stack-up stack-down stack-status stack-logs stack-rotate-logs stack-up-backends stack-down-backends load doctor dashboards
+.PHONY: stack-up stack-down stack-status stack-logs stack-rotate-logs stack-up-backends stack-down-backends dashboards
 stack-up: ## the services and the observability stack in containers
 	$(COMPOSE) up -d --build --wait
 	@echo "Grafana: http://localhost:$(or $(GRAFANA_PORT),3000)  gateway: http://localhost:$(or $(GATEWAY_PORT),8080)"
@@ -28,7 +28,7 @@ stack-rotate-logs: ## start new log files in the containers; the last ones stay 
 		$(COMPOSE) exec -T $$name-service /app/container/rotate $$name-service.log || exit 1; done
 
 stack-up-backends: ## the backends in containers, for the services of make run, which comes after
-	@! fcgi/ctl status 2>/dev/null | grep -q '^traces  *up' || { \
+	@! stack/native/ctl status 2>/dev/null | grep -q '^traces  *up' || { \
 		echo "The trace store has Tempo's ports: make stop, make stack-up-backends, make run." >&2; exit 1; }
 	@mkdir -p $(or $(RUN_DIR),run) $(or $(LOG_DIR),logs)
 	stack/native-targets >$(or $(RUN_DIR),run)/prometheus-targets.yml
@@ -37,13 +37,13 @@ stack-up-backends: ## the backends in containers, for the services of make run, 
 stack-down-backends:
 	$(COMPOSE_NATIVE) down --remove-orphans
 
-load: ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
-	@fcgi/deps python3
-	@stack/load --rate $(or $(RATE),20) --seconds $(or $(SECONDS),0)
+load: do-load ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
+do-load:
+	+@stack/load --rate "$${RATE:-20}" --seconds "$${SECONDS:-0}" $(OR_REFUSE)
 
-doctor: ## follow a request through the system and the stack, say what does not work and what to do
-	@fcgi/deps python3
-	@stack/doctor
+doctor: do-doctor ## follow a request through the system and the stack, say what does not work and what to do
+do-doctor:
+	+@stack/doctor $(OR_REFUSE)
 
 dashboards: # write the dashboards' JSON anew
 	stack/grafana/source/dashboards.py

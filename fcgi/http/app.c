@@ -35,7 +35,7 @@
 
 static const char help[] = "usage: %s [--help | --version]\n"
 			   "\n"
-			   "%s %s: serves FastCGI on file descriptor 0, a listening socket, as spawn-fcgi passes it.\n"
+			   "%s %s: serves FastCGI on file descriptor 0, which has to be a listening socket.\n"
 			   "SIGTERM answers what was accepted and ends; SIGUSR1 opens the log anew.\n"
 			   "\n"
 			   "Settings come from the environment (defaults in brackets):\n"
@@ -224,7 +224,7 @@ static int run(const struct app *app)
 
 	if (!is_listening(LISTEN_FD))
 		return fail("file descriptor 0 is not a listening socket",
-			    "start it with spawn-fcgi, as make run does");
+			    "start it as make run does");
 	if (FCGX_Init() != 0)
 		return fail("libfcgi did not initialise", "is there memory?");
 	restore_signals();

@@ -18,9 +18,8 @@ SOCKET_PATH_MAX = 107  # bytes, sun_path in unix(7)
 SOCKET_NAME_MAX = 32  # bytes that a socket's name in RUN_DIR may have
 
 # Not ours, but for the programs: OpenTelemetry's own settings, the address of a service (users: USERS_URL), and what
-# the C library, the loader and the sanitizers read.
-PASSED_ON = re.compile(r"OTEL_[A-Z0-9_]+|[A-Z][A-Z0-9_]*_URL|LD_PRELOAD|LD_LIBRARY_PATH|MALLOC_[A-Z_]+|GLIBC_TUNABLES"
-                       r"|(ASAN|LSAN|TSAN|UBSAN)_OPTIONS|SSL_CERT_(FILE|DIR)|FAULT_[A-Z0-9_]+|COUNT_[A-Z0-9_]+")
+# the sanitizers and TLS read. PASS_ENV names more.
+PASSED_ON = re.compile(r"OTEL_[A-Z0-9_]+|[A-Z][A-Z0-9_]*_URL|(ASAN|LSAN|TSAN|UBSAN)_OPTIONS|SSL_CERT_(FILE|DIR)")
 
 
 class BadSettings(Exception):
@@ -71,6 +70,12 @@ def run_dir(text):
         raise ValueError(f"a path of at most {room} bytes, for the sockets in it; {result} has "
                          f"{len(os.fsencode(result))}. Set it to a shorter one")
     return result
+
+
+def names(text):
+    if not re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]* *)*", text):
+        raise ValueError("names of variables, separated by spaces")
+    return text
 
 
 def address(text):
@@ -129,6 +134,7 @@ TABLE = [
     Setting("CALL_TIMEOUT_MS", "2000", number(1, 60000, "milliseconds"), "for a call to another service"),
     Setting("BUSY_TIMEOUT_MS", "1000", number(0, 60000, "milliseconds"), "for a locked database"),
     Setting("LOG_LEVEL", "info", one_of("debug", "info", "warn", "error"), "the least level that is logged"),
+    Setting("PASS_ENV", "", names, "further variables that the programs are given"),
     Setting("LOG_MAX_MB", "64", number(0, 65536, "megabytes; 0: never"), "a larger log is begun anew"),
     Setting("TRACES_MAX_MB", "256", number(32, 65536, "megabytes"), "what the trace store keeps"),
     Setting("TRACES_MAX_AGE_SECONDS", "3600", number(1, 604800, "seconds"), "how long the trace store keeps it"),
@@ -144,14 +150,14 @@ def variable(service):
 
 
 def services(root=ROOT):
-    """{service: its default port}: one for every file of nginx/services/."""
+    """{service: its default port}, by port: one for every file of nginx/services/."""
     found = {}
     for file in sorted((root / "nginx/services").glob("*.conf")):
         match = re.search(r"^# default port: *([0-9]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
         if not match:
             raise BadSettings(f'{file} has no line "# default port: NUMBER": write one, with a port that is free')
         found[file.stem] = match[1]
-    return found
+    return dict(sorted(found.items(), key=lambda pair: int(pair[1])))
 
 
 def table(root=ROOT):
@@ -171,7 +177,8 @@ def read(environment, remembered=None):
     known = table()
     given = {**(remembered or {}), **{name: text for name, text in environment.items()
                                       if text or name == "SEED_DIR"}}
-    result = {name: text for name, text in given.items() if text and PASSED_ON.fullmatch(name)}
+    passed_on = given.get("PASS_ENV", "").split()
+    result = {name: text for name, text in given.items() if text and (PASSED_ON.fullmatch(name) or name in passed_on)}
     faults = []
     for setting in known:
         text = given.get(setting.name, setting.default)
@@ -241,7 +248,7 @@ def remembered(directory):
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, AttributeError):
-        raise BadSettings(f"{directory}/{REMEMBERED} cannot be read: remove it, then make run writes it again") from None
+        raise BadSettings(f"{directory}/{REMEMBERED} cannot be read: remove it, and make run writes it anew") from None
 
 
 def remember(values):

@@ -62,8 +62,7 @@ class Customer(threading.Thread):
 
 def child_of(system, program):
     """The pid of the program at this moment, also while it starts."""
-    watcher = (system.run / f"{program}.pid").read_text().strip()
-    return wait_until(lambda: Path(f"/proc/{watcher}/task/{watcher}/children").read_text().split(), "no child")[0]
+    return wait_until(lambda: system.worker(program), "no process")
 
 
 def kill_at_random(system, seconds, progress):
@@ -76,7 +75,7 @@ def kill_at_random(system, seconds, progress):
         time.sleep(max(0, moment - time.monotonic()))
         turn = turn or choose.sample(system.programs, len(system.programs))
         program = turn.pop()
-        os.kill(int(child_of(system, program)), signal.SIGKILL)
+        os.kill(child_of(system, program), signal.SIGKILL)
         system.deaths[program] += 1
         kills[program] += 1
         if (count := sum(kills.values())) % 15 == 0:

@@ -106,7 +106,8 @@ def raw_commits(directory):
 def orders(bench, report):
     counts = bench.dir / "sync"
     counts.mkdir()
-    system = bench.system(LD_PRELOAD=str(BUILD / "bench/count_sync.so"), SYNC_COUNT_DIR=str(counts))
+    system = bench.system(PASS_ENV="LD_PRELOAD SYNC_COUNT_DIR", LD_PRELOAD=str(BUILD / "bench/count_sync.so"),
+                          SYNC_COUNT_DIR=str(counts))
 
     def syncs():
         return sum(struct.unpack("Q", (counts / name).read_bytes())[0] for name in ("orders", "notifications"))

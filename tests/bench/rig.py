@@ -1,9 +1,10 @@
-"""What is measured: whole systems started by fcgi/ctl on free ports, a receiver of spans, and wrk that asks them."""
+"""What is measured: whole systems started by stack/native/ctl on free ports, a receiver of spans, and wrk that asks them."""
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,13 +17,13 @@ sys.path.append(str(ROOT / "tests/integration"))
 os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
 
 from lib.ports import free_ports  # noqa: E402
+from lib.system import INHERITED, parts_of  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 
 BUILD = ROOT / "build/release"
 SERVICES = ("users", "orders", "notifications")
 PROGRAMS = (*SERVICES, "gateway")
 TICKS = os.sysconf("SC_CLK_TCK")
-FOREIGN = re.compile(r"OTEL_|.*_PORT$|.*_DIR$|.*_URL$|TRACE_|RATE_LIMIT|LOG_LEVEL|WORKER_THREADS|MODE$|MAKE|MFLAGS")
 
 
 def cpu_seconds(pid):
@@ -69,7 +70,7 @@ class System:
             **{f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()},
             "MODE": "release", "TRACE_STORE": "off", "CONSOLE": "off", "RUN_DIR": str(self.run),
             "DATA_DIR": str(self.data), "LOG_DIR": str(self.log),
-            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "START_TIMEOUT_TENTHS": "2000", **settings}
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "START_TIMEOUT_SECONDS": "200", **settings}
         self.replaced = None
         self.ready_seconds = None
         self.dir.mkdir(parents=True)
@@ -77,10 +78,10 @@ class System:
         self.ctl("start")
         self.ready_seconds = time.monotonic() - begin
 
-    def ctl(self, command):
-        environment = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+    def ctl(self, *command):
+        environment = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
         with open(self.dir / "ctl.out", "w+", encoding="utf-8") as output:
-            done = subprocess.run([ROOT / "fcgi/ctl", command], env=environment | self.settings, check=False,
+            done = subprocess.run([ROOT / "stack/native/ctl", *command], env=environment | self.settings, check=False,
                                   stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
         if done.returncode:
             raise RuntimeError(f"ctl {command}: {(self.dir / 'ctl.out').read_text()}")
@@ -98,7 +99,7 @@ class System:
     def pid(self, program):
         if self.replaced and program == "users":
             return self.replaced.pid
-        return int((self.run / f"{program}.worker.pid").read_text())
+        return parts_of(self.run)[program]["pid"]
 
     def cpu_seconds(self):
         """Of all of its processes."""
@@ -116,14 +117,14 @@ class System:
 
     def replace_users(self, *command):
         """Another program on the socket of the users."""
-        watcher = int((self.run / "users.pid").read_text())
-        os.kill(watcher, signal.SIGTERM)
-        wait_until(lambda: not Path(f"/proc/{watcher}/exe").exists(), "users does not end", seconds=20)
-        socket = self.run / "users.sock"
-        socket.unlink(missing_ok=True)
-        with open(self.run / "users.stderr", "w", encoding="utf-8") as errors:
-            self.replaced = subprocess.Popen(["spawn-fcgi", "-n", "-s", socket, "-M", "0666", "-b", "1024", "--",
-                                              *command], stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+        self.ctl("stop", "users")
+        path = str(self.run / "users.sock")
+        with open(self.run / "users.stderr", "w", encoding="utf-8") as errors, \
+                socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o666)
+            listener.listen(1024)
+            self.replaced = subprocess.Popen(command, stdin=listener, stdout=errors, stderr=errors)
         wait_until(lambda: self.get("/api/v1/users/1") == 200, "the program on the users' socket does not answer",
                    seconds=20)
 

@@ -373,4 +373,4 @@ def test_needs_a_socket(program):
     with open("/dev/null", "rb") as null:
         alone = program(start=False).start(ready=False, stdin=null)
     assert alone.wait()[0] == 1
-    assert "spawn-fcgi" in alone.process.stderr.read().decode()
+    assert "make run" in alone.process.stderr.read().decode()

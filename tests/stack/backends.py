@@ -18,8 +18,6 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 from lib.ports import free_ports  # noqa: E402,F401
 
 STACK = ROOT / "stack"
-FOREIGN = re.compile(r"OTEL_|.*_PORT$|.*_DIR$|.*_URL$|.*_ADDRESS$|TRACE_SAMPLE|RATE_LIMIT|LOG_LEVEL"
-                     r"|COMPOSE_|MAKE|MFLAGS")
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
 PORTS = ["GATEWAY", "METRICS", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "TEMPO_GRPC", "OTLP_GRPC", "OTLP_HTTP",
          "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER"]
@@ -72,7 +70,7 @@ class Stack:
         self.dir, self.backends = Path(directory), backends
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
         self.processes = []
-        self.env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        self.env = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
         self.env |= {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         self.env |= {
             "RUN_DIR": str(self.dir / "run"), "DATA_DIR": str(self.dir / "data"), "LOG_DIR": str(self.dir / "logs"),
@@ -113,7 +111,7 @@ class Stack:
 
     def ctl(self, command, check=True):
         with open(self.dir / "ctl.out", "ab") as output:
-            done = subprocess.run([ROOT / "fcgi/ctl", command], env=self.env, stdin=subprocess.DEVNULL, stdout=output,
+            done = subprocess.run([ROOT / "stack/native/ctl", command], env=self.env, stdin=subprocess.DEVNULL, stdout=output,
                                   stderr=subprocess.STDOUT, timeout=60, check=False)
         assert not check or done.returncode == 0, (self.dir / "ctl.out").read_text()
 

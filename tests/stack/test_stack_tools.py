@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from backends import ROOT, SERVICES, STACK, Stack, fetch, wait_until
-from lib.system import alive
+from lib.system import alive, parts_of
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_doctor_tells_a_port_that_another_program_has(alone):
 
 
 def test_doctor_tells_a_service_that_is_not_ready(alone):
-    pid = int((alone.dir / "run/users.pid").read_text())
-    os.kill(pid, 15)  # multiwatch and with it the program
+    pid = parts_of(alone.dir / "run")["users"]["pid"]
+    os.kill(pid, 15)
     try:
         wait_until(lambda: not alive(pid), 20, "users ends")
         output = alone.run("stack/doctor", "--wait", "0").stdout

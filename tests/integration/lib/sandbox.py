@@ -9,7 +9,7 @@ from pathlib import Path
 from lib.system import MODE, ROOT
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
-PARTS = ("Makefile", "stack/stack.mk", "fcgi", "nginx", "db/schema", "db/seed")
+PARTS = ("Makefile", "stack/stack.mk", "stack/native", "fcgi", "nginx", "db/schema", "db/seed")
 
 
 def copy_tree(target):

@@ -1,13 +1,15 @@
 """A whole system of its own: nginx and every program, on free ports, in a directory of its own, with a collector.
 
-Started and stopped by fcgi/ctl, as a user would. close() proves what must hold after every test: nothing crashed,
-nothing was reported, every log line is JSON, and the telemetry's own counters add up.
+Started and stopped by stack/native/ctl, as a user would. close() proves what must hold after every test: nothing
+crashed, nothing was reported, every log line is JSON, and the telemetry's own counters add up.
 """
 import os
 import re
 import signal
 import sqlite3
 import subprocess
+import sys
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +21,12 @@ from lib.ports import free_ports
 from lib.wait import MODE, SLOWNESS, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.append(str(ROOT / "stack/native"))
+from client import parts as parts_of  # noqa: E402
+
 SERVICES = {"users": "user-service", "orders": "order-service", "notifications": "notification-service"}
-MULTIWATCH_DEATH = re.compile(r"Child\[0\] died, respawn|Spawning child\[0\] failed, next try")
-# Environment of the caller that would change what is tested.
-FOREIGN = re.compile(r"OTEL_|.*_PORT$|.*_DIR$|.*_URL$|TRACE_|RATE_LIMIT|LOG_LEVEL|WORKER_THREADS|CALL_TIMEOUT"
-                     r"|BUSY_TIMEOUT|MAKE|MFLAGS|TLS|CONSOLE")
+# Of the caller's environment what says where tools are, and what an unkind machine has of its own. No setting.
+INHERITED = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|NGINX|TZ|LANG|LC_[A-Z]+|LOCPATH|CDPATH|https?_proxy")
 
 
 def alive(pid):
@@ -60,7 +63,7 @@ class System:
 
     def environment(self):
         sanitizer = f"log_path={self.log}/sanitizer:exitcode=86"
-        env = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        env = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
         env |= {f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
         env |= {
             "MODE": MODE,
@@ -78,14 +81,12 @@ class System:
         }
         return env | self.overrides
 
-    def ctl(self, *arguments, check=True, timeout=120):
-        """Runs fcgi/ctl; output goes to a file, because the programs that it starts inherit the descriptor."""
+    def ctl(self, *arguments, check=True, timeout=120, **settings):
+        """Runs stack/native/ctl. It would not end if something that it starts inherited the pipe of its output."""
         self.dir.mkdir(parents=True, exist_ok=True)
-        with open(self.dir / "ctl.out", "w+", encoding="utf-8") as output:
-            done = subprocess.run([self.root / "fcgi/ctl", *arguments], env=self.environment(), cwd="/", check=False,
-                                  timeout=timeout, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
-            output.seek(0)
-            done.stdout = output.read()
+        done = subprocess.run([self.root / "stack/native/ctl", *arguments], env=self.environment() | settings, cwd="/",
+                              check=False, timeout=timeout, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
         assert not check or done.returncode == 0, f"ctl {arguments}: {done.returncode}\n{done.stdout}"
         return done
 
@@ -97,7 +98,7 @@ class System:
             done = self.ctl("start", check=False)
             if done.returncode == 0:
                 return self
-            if not re.search(r"is taken|Address already in use", done.stdout):
+            if not re.search(r"is taken|cannot be had|Address already in use", done.stdout):
                 break
             self.ctl("stop", check=False)
             (self.log / "nginx-error.log").unlink(missing_ok=True)  # says that a port was taken
@@ -109,7 +110,7 @@ class System:
             client.close()
         self.clients = {}
         done = self.ctl("stop")
-        assert done.stdout == "", f"ctl stop had trouble: {done.stdout}"
+        assert re.fullmatch(r"(apm is stopping: .*\n)?apm (has stopped|does not run in .*)\n", done.stdout), done.stdout
 
     def abandon(self):
         """After a start that failed, or an interruption: ends what runs, judges nothing."""
@@ -166,12 +167,13 @@ class System:
                 faults.append(f"nginx-error.log: {line}")
         for report in self.log.glob("sanitizer.*"):
             faults.append(f"{report.name}: {report.read_text(errors='replace')[:6000]}")
-        for name in self.programs:
+        died = Counter(line["part"] for line in self.log_lines("supervisor")
+                       if line["msg"] == "ended" and line["level"] == "error")
+        for name in (*self.programs, "nginx"):
+            if died[name] != self.deaths.get(name, 0):
+                faults.append(f"{name} died {died[name]} times, {self.deaths.get(name, 0)} meant")
             lines = (self.run / f"{name}.stderr").read_text(errors="replace").splitlines()
-            deaths = [line for line in lines if MULTIWATCH_DEATH.search(line)]
-            if len(deaths) != self.deaths[name]:
-                faults.append(f"{name} died {len(deaths)} times, {self.deaths[name]} meant")
-            faults += [f"{name}.stderr: {line}" for line in lines if line not in deaths]
+            faults += [f"{name}.stderr: {line}" for line in lines]
         for path in self.log_files():
             for _, error in logs.read(path)[1]:
                 faults.append(f"{path.name}: {error}")
@@ -201,47 +203,45 @@ class System:
         assert answer.status == 200, answer
         return metrics.samples(answer.body.decode())
 
+    def parts(self):
+        """{name: what the supervisor says of it}"""
+        return parts_of(self.run)
+
     def worker(self, program):
-        """The pid of the program itself."""
-        return int((self.run / f"{program}.worker.pid").read_text())
+        """The pid of a part: the program itself, nginx's master process. None while it has none."""
+        return self.parts()[program]["pid"]
+
+    def supervisor(self):
+        return int((self.run / "supervisor.lock").read_text())
 
     def processes(self):
         """{name: pid} of the programs, nginx and its workers."""
-        master = int((self.run / "nginx.pid").read_text())
-        workers = sorted(map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split()))
-        return ({program: self.worker(program) for program in self.programs} | {"nginx": master}
-                | {f"nginx worker {number}": pid for number, pid in enumerate(workers, 1)})
+        found = {name: part["pid"] for name, part in self.parts().items()}
+        workers = sorted(map(int, Path(f"/proc/{found['nginx']}/task/{found['nginx']}/children").read_text().split()))
+        return found | {f"nginx worker {number}": pid for number, pid in enumerate(workers, 1)}
 
     def kill(self, program, signum=signal.SIGKILL):
-        pid = self.worker(program)
-        self.deaths[program] += 1
+        pid = wait_until(lambda: self.worker(program), f"{program} is not started")
+        self.deaths[program] = self.deaths.get(program, 0) + 1
         os.kill(pid, signum)
         return pid
 
     def wait_respawned(self, program, old_pid, seconds=30):
-        def respawned():
-            try:
-                return self.worker(program) != old_pid
-            except (FileNotFoundError, ValueError):
-                return False
-        wait_until(respawned, f"{program} was not started again", seconds=seconds)
+        """Until there is another process, and it answers: it may have been found between its start and its socket."""
+        wait_until(lambda: self.worker(program) not in (None, old_pid), f"{program} was not started again",
+                   seconds=seconds)
 
     def kill_everything(self):
-        """kill -9 of every process of this system at once, the watchers first."""
-        watchers = [int((self.run / f"{part}.pid").read_text()) for part in ("nginx", *self.programs)]
-        family = watchers + [int(child) for pid in watchers
-                             for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        """kill -9 of every process of this system at once, the supervisor first, so that it sees nothing of it."""
+        family = [self.supervisor(), *self.processes().values()]
         for pid in family:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(alive(pid) for pid in family), "killed processes still run")
 
     @contextmanager
     def without(self, program):
-        """A block without one program and its watcher; fcgi/ctl brings it back afterwards."""
-        watcher = int((self.run / f"{program}.pid").read_text())
-        family = [watcher, self.worker(program)]
-        os.kill(watcher, signal.SIGTERM)
-        wait_until(lambda: not any(alive(pid) for pid in family), f"{program} does not end")
+        """A block without one program; ctl brings it back afterwards."""
+        self.ctl("stop", program)
         self.nginx_trouble_expected = True  # its socket is made anew, and somebody may call at that moment
         try:
             yield
