@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from lib.ports import free_ports  # noqa: E402,F401
+from lib.system import INHERITED  # noqa: E402
 
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]

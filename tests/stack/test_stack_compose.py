@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from backends import FOREIGN, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
+from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
 
 PROGRAMS = ["user-service", "order-service", "notification-service", "gateway-shipper"]
 OWN = ["api-gateway", *PROGRAMS]
@@ -17,7 +17,7 @@ PUBLISHED = ["GATEWAY", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "OTLP_GRPC"
 
 
 def clean_environment():
-    return {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+    return {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
 
 
 def compose(*arguments, files=("compose.yaml",), environment=None, timeout=600):

@@ -8,7 +8,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from lib.system import FOREIGN, MODE, ROOT
+from lib.system import INHERITED, MODE, ROOT
 from lib.wait import SLOWNESS, wait_until
 
 BEGIN, ABORT, END, PARAMS, STDIN, STDOUT = 1, 2, 3, 4, 5, 6
@@ -125,7 +125,7 @@ class Program:
             (directory / folder).mkdir(exist_ok=True)
         self.pid_file = directory / "pid"
         self.log = directory / "logs" / f"{name[:-1]}-service.log"
-        kept = {key: value for key, value in os.environ.items() if not FOREIGN.match(key)}
+        kept = {key: value for key, value in os.environ.items() if INHERITED.fullmatch(key)}
         sanitizer = f"log_path={directory}/sanitizer:exitcode=86"
         self.environment = kept | {
             "DATA_DIR": str(directory / "data"), "LOG_DIR": str(directory / "logs"), "SEED_DIR": str(ROOT / "db/seed"),
