@@ -22,7 +22,7 @@ from lib.wait import MODE, SLOWNESS, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "stack/native"))
-from client import parts as parts_of  # noqa: E402
+from apm.client import parts as parts_of  # noqa: E402
 
 SERVICES = {"users": "user-service", "orders": "order-service", "notifications": "notification-service"}
 # Of the caller's environment what says where tools are, and what an unkind machine has of its own. No setting.

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 REMEMBERED = "settings.json"
 PORT_BASE = 8080  # the default ports are those of this base; another base moves all of them by the difference
 SOCKET_PATH_MAX = 107  # bytes, sun_path in unix(7)

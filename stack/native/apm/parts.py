@@ -5,8 +5,8 @@ import shutil
 import signal
 import subprocess
 
-import settings
-from settings import ROOT, PASSED_ON, services, speaks_tls, variable
+from apm import settings
+from apm.settings import ROOT, PASSED_ON, services, speaks_tls, variable
 
 WORKER_USER = "www-data"  # Debian's
 TRACES = "traces"

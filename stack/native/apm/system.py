@@ -1,0 +1,184 @@
+"""The system that runs: brought to its settings, asked, ended."""
+import hashlib
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from apm import client, locks, parts, settings
+from apm.common import Refused, get, relative, tail, wait
+from apm.nginx import Configuration, change_nginx, generation_in, generation_running, ports_left
+from apm.settings import ROOT
+
+DEATHS = 3  # of a part in a row: it will not come up
+RELOAD_SECONDS = 10
+STOP_SECONDS = 60
+
+
+# ---- starting ----
+
+def start_supervisor(values):
+    run_dir = values["RUN_DIR"]
+    with open(Path(run_dir) / "supervisor.stderr", "wb") as output:
+        process = subprocess.Popen([str(ROOT / "stack/native/supervisor"), run_dir, values["LOG_DIR"]],
+                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                                   env=parts.EVERYWHERE, cwd="/")
+    if not wait(lambda: process.poll() is not None or answers(run_dir), STOP_SECONDS) or process.poll() is not None:
+        raise Refused(f"the supervisor did not start\n{tail(Path(run_dir) / 'supervisor.stderr')}")
+
+
+def supervisor_program():
+    """As the supervisor says it of itself: another version would not understand this one."""
+    return [hashlib.sha256((ROOT / "stack/native" / name).read_bytes()).hexdigest()
+            for name in ("supervisor", "apm/locks.py")]
+
+
+def answers(run_dir):
+    try:
+        return client.ask(run_dir, "state") is not None
+    except (client.NotRunning, OSError):
+        return False
+
+
+def apply(values, environment):
+    """The names of the parts that were started anew."""
+    answer = client.ask(values["RUN_DIR"], "apply", parts=parts.specifications(values, environment),
+                        log_dir=values["LOG_DIR"], log_max_bytes=int(values["LOG_MAX_MB"]) << 20)
+    if "error" in answer:
+        raise Refused(f"the supervisor refused: {answer['error']}\nrepeat the command")
+    return answer["changed"]
+
+
+def settled(values):
+    reports = client.parts(values["RUN_DIR"])
+    return set(reports) == set(parts.names(values)) and all(part["state"] == "up" for part in reports.values())
+
+
+def check_deaths(values):
+    for part in client.parts(values["RUN_DIR"]).values():
+        if part["deaths"] >= DEATHS or (part["name"] == "nginx" and part["deaths"]):
+            raise Refused(f"{part['name']} does not come up: {part['last']}\n{log_hint(values, part['name'])}")
+
+
+def log_hint(values, name):
+    log = "nginx-error.log" if name == "nginx" else "*.log"
+    return f"see {relative(values['LOG_DIR'])}/{log} and {relative(values['RUN_DIR'])}/{name}.stderr"
+
+
+def wait_ready(values):
+    """Until every part answers. Raises Refused with the part that does not, and why, as soon as that is sure."""
+    waiting = dict(parts.ready_urls(values))
+    configuration = generation_in(Path(values["RUN_DIR"]) / "nginx")
+    why = {"nginx": "nginx does not answer"}
+
+    def ready():
+        check_deaths(values)
+        if not settled(values) or generation_running(values) != configuration:
+            return False
+        why.pop("nginx", None)
+        for name, url in list(waiting.items()):
+            status, text = get(url)
+            if status != 200:
+                why[name] = f"{name} is not ready: {url} answers {status or 'nothing'} {text[:300]}".rstrip()
+                return False
+            del waiting[name]
+            why.pop(name, None)
+        return True
+
+    if not wait(ready, int(values["START_TIMEOUT_SECONDS"]), lambda: next(iter(why.values()))):
+        name, text = next(iter(why.items()))
+        raise Refused(f"{text}\nnot every part came up within {values['START_TIMEOUT_SECONDS']} s "
+                      f"(START_TIMEOUT_SECONDS)\n{log_hint(values, name)}")
+
+
+def state(run_dir):
+    """{name: report}, {} when nothing runs. Raises Refused when it cannot be known."""
+    try:
+        return client.parts(run_dir)
+    except PermissionError:
+        raise Refused(f"{relative(run_dir)} belongs to {Path(run_dir).owner()}, and so does what runs there\n"
+                      "run this command as that user") from None
+    except OSError as error:
+        raise Refused(f"the supervisor of {relative(run_dir)} does not answer: {error}\n"
+                      f"it is process {tail(Path(run_dir) / 'supervisor.lock')}; when it hangs, end it with kill -9, "
+                      "then make run") from None
+
+
+def begin(values, environment, reports):
+    """
+    Brings what runs to these settings. What was started here ends again when that fails. Returns what ran before, the
+    names of the parts that were started, and what was done to others: {name: words}.
+    """
+    before = settings.remembered(values["RUN_DIR"]) or {}
+    configuration = Configuration(values, environment)
+    left = ports_left(before, values) if reports.get("nginx") else {}
+    configuration.render(**left)
+    configuration.test()
+    settings.remember(values)
+    done = []
+    if not reports:
+        print(f"apm is starting: {' '.join(parts.names(values))}", flush=True)
+    try:
+        if not answers(values["RUN_DIR"]):
+            reports = {}
+            start_supervisor(values)
+        if reports.get("nginx", {}).get("state") == "up":
+            done.append(("nginx", change_nginx(configuration, before, values)))
+        changed = apply(values, environment)
+        wait(lambda: settled(values), STOP_SECONDS if reports else 0, lambda: "parts that change end first")
+        if left:
+            configuration.render()
+            done.append(("nginx", change_nginx(configuration, values, values)))
+        wait_ready(values)
+    except (Refused, client.NotRunning, OSError, KeyboardInterrupt) as error:
+        if not reports:
+            end_all(values["RUN_DIR"])
+            configuration.undo()
+            raise Refused(f"{error or 'interrupted'}\nnothing was left running") from None
+        raise
+    configuration.keep()
+    return reports, changed, {name: what for name, what in done if what}
+
+
+def renew_workers(run_dir, master):
+    def workers():
+        return set(Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split())
+    old = workers()
+    client.ask(run_dir, "signal", names=["nginx"], signal=int(signal.SIGHUP))
+    wait(lambda: workers() - old, RELOAD_SECONDS)
+
+
+# ---- ending ----
+
+def drain(run_dir, master, environment):
+    """The gateway takes no more requests; returns when those in progress are answered."""
+    values = settings.read(environment, settings.remembered(run_dir))
+    subprocess.run([ROOT / "nginx/drain", str(master)], check=False, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL, env=parts.render_environment(values, environment))
+
+
+def end_all(run_dir):
+    """Ends every part and the supervisor, and what an earlier one has left. True when that was something."""
+    try:
+        client.ask(run_dir, "end")
+        there = True
+    except client.NotRunning:
+        there = False
+    if not wait(lambda: not answers(run_dir), STOP_SECONDS, lambda: "these end: " + " ".join(client.parts(run_dir))):
+        raise Refused("not every part has ended\nmake status says which")
+    left = locks.take(Path(run_dir) / "parts.lock")
+    if left is None:
+        there = True
+        left = locks.take_from_left(Path(run_dir) / "parts.lock")
+    if left is None:
+        raise Refused(f"processes hold {relative(run_dir)}/parts.lock and do not end: "
+                      f"{locks.holders(Path(run_dir) / 'parts.lock')}\nend them by hand")
+    os.close(left)
+    return there
+
+
+def halt(run_dir, reports, environment):
+    """The gateway first, so that no request meets a stopped service; then the rest. True when there was something."""
+    if reports.get("nginx", {}).get("pid"):
+        drain(run_dir, reports["nginx"]["pid"], environment)
+    return end_all(run_dir)
