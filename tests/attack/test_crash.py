@@ -8,7 +8,6 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 
 from lib.client import Client
 from lib.wait import SLOWNESS, wait_until

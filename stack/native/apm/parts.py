@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 
-from apm import settings
 from apm.settings import ROOT, PASSED_ON, services, speaks_tls, variable
 
 WORKER_USER = "www-data"  # Debian's
@@ -110,19 +109,12 @@ def specifications(values, environment):
 
 
 def ready_urls(values):
-    """{part: where it says that it is ready}"""
+    """{part: where it says that it is ready}; for nginx that it takes requests at the gateway."""
     local = host(values["SERVICE_ADDRESS"])
-    result = {name: f"http://{local}:{values[variable(name)]}/readyz" for name in services()}
+    gateway = "127.0.0.1" if speaks_tls(values) else host(values["GATEWAY_ADDRESS"])
+    result = {"nginx": f"http://{gateway}:{values['GATEWAY_PORT']}/healthz"}
+    result |= {name: f"http://{local}:{values[variable(name)]}/readyz" for name in services()}
     result["gateway"] = f"http://{local}:{values['METRICS_PORT']}/readyz"
     if values["TRACE_STORE"] == "on":
         result[TRACES] = f"http://{local}:{values['TRACES_PORT']}/readyz"
-    return result
-
-
-def addresses(values):
-    """{part: where people and clients reach it}"""
-    local = values["SERVICE_ADDRESS"]
-    result = {"gateway": f"http://{host(values['GATEWAY_ADDRESS'] if not speaks_tls(values) else '')}:"
-                         f"{values['GATEWAY_PORT']}".replace("127.0.0.1", "localhost")}
-    result |= {name: f"http://{host(local)}:{values[settings.variable(name)]}" for name in services()}
     return result

@@ -67,7 +67,7 @@ def log_hint(values, name):
 
 def wait_ready(values):
     """Until every part answers. Raises Refused with the part that does not, and why, as soon as that is sure."""
-    waiting = dict(parts.ready_urls(values))
+    waiting = parts.ready_urls(values)
     configuration = generation_in(Path(values["RUN_DIR"]) / "nginx")
     why = {"nginx": "nginx does not answer"}
 
@@ -99,9 +99,9 @@ def state(run_dir):
         raise Refused(f"{relative(run_dir)} belongs to {Path(run_dir).owner()}, and so does what runs there\n"
                       "run this command as that user") from None
     except OSError as error:
+        who = " ".join(map(str, locks.holders(Path(run_dir) / "supervisor.lock")))
         raise Refused(f"the supervisor of {relative(run_dir)} does not answer: {error}\n"
-                      f"it is process {tail(Path(run_dir) / 'supervisor.lock')}; when it hangs, end it with kill -9, "
-                      "then make run") from None
+                      f"when it hangs, end it with kill -9 {who}, then make run") from None
 
 
 def begin(values, environment, reports):

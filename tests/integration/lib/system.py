@@ -22,6 +22,7 @@ from lib.wait import MODE, SLOWNESS, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.append(str(ROOT / "stack/native"))
+from apm import locks  # noqa: E402
 from apm.client import parts as parts_of  # noqa: E402
 
 SERVICES = {"users": "user-service", "orders": "order-service", "notifications": "notification-service"}
@@ -212,7 +213,7 @@ class System:
         return self.parts()[program]["pid"]
 
     def supervisor(self):
-        return int((self.run / "supervisor.lock").read_text())
+        return locks.holders(self.run / "supervisor.lock")[0]
 
     def processes(self):
         """{name: pid} of the programs, nginx and its workers."""
