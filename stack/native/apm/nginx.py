@@ -35,12 +35,13 @@ class Configuration:
 
     def test(self):
         """nginx judges it. One that is refused makes way for the one before."""
-        done = subprocess.run([*parts.nginx_command(self.values, self.environment), "-t", "-q"], check=False,
-                              capture_output=True, text=True, env=parts.EVERYWHERE)
+        command = parts.nginx_command(self.values, self.environment, log="stderr")
+        done = subprocess.run([*command, "-t", "-q"], check=False, capture_output=True, text=True,
+                              env=parts.EVERYWHERE)
         if done.returncode:
+            what = "changed" if self.before.exists() else "started"
             self.undo()
-            raise Refused(f"{done.stderr.strip()}\nnginx does not take its configuration, and nothing was "
-                          f"{'changed' if self.before.exists() else 'started'}\n"
+            raise Refused(f"{done.stderr.strip()}\nnginx does not take its configuration, and nothing was {what}\n"
                           "correct the setting that it names, such as TLS_CERTIFICATE and TLS_KEY")
 
     def close_gateway(self):

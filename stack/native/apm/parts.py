@@ -84,9 +84,9 @@ def host(address):
     return f"[{address}]" if ":" in address else address
 
 
-def nginx_command(values, environment):
+def nginx_command(values, environment, log=None):
     run_dir = values["RUN_DIR"]
-    return [nginx_binary(environment), "-e", f"{values['LOG_DIR']}/nginx-error.log", "-p", f"{run_dir}/",
+    return [nginx_binary(environment), "-e", log or f"{values['LOG_DIR']}/nginx-error.log", "-p", f"{run_dir}/",
             "-c", f"{run_dir}/nginx/nginx.conf"]
 
 
