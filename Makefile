@@ -60,7 +60,7 @@ help: ## show this
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
 # code 1 and says nothing; the lines of a recipe that begin with + run all the same.
-COMMANDS := run restart stop status logs trace backup restore load doctor
+COMMANDS := run restart stop status logs trace backup restore load doctor stack-up stack-up-backends
 ifneq ($(MAKECMDGOALS),)
 ifeq ($(filter-out $(COMMANDS),$(MAKECMDGOALS)),)
 MAKEFLAGS += -q
@@ -261,7 +261,7 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup db/restore fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+SHELL_FILES := db/backup db/restore stack/check-docker fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) fcgi/waterfall stack/doctor \
 	stack/load tests/contain $(filter-out %.py,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js

@@ -7,10 +7,12 @@ COMPOSE_NATIVE := PROMETHEUS_TARGETS=$(abspath $(or $(RUN_DIR),run))/prometheus-
 	docker compose -f stack/compose.yaml -f stack/compose.native.yaml
 BACKENDS := prometheus tempo loki $(if $(filter alloy,$(COMPOSE_PROFILES)),alloy,promtail) grafana node-exporter
 
-.PHONY: stack-up stack-down stack-status stack-logs stack-rotate-logs stack-up-backends stack-down-backends dashboards
-stack-up: ## the services and the observability stack in containers
-	$(COMPOSE) up -d --build --wait
-	@echo "Grafana: http://localhost:$(or $(GRAFANA_PORT),3000)  gateway: http://localhost:$(or $(GATEWAY_PORT),8080)"
+.PHONY: stack-down stack-status stack-logs stack-rotate-logs stack-down-backends dashboards
+stack-up: do-stack-up ## the services and the observability stack in containers
+do-stack-up:
+	+@{ stack/check-docker && $(COMPOSE) up -d --build --wait && \
+		echo "Grafana: http://localhost:$(or $(GRAFANA_PORT),3000)  gateway: http://localhost:$(or $(GATEWAY_PORT),8080)"; \
+	} $(OR_REFUSE)
 
 stack-down: ## stop the containers; their data stays (docker compose -f stack/compose.yaml down -v removes it)
 	$(COMPOSE) down --remove-orphans
@@ -27,14 +29,16 @@ stack-rotate-logs: ## start new log files in the containers; the last ones stay 
 	@for name in user order notification; do \
 		$(COMPOSE) exec -T $$name-service /app/container/rotate $$name-service.log || exit 1; done
 
-stack-up-backends: ## the backends in containers, for the services of make run, which comes after
-	@! stack/native/ctl status 2>/dev/null | grep -q '^traces  *up' || { \
-		echo "The trace store has Tempo's ports: make stop, make stack-up-backends, make run." >&2; exit 1; }
-	@mkdir -p $(or $(RUN_DIR),run) $(or $(LOG_DIR),logs)
-	stack/native-targets >$(or $(RUN_DIR),run)/prometheus-targets.yml
-	$(COMPOSE_NATIVE) up -d --wait $(BACKENDS)
+stack-up-backends: do-stack-up-backends ## the backends in containers, for the services of make run, which comes after
+do-stack-up-backends:
+	+@if stack/native/ctl status 2>/dev/null | grep -q '^traces  *up'; then \
+		echo "The trace store has Tempo's ports: make stop, make stack-up-backends, make run." >&2; false; \
+	else stack/check-docker; fi && \
+	mkdir -p $(or $(RUN_DIR),run) $(or $(LOG_DIR),logs) && \
+	stack/native-targets >$(or $(RUN_DIR),run)/prometheus-targets.yml && \
+	$(COMPOSE_NATIVE) up -d --wait $(BACKENDS) $(OR_REFUSE)
 
-stack-down-backends:
+stack-down-backends: ## end them
 	$(COMPOSE_NATIVE) down --remove-orphans
 
 load: do-load ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
