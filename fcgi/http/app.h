@@ -29,8 +29,8 @@ struct app {
 };
 
 /*
- * Runs the program: the body of main. Serves FastCGI on file descriptor 0 (a listening socket, as spawn-fcgi and
- * multiwatch pass it). SIGTERM, SIGINT or SIGQUIT: takes no new connection, answers what was accepted, flushes
+ * Runs the program: the body of main. Serves FastCGI on file descriptor 0 (a listening socket, which
+ * whoever starts it made). SIGTERM, SIGINT or SIGQUIT: takes no new connection, answers what was accepted, flushes
  * telemetry, returns 0 within 5 s. SIGUSR1: opens the log anew. Returns the exit code. `--help` and `--version` are
  * answered.
  */

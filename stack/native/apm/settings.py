@@ -175,6 +175,8 @@ def read(environment, remembered=None):
     BadSettings with a line for each that cannot be used.
     """
     known = table()
+    if environment.get("PORT_BASE"):  # else what is remembered of single ports would come before it
+        remembered = {name: text for name, text in (remembered or {}).items() if not name.endswith("_PORT")}
     given = {**(remembered or {}), **{name: text for name, text in environment.items()
                                       if text or name == "SEED_DIR"}}
     passed_on = given.get("PASS_ENV", "").split()
