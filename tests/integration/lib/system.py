@@ -111,7 +111,7 @@ class System:
             client.close()
         self.clients = {}
         done = self.ctl("stop")
-        assert re.fullmatch(r"(apm is stopping: .*\n)?apm (has stopped|does not run in .*)\n", done.stdout), done.stdout
+        assert re.fullmatch(r"(apm is stopping: .*\n)?(apm waits: .*\n)*apm (has stopped|does not run in .*)\n", done.stdout), done.stdout
 
     def abandon(self):
         """After a start that failed, or an interruption: ends what runs, judges nothing."""
