@@ -111,7 +111,8 @@ class System:
             client.close()
         self.clients = {}
         done = self.ctl("stop")
-        assert re.fullmatch(r"(apm is stopping: .*\n)?(apm waits: .*\n)*apm (has stopped|does not run in .*)\n", done.stdout), done.stdout
+        said = r"(apm is stopping: .*\n)?(apm waits: .*\n)*apm (has stopped|does not run in .*)\n"
+        assert re.fullmatch(said, done.stdout), done.stdout
 
     def abandon(self):
         """After a start that failed, or an interruption: ends what runs, judges nothing."""
