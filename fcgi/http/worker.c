@@ -2,7 +2,6 @@
 
 #include <fcgiapp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,11 +198,6 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	int fd;
 
-	/*
-	 * A thread that wakes for a request does not push aside the one that answers another: on busy processors a
-	 * sixth more requests; an idle one runs it at once. Where it is not allowed nothing is lost but that.
-	 */
-	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
 	FCGX_InitRequest(&w->fcgi, -1, 0);
 	buf_init(&w->body, app->body_max ? app->body_max : REQUEST_BODY_MAX);
 	reply_init(&w->reply);

@@ -2,7 +2,8 @@
 
     make bench                       everything, about ten minutes; the machine should do nothing else
     make bench QUICK=1               one short round of everything: that it works, not how fast
-    make bench PARTS="orders …"      telemetry (a, b, e, f), orders (c), operations (d), growth (g)
+    make bench PARTS="orders …"      telemetry (a, b, e, f), orders (c), operations (d), growth (g), a busy
+                                     host: busy (h)
 
 Absolute figures hang on the machine and its mood; what is compared runs in turn, and ratios are of runs side by side.
 Writes bench.json and bench.svg to BENCH_DIR (default build/bench) and a table to the terminal.

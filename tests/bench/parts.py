@@ -6,9 +6,10 @@ import sqlite3
 import struct
 import subprocess
 import time
+from contextlib import nullcontext
 
 from report import note
-from rig import BUILD, PROGRAMS, cpu_seconds
+from rig import BUILD, PROGRAMS, Neighbours, cpu_seconds
 
 QUICK = os.environ.get("QUICK", "") not in ("", "0")
 ROUNDS = 1 if QUICK else int(os.environ.get("ROUNDS", "7"))
@@ -286,6 +287,40 @@ def sampling(bench, report):
         bench.stop(system)
 
 
-PARTS = {"telemetry": telemetry, "orders": orders, "operations": operations, "growth": growth}
+# ---- h: a busy host
+
+def busy(bench, report):
+    """One order at a time while others' work of niceness 19 fills the processors.
+
+    The services must get their turn as soon as they do with every thread SCHED_OTHER. That the case sees when they do
+    not, SCHED_BATCH shows: its threads wait behind every neighbour.
+    """
+    systems = {name: bench.system() for name in ("busy host", "busy host, SCHED_OTHER", "busy host, SCHED_BATCH")}
+    systems["busy host, SCHED_OTHER"].schedule(os.SCHED_OTHER)
+    systems["busy host, SCHED_BATCH"].schedule(os.SCHED_BATCH)
+
+    def measure(case):
+        system, neighbours = case
+        with neighbours():
+            result = system.wrk("order", connections=1, seconds=SECONDS)
+        time.sleep(SETTLE)
+        return result
+
+    for system in systems.values():
+        system.wrk("order", connections=1, seconds=1)
+    results = take_turns({"idle host": (systems["busy host"], nullcontext),
+                          **{name: (system, Neighbours) for name, system in systems.items()}}, measure)
+    for name in results:
+        report.row("h", f"an order, {name}", of(results, name, "per_second"), "orders/s",
+                   chart="POST /api/v1/orders, one at a time")
+        report.row("h", f"an order, {name}: p99", of(results, name, "p99_ms"), "ms")
+    for other, least in (("idle host", None), ("SCHED_OTHER", 0.9), ("SCHED_BATCH", None)):
+        base = other if other in results else f"busy host, {other}"
+        report.row("h", f"busy host : {other}, orders/s", ratios(results, "busy host", base, "per_second"), "", least)
+    for system in systems.values():
+        bench.stop(system)
+
+
+PARTS = {"telemetry": telemetry, "orders": orders, "operations": operations, "growth": growth, "busy": busy}
 
 __all__ = ["PARTS", "QUICK"]

@@ -41,6 +41,26 @@ def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+class Neighbours:
+    """A block during which a process of niceness 19 spins for every processor, as a compiler beside the services does.
+
+    The kernel ends them when the bench is killed.
+    """
+    COMMAND = ("setpriv", "--pdeathsig", "KILL", "nice", "-n", "19", "sh", "-c", "while :; do :; done")
+
+    def __enter__(self):
+        self.processes = [subprocess.Popen(self.COMMAND) for _ in os.sched_getaffinity(0)]
+        wait_until(lambda: all(Path(f"/proc/{process.pid}/comm").read_text() == "sh\n" for process in self.processes),
+                   "the neighbours do not start", seconds=20)
+
+    def __exit__(self, *_):
+        ended = [process.returncode for process in self.processes if process.poll() is not None]
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        assert not ended, f"neighbours ended by themselves: {ended}"
+
+
 class Receiver:
     """Stands for the collector."""
 
@@ -104,6 +124,12 @@ class System:
     def cpu_seconds(self):
         """Of all of its processes."""
         return sum(cpu_seconds(pid) for pid in (*children(self.nginx()), *(self.pid(p) for p in PROGRAMS)))
+
+    def schedule(self, policy):
+        """Puts every thread of the services under a policy of the kernel's scheduler, as chrt does."""
+        for program in SERVICES:
+            for thread in os.listdir(f"/proc/{self.pid(program)}/task"):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(0))
 
     def silence_nginx(self):
         """Ends the access log."""
