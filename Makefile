@@ -56,7 +56,7 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz
 .PHONY: help
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile $(wildcard stack/stack.mk)
-	@echo; stack/native/ctl settings
+	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md; make deps brings python3, which lists them here."
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
 # code 1 and says nothing; the lines of a recipe that begin with + run all the same.
