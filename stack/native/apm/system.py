@@ -1,5 +1,4 @@
 """The system that runs: brought to its settings, asked, ended."""
-import hashlib
 import os
 import signal
 import subprocess
@@ -25,12 +24,6 @@ def start_supervisor(values):
                                    env=parts.EVERYWHERE, cwd="/")
     if not wait(lambda: process.poll() is not None or answers(run_dir), STOP_SECONDS) or process.poll() is not None:
         raise Refused(f"the supervisor did not start\n{tail(Path(run_dir) / 'supervisor.stderr')}")
-
-
-def supervisor_program():
-    """As the supervisor says it of itself: another version would not understand this one."""
-    return [hashlib.sha256((ROOT / "stack/native" / name).read_bytes()).hexdigest()
-            for name in ("supervisor", "apm/locks.py")]
 
 
 def answers(run_dir):
