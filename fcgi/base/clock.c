@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 static uint64_t read_clock(clockid_t clock)
@@ -20,7 +21,29 @@ static uint64_t monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
-struct clock_source clock_source = {.realtime_ns = realtime_ns, .monotonic_ns = monotonic_ns};
+static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
+{
+	struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+				    .tv_nsec = (long)(deadline_ns % 1000000000)};
+
+	if (deadline_ns != CLOCK_NEVER)
+		return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &deadline) == ETIMEDOUT;
+	pthread_cond_wait(cond, lock);
+	return false;
+}
+
+struct clock_source clock_source = {.realtime_ns = realtime_ns, .monotonic_ns = monotonic_ns, .wait_until = wait_until};
+
+void clock_sleep_until(uint64_t deadline_ns)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t never_signalled = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	while (!clock_wait_until(&never_signalled, &lock, deadline_ns))
+		;
+	pthread_mutex_unlock(&lock);
+}
 
 void clock_both_ns(uint64_t *realtime_ns, uint64_t *monotonic_ns)
 {

@@ -1,16 +1,13 @@
 #include "gateway/follower.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "gateway/checkpoint.h"
 #include "telemetry/telemetry.h"
 
+#define MS UINT64_C(1000000)
 #define FIRST_BACKLOG (UINT64_C(1) << 20)
 #define DURABLE_NS UINT64_C(1000000000)
 #define COMPLAINT_NS UINT64_C(60000000000)
@@ -32,41 +29,29 @@ static void init_tail(struct follower *f, struct log_position *from)
 		  tel_str("file", f->checkpoint_file), tel_str("reason", strerror(-error)));
 }
 
-int follower_start(struct follower *f, void *(*run)(void *f), struct log_position *from)
+int follower_start(struct follower *f, void (*run)(void *f), struct log_position *from)
 {
 	*from = (struct log_position){0};
 	tel_series_add(tel_series(&gaps, f->name), 0); /* a counter that is there from the start can be watched */
-	f->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (f->stop_fd < 0)
-		return -errno;
 	init_tail(f, from);
-	int error = pthread_create(&f->thread, NULL, run, f);
-	if (error) {
+	int error = thread_start(&f->thread, f->name, run, f);
+	if (error)
 		tail_done(&f->tail);
-		close(f->stop_fd);
-	}
-	return -error;
+	return error;
 }
 
 void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void))
 {
-	uint64_t end_ns = clock_realtime_ns() + budget_ms * UINT64_C(1000000);
-	struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
-
-	(void)eventfd_write(f->stop_fd, 1);
-	if (pthread_timedjoin_np(f->thread, NULL, &end) != 0) {
+	if (!thread_stop(&f->thread, clock_monotonic_ns() + budget_ms * MS)) {
 		hurry();
-		pthread_join(f->thread, NULL);
+		thread_stop(&f->thread, CLOCK_NEVER);
 	}
 	tail_done(&f->tail);
-	close(f->stop_fd);
 }
 
 bool follower_wait(struct follower *f, unsigned ms)
 {
-	struct pollfd stop = {.fd = f->stop_fd, .events = POLLIN};
-
-	return poll(&stop, 1, (int)ms) > 0;
+	return thread_sleep(&f->thread, clock_monotonic_ns() + ms * MS);
 }
 
 static void gap(const struct follower *f, const char *message)

@@ -2,21 +2,21 @@
 #ifndef APM_GATEWAY_FOLLOWER_H
 #define APM_GATEWAY_FOLLOWER_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/thread.h"
 #include "gateway/tail.h"
 
 #define FOLLOWER_POLL_MS 100 /* how often a log without news is looked at */
 
+/* Begin with {.name = …, .thread = THREAD_INITIALIZER}. */
 struct follower {
 	const char *name;     /* literal, for the log: "spans" */
 	const char *log_path; /* owned by the caller, like checkpoint_file, until the stop */
 	const char *checkpoint_file;
 	struct tail tail;
-	int stop_fd; /* readable: stop */
-	pthread_t thread;
+	struct thread thread;
 	uint64_t saved_ns;     /* monotonic; the last durable checkpoint */
 	uint64_t complaint_ns; /* the last complaint about checkpoints; 0: none, or it is settled */
 };
@@ -25,7 +25,7 @@ struct follower {
  * Reads the checkpoint (without one it begins at most 1 MiB before the end of the log) and starts `run` on a thread of
  * its own, with `f` as argument. *from is the checkpoint, inode 0 when there is none. 0 or -errno.
  */
-int follower_start(struct follower *f, void *(*run)(void *f), struct log_position *from);
+int follower_start(struct follower *f, void (*run)(void *f), struct log_position *from);
 
 /* Lets `run` see that it has to end, and waits until it has; calls `hurry` when it has not within `budget_ms`. */
 void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void));

@@ -20,7 +20,7 @@ static struct {
 	uint64_t saved_offset;
 	uint64_t complaint_ns;
 	atomic_bool end;
-} metrics = {.follower = {.name = "metrics"}};
+} metrics = {.follower = {.name = "metrics", .thread = THREAD_INITIALIZER}};
 
 static void observe(const struct access_line *line)
 {
@@ -70,7 +70,7 @@ static void save(struct follower *f)
 	follower_save(f, &position);
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
 	struct follower *f = arg;
 	struct tail_line line;
@@ -88,7 +88,6 @@ static void *run(void *arg)
 			break;
 	}
 	save(f);
-	return NULL;
 }
 
 int log_metrics_start(const char *access_log, const char *checkpoint_file, log_observer *observer)

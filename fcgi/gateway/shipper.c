@@ -25,7 +25,7 @@ static struct {
 	atomic_bool hurry;  /* to end, whatever is left */
 	pthread_mutex_t lock;
 	struct log_position shipped; /* the checkpoint; the thread writes it under the lock, scrapes read it */
-} shipper = {.follower = {.name = "spans"}, .lock = PTHREAD_MUTEX_INITIALIZER};
+} shipper = {.follower = {.name = "spans", .thread = THREAD_INITIALIZER}, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the thread ---- */
 
@@ -101,7 +101,7 @@ static bool is_due(void)
 	return now_ns - shipper.oldest_ns >= shipper.delay_ns;
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
 	struct follower *f = arg;
 	struct tail_line line;
@@ -120,7 +120,6 @@ static void *run(void *arg)
 		if (!more)
 			stop = follower_wait(f, FOLLOWER_POLL_MS);
 	}
-	return NULL;
 }
 
 /* ---- from outside ---- */

@@ -56,9 +56,9 @@ static unsigned default_threads(const struct app *app)
 	return app->threads ? app->threads : 24;
 }
 
-static void sleep_ms(long ms)
+static void sleep_ms(unsigned ms)
 {
-	nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+	clock_sleep_until(clock_monotonic_ns() + ms * UINT64_C(1000000));
 }
 
 /* ---- start ---- */

@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -42,6 +41,7 @@ static struct {
 	.listen_fd = -1,
 	.locks = {[0 ... LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER},
 	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.closed = PTHREAD_COND_INITIALIZER,
 };
 
 static void lock_connection(int fd)
@@ -66,7 +66,6 @@ static int arm(int fd, int operation)
 
 int listener_init(int listen_fd)
 {
-	pthread_condattr_t attr;
 	int flags = fcntl(listen_fd, F_GETFL);
 
 	/* Two threads may see the same connection; the second must not wait in accept. */
@@ -83,10 +82,6 @@ int listener_init(int listen_fd)
 	if (epoll_ctl(listener.epoll_fd, EPOLL_CTL_ADD, listener.drained_fd, &drained) != 0 ||
 	    arm(listen_fd, EPOLL_CTL_ADD) != 0)
 		return -errno;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&listener.closed, &attr);
-	pthread_condattr_destroy(&attr);
 	return 0;
 }
 
@@ -135,7 +130,7 @@ static int accept_one(void)
 	int reason = errno;
 
 	if (fd < 0 && (reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM))
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL); /* others will close theirs */
+		clock_sleep_until(clock_monotonic_ns() + 10000000); /* others will close theirs */
 	arm(listener.listen_fd, EPOLL_CTL_MOD);
 	if (fd < 0)
 		return -1;
@@ -236,13 +231,11 @@ void listener_keep(int fd)
 /* With the lock. */
 static bool wait_until_closed(uint64_t deadline_ns)
 {
-	struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
-				    .tv_nsec = (long)(deadline_ns % 1000000000)};
+	bool late = false;
 
-	while (listener.open)
-		if (pthread_cond_timedwait(&listener.closed, &listener.lock, &deadline) == ETIMEDOUT)
-			return listener.open == 0;
-	return true;
+	while (listener.open && !late)
+		late = clock_wait_until(&listener.closed, &listener.lock, deadline_ns);
+	return listener.open == 0;
 }
 
 bool listener_drain(unsigned budget_ms)

@@ -3,15 +3,14 @@
  * HTTP API that Grafana needs. For machines without Tempo; makes no spans of its own.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/env.h"
 #include "base/hex.h"
 #include "http/app.h"
 #include "http/reply_store.h"
+#include "traces/ageing.h"
 #include "traces/ingest.h"
 #include "traces/rows.h"
 #include "traces/schema.h"
@@ -20,7 +19,6 @@
 #include "traces/to_json.h"
 
 #define NICENESS 5 /* requests go before their traces */
-#define AGEING_SECONDS 5
 
 /* ---- one trace ---- */
 
@@ -136,43 +134,6 @@ static const struct route routes[] = {
 	{0},
 };
 
-/* ---- ageing ---- */
-
-static struct {
-	struct store *store;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stopping;
-} ageing = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
-
-/* True: it is time to go. */
-static bool wait_for_turn(void)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += AGEING_SECONDS;
-	pthread_mutex_lock(&ageing.lock);
-	while (!ageing.stopping && pthread_cond_timedwait(&ageing.wake, &ageing.lock, &until) != ETIMEDOUT)
-		;
-	bool stopping = ageing.stopping;
-	pthread_mutex_unlock(&ageing.lock);
-	return stopping;
-}
-
-static void *run_ageing(void *arg)
-{
-	bool more;
-
-	(void)arg;
-	do {
-		while (rows_remove_old(ageing.store, &more) == DB_OK && more)
-			;
-	} while (!wait_for_turn());
-	return NULL;
-}
-
 /* ---- start and stop ---- */
 
 static int start(struct store *store)
@@ -184,17 +145,7 @@ static int start(struct store *store)
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!store_forgo_durability(store))
 		return -EIO;
-	ageing.store = store;
-	return -pthread_create(&ageing.thread, NULL, run_ageing, NULL);
-}
-
-static void stop(void)
-{
-	pthread_mutex_lock(&ageing.lock);
-	ageing.stopping = true;
-	pthread_cond_signal(&ageing.wake);
-	pthread_mutex_unlock(&ageing.lock);
-	pthread_join(ageing.thread, NULL);
+	return ageing_start(store);
 }
 
 static const struct app app = {
@@ -208,7 +159,7 @@ static const struct app app = {
 		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; of more, a share of the traces\n",
 	.no_exporter = true,
 	.start = start,
-	.stop = stop,
+	.stop = ageing_stop,
 };
 
 int main(int argc, char **argv)

@@ -3,11 +3,10 @@
  * it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any moment.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/thread.h"
 #include "store/outbox.h"
 #include "store/outbox_rows.h"
 
@@ -30,7 +29,6 @@ static struct relay {
 	struct store *store;
 	outbox_deliver *deliver;
 	void (*thread_done)(void);
-	pthread_t thread;
 	bool started;
 
 	/* the relay's thread alone; times are monotonic, of what is to be done next */
@@ -41,18 +39,16 @@ static struct relay {
 	struct outbox_message batch[BATCH];
 	struct tel_parent parent;
 
-	pthread_mutex_t lock; /* of the rest */
-	pthread_cond_t wake;
-	bool stop;
-	unsigned failures; /* of the relay's tries, since somebody had success */
-	uint64_t pause_ns; /* no try before */
+	struct thread thread; /* with the lock of the rest */
+	unsigned failures;    /* of the relay's tries, since somebody had success */
+	uint64_t pause_ns;    /* no try before */
 	/* A ring: outcome number n is in slot n % OUTCOMES_MAX. remembered <= stored <= told. */
 	struct outbox_outcome outcomes[OUTCOMES_MAX];
 	uint64_t told;       /* outcomes ever */
 	uint64_t stored;     /* of these; only the relay's thread changes it */
 	uint64_t remembered; /* as `stored` was a turn before: readers may still see older rows */
 	uint64_t first_ns;   /* when the oldest one that is not stored was told */
-} relay = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} relay = {.thread = THREAD_INITIALIZER};
 
 /* The scrape's own connection: scrapes run on any thread. */
 static pthread_mutex_t scrape_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -80,7 +76,7 @@ static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 		return;
 	if (relay.told == relay.stored) {
 		relay.first_ns = clock_monotonic_ns();
-		pthread_cond_signal(&relay.wake);
+		thread_wake(&relay.thread);
 	}
 	*outcome(relay.told++) = (struct outbox_outcome){
 		.id = id, .delivered = delivered, .next_attempt_ms = db_now_ms() + backoff_ms(attempts)};
@@ -88,15 +84,15 @@ static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 
 static void tell(int64_t id, bool delivered, int64_t attempts)
 {
-	pthread_mutex_lock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
 	add_outcome(id, delivered, attempts);
 	if (delivered) { /* the receiver lives: no need to go easy on it */
 		if (relay.failures >= PAUSE_AFTER)
-			pthread_cond_signal(&relay.wake);
+			thread_wake(&relay.thread);
 		relay.failures = 0;
 		relay.pause_ns = 0;
 	}
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_unlock(&relay.thread.lock);
 }
 
 void outbox_delivered(int64_t id)
@@ -113,13 +109,13 @@ bool outbox_is_delivered(int64_t id)
 {
 	bool found = false;
 
-	pthread_mutex_lock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
 	uint64_t oldest = relay.told > OUTCOMES_MAX ? relay.told - OUTCOMES_MAX : 0;
 	if (oldest < relay.remembered)
 		oldest = relay.remembered;
 	for (uint64_t n = relay.told; n > oldest && !found; n--)
 		found = outcome(n - 1)->id == id && outcome(n - 1)->delivered;
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_unlock(&relay.thread.lock);
 	return found;
 }
 
@@ -128,10 +124,10 @@ bool outbox_is_delivered(int64_t id)
 /* Slots between stored and told are not written by others, so they are read without the lock. */
 static bool store_outcomes(void)
 {
-	pthread_mutex_lock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
 	uint64_t from = relay.stored, to = relay.told;
 	relay.remembered = from;
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_unlock(&relay.thread.lock);
 
 	while (from < to) {
 		size_t slot = from % OUTCOMES_MAX, count = to - from;
@@ -140,10 +136,10 @@ static bool store_outcomes(void)
 		if (outbox_record(relay.store, &relay.outcomes[slot], count) != DB_OK)
 			return false;
 		from += count;
-		pthread_mutex_lock(&relay.lock);
+		pthread_mutex_lock(&relay.thread.lock);
 		relay.stored = from;
 		relay.first_ns = clock_monotonic_ns();
-		pthread_mutex_unlock(&relay.lock);
+		pthread_mutex_unlock(&relay.thread.lock);
 	}
 	return true;
 }
@@ -162,10 +158,10 @@ static bool purge(void)
 
 static void count_failure(void)
 {
-	pthread_mutex_lock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
 	if (++relay.failures >= PAUSE_AFTER)
 		relay.pause_ns = clock_monotonic_ns() + PAUSE_NS;
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_unlock(&relay.thread.lock);
 }
 
 static void link_request(struct tel_span *span, const struct outbox_message *message)
@@ -203,9 +199,9 @@ static bool may_try(uint64_t started_ns)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
-	pthread_mutex_lock(&relay.lock);
-	bool may = !relay.stop && now_ns >= relay.pause_ns && now_ns - started_ns < GATHER_NS;
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
+	bool may = !relay.thread.stopping && now_ns >= relay.pause_ns && now_ns - started_ns < GATHER_NS;
+	pthread_mutex_unlock(&relay.thread.lock);
 	return may;
 }
 
@@ -263,18 +259,15 @@ static bool wait_for_work(void)
 {
 	uint64_t turn_ns;
 
-	pthread_mutex_lock(&relay.lock);
-	while (!relay.stop && (turn_ns = next_turn_ns()) > clock_monotonic_ns()) {
-		struct timespec until = {.tv_sec = (time_t)(turn_ns / SECOND_NS),
-					 .tv_nsec = (long)(turn_ns % SECOND_NS)};
-		pthread_cond_timedwait(&relay.wake, &relay.lock, &until);
-	}
-	bool go_on = !relay.stop;
-	pthread_mutex_unlock(&relay.lock);
+	pthread_mutex_lock(&relay.thread.lock);
+	while (!relay.thread.stopping && (turn_ns = next_turn_ns()) > clock_monotonic_ns())
+		thread_wait(&relay.thread, turn_ns);
+	bool go_on = !relay.thread.stopping;
+	pthread_mutex_unlock(&relay.thread.lock);
 	return go_on;
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
 	(void)arg;
 	outbox_limit_waits(relay.store, db_now_ms() + BACKOFF_MAX_MS);
@@ -285,7 +278,6 @@ static void *run(void *arg)
 	store_outcomes();
 	if (relay.thread_done)
 		relay.thread_done();
-	return NULL;
 }
 
 /* ---- start and stop ---- */
@@ -296,10 +288,10 @@ static void on_scrape(void)
 
 	pthread_mutex_lock(&scrape_lock);
 	if (scrape_db && outbox_backlog(scrape_db, &pending, &oldest_ms) == DB_OK) {
-		pthread_mutex_lock(&relay.lock);
+		pthread_mutex_lock(&relay.thread.lock);
 		for (uint64_t n = relay.stored; n < relay.told; n++)
 			pending -= outcome(n)->delivered;
-		pthread_mutex_unlock(&relay.lock);
+		pthread_mutex_unlock(&relay.thread.lock);
 		tel_gauge_set(&pending_gauge, pending > 0 ? (double)pending : 0);
 		tel_gauge_set(&oldest_gauge, pending > 0 && oldest_ms > 0 ? (double)oldest_ms / 1000 : 0);
 	}
@@ -308,19 +300,12 @@ static void on_scrape(void)
 
 static void init_relay(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&relay.wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	relay.store = store;
 	relay.deliver = deliver;
 	relay.thread_done = thread_done;
 	relay.due_ns = relay.purge_ns = relay.store_ns = relay.pause_ns = 0; /* all is to be looked at */
 	relay.told = relay.stored = relay.remembered = 0;
 	relay.failures = 0;
-	relay.stop = false;
 }
 
 static void close_readers(void)
@@ -340,10 +325,10 @@ int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_don
 	init_relay(store, deliver, thread_done);
 	relay.db = db_open(store);
 	scrape_db = db_open(store);
-	int error = relay.db && scrape_db ? pthread_create(&relay.thread, NULL, run, NULL) : EIO;
+	int error = relay.db && scrape_db ? thread_start(&relay.thread, "relay", run, NULL) : -EIO;
 	if (error) {
 		close_readers();
-		return -error;
+		return error;
 	}
 	relay.started = true;
 	if (!hooked)
@@ -356,12 +341,7 @@ void outbox_stop(void)
 {
 	if (!relay.started)
 		return;
-	pthread_mutex_lock(&relay.lock);
-	relay.stop = true;
-	pthread_cond_signal(&relay.wake);
-	pthread_mutex_unlock(&relay.lock);
-	pthread_join(relay.thread, NULL);
+	thread_stop(&relay.thread, CLOCK_NEVER);
 	relay.started = false;
 	close_readers();
-	pthread_cond_destroy(&relay.wake);
 }

@@ -116,7 +116,7 @@ static bool set_wal(struct db *db)
 	while (!connection_exec(db, "PRAGMA journal_mode = WAL")) {
 		if (result_of(db->error_code) != DB_BUSY || clock_monotonic_ns() > deadline_ns)
 			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+		clock_sleep_until(clock_monotonic_ns() + 10000000);
 	}
 	return true;
 }

@@ -190,7 +190,7 @@ static void wake_group(struct write *first, const struct write *own)
 static void wait_for_company(const struct store *store)
 {
 	if (store->group_size > 1)
-		nanosleep(&(struct timespec){.tv_nsec = (long)store->patience_ns}, NULL);
+		clock_sleep_until(clock_monotonic_ns() + store->patience_ns);
 }
 
 /* The caller has its turn: `own` is the first of those that wait. */

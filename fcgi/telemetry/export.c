@@ -1,13 +1,11 @@
 #include "telemetry/export.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "telemetry/batch.h"
 #include "telemetry/queue.h"
 
@@ -17,11 +15,11 @@ static struct {
 	const struct settings *settings;
 	struct queue queue;
 	struct tel_batch *batch;
-	pthread_t thread;
+	struct thread thread;
 	bool running;
 	uint64_t resume_ns;       /* monotonic: no attempt before */
 	_Atomic uint64_t stop_ns; /* monotonic: no attempt after; UINT64_MAX until export_stop */
-} exporter;
+} exporter = {.thread = THREAD_INITIALIZER};
 
 void export_span(const struct tel_span *span)
 {
@@ -44,19 +42,15 @@ static bool stopping(void)
 /* Waits until the collector wants to be asked again. False: that is after the end. */
 static bool wait_for_turn(void)
 {
-	for (;;) {
-		uint64_t now_ns = clock_monotonic_ns();
-		if (now_ns >= exporter.resume_ns)
-			return now_ns < atomic_load(&exporter.stop_ns);
+	while (clock_monotonic_ns() < exporter.resume_ns) {
 		if (exporter.resume_ns >= atomic_load(&exporter.stop_ns))
 			return false;
-		uint64_t wait_ns = exporter.resume_ns - now_ns;
 		if (stopping()) /* the queue is closed, so it does not wait any more */
-			nanosleep(&(struct timespec){(time_t)(wait_ns / 1000000000), (long)(wait_ns % 1000000000)},
-				  NULL);
+			clock_sleep_until(exporter.resume_ns);
 		else
-			queue_wait(&exporter.queue, (unsigned)(wait_ns / NS_PER_MS + 1), false);
+			queue_wait(&exporter.queue, exporter.resume_ns, false);
 	}
+	return clock_monotonic_ns() < atomic_load(&exporter.stop_ns);
 }
 
 /*
@@ -106,30 +100,16 @@ static bool export_batch(void)
 	return true;
 }
 
-static void *run(void *unused)
+static void run(void *unused)
 {
 	(void)unused;
 	for (;;) {
-		queue_wait(&exporter.queue, exporter.settings->schedule_delay_ms, true);
+		queue_wait(&exporter.queue, clock_monotonic_ns() + exporter.settings->schedule_delay_ms * NS_PER_MS,
+			   true);
 		/* What was not answered stays in the queue to be counted: it must not be sent once more. */
 		if (!export_batch() && stopping())
-			return NULL;
+			return;
 	}
-}
-
-static void start_thread(void)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&exporter.thread, NULL, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error) {
-		fprintf(stderr, "exporter: no thread: %s\n", strerrordesc_np(error));
-		abort();
-	}
-	pthread_setname_np(exporter.thread, "exporter");
 }
 
 void export_start(const struct settings *settings)
@@ -144,7 +124,11 @@ void export_start(const struct settings *settings)
 		abort();
 	}
 	exporter.running = true;
-	start_thread();
+	int error = thread_start(&exporter.thread, "exporter", run, NULL);
+	if (error) {
+		fprintf(stderr, "exporter: no thread: %s\n", strerrordesc_np(-error));
+		abort();
+	}
 }
 
 void export_stop(unsigned budget_ms)
@@ -154,7 +138,7 @@ void export_stop(unsigned budget_ms)
 	atomic_store(&exporter.stop_ns, clock_monotonic_ns() + budget_ms * NS_PER_MS);
 	batch_stop(exporter.batch, budget_ms);
 	queue_close(&exporter.queue);
-	pthread_join(exporter.thread, NULL);
+	thread_stop(&exporter.thread, CLOCK_NEVER);
 
 	size_t left = queue_count(&exporter.queue);
 	if (left) {

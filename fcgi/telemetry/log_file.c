@@ -4,15 +4,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "telemetry/telemetry.h"
 
 #define BUFFER_BYTES (128 << 10)
@@ -32,16 +30,13 @@ struct lines {
 
 static struct lines buffers[2];
 
-/* All under `lock`, but for what only the writing thread touches: fd, must_break, last_complaint_ns. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t wake, ended;
-static pthread_t thread;
+/* All under the thread's lock, but for what only the thread touches: fd, must_break, last_complaint_ns. */
+static struct thread thread = THREAD_INITIALIZER;
 static char path[PATH_MAX]; /* "": stderr */
 static int fd = STDERR_FILENO;
 static bool running;   /* a thread empties the buffers; without it whoever holds the lock writes */
 static bool abandoned; /* the thread hung in a write when it was told to stop; what it holds is counted already */
-static bool has_ended;
-static bool stop, reopen, urgent;
+static bool reopen, urgent;
 static struct lines *filling = &buffers[0];
 static struct lines *writing = &buffers[1];
 static bool must_break; /* a pipe or terminal has got half a line */
@@ -168,86 +163,46 @@ static void count_lines(unsigned written, unsigned dropped)
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */
 
-static struct timespec deadline_in(uint64_t ns)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns += (uint64_t)now.tv_nsec;
-	return (struct timespec){now.tv_sec + (time_t)(ns / 1000000000), (long)(ns % 1000000000)};
-}
-
 static bool is_due(void)
 {
-	return stop || reopen || urgent || filling->used >= BUFFER_BYTES / 2;
+	return thread.stopping || reopen || urgent || filling->used >= BUFFER_BYTES / 2;
 }
 
 /* Sleeps until there is something to do: with the first line the clock starts. */
 static void wait_for_work(void)
 {
 	while (!is_due() && !filling->used)
-		pthread_cond_wait(&wake, &lock);
-	struct timespec deadline = deadline_in(DELAY_NS);
-	while (!is_due() && pthread_cond_timedwait(&wake, &lock, &deadline) != ETIMEDOUT)
+		thread_wait(&thread, CLOCK_NEVER);
+	uint64_t deadline_ns = clock_monotonic_ns() + DELAY_NS;
+	while (!is_due() && !thread_wait(&thread, deadline_ns))
 		;
 }
 
-static void *run(void *unused)
+static void run(void *unused)
 {
 	(void)unused;
-	pthread_mutex_lock(&lock);
-	while (!stop || filling->used) {
+	pthread_mutex_lock(&thread.lock);
+	while (!thread.stopping || filling->used) {
 		wait_for_work();
 		struct lines *batch = filling;
 		bool open_first = reopen;
 		filling = writing;
 		writing = batch;
 		reopen = urgent = false;
-		pthread_mutex_unlock(&lock);
+		pthread_mutex_unlock(&thread.lock);
 
 		unsigned written = batch->used ? write_lines(batch->data, batch->used, batch->count) : 0;
 		if (open_first)
 			open_again();
 
-		pthread_mutex_lock(&lock);
+		pthread_mutex_lock(&thread.lock);
 		if (abandoned)
 			break;
 		count_lines(written, batch->count - written);
 		batch->used = batch->count = 0;
 	}
-	has_ended = true;
-	pthread_cond_signal(&ended);
-	pthread_mutex_unlock(&lock);
-	return NULL;
-}
-
-static void init_conditions(void)
-{
-	static bool initialised;
-	pthread_condattr_t attr;
-
-	if (initialised)
-		return;
-	initialised = true;
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&wake, &attr);
-	pthread_cond_init(&ended, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
-/* Signals are for main. */
-static int create_thread(void)
-{
-	sigset_t all, before;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&thread, NULL, run, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!error)
-		pthread_setname_np(thread, "log");
-	return -error;
+	running = false; /* who logs from now on writes */
+	pthread_mutex_unlock(&thread.lock);
 }
 
 int log_file_start(const char *name)
@@ -260,36 +215,26 @@ int log_file_start(const char *name)
 		close(fd);
 	use_file(file);
 	snprintf(path, sizeof(path), "%s", name ? name : "");
-	init_conditions();
-	stop = reopen = urgent = has_ended = abandoned = false;
+	reopen = urgent = abandoned = false;
 	running = true;
-	int error = create_thread();
+	int error = thread_start(&thread, "log", run, NULL);
 	running = !error;
 	return error;
 }
 
 void log_file_stop(unsigned budget_ms)
 {
-	struct timespec deadline = deadline_in((uint64_t)budget_ms * 1000000);
-
-	pthread_mutex_lock(&lock);
-	if (!running) {
-		pthread_mutex_unlock(&lock);
+	pthread_mutex_lock(&thread.lock);
+	bool started = running;
+	pthread_mutex_unlock(&thread.lock);
+	if (!started || thread_stop(&thread, clock_monotonic_ns() + budget_ms * UINT64_C(1000000)))
 		return;
-	}
-	stop = true;
-	pthread_cond_signal(&wake);
-	while (!has_ended && pthread_cond_timedwait(&ended, &lock, &deadline) != ETIMEDOUT)
-		;
+	pthread_mutex_lock(&thread.lock);
 	running = false;
-	abandoned = !has_ended;
-	if (abandoned)
-		count_lines(0, filling->count + writing->count);
-	pthread_mutex_unlock(&lock);
-	if (abandoned)
-		pthread_detach(thread);
-	else
-		pthread_join(thread, NULL);
+	abandoned = true;
+	count_lines(0, filling->count + writing->count);
+	pthread_mutex_unlock(&thread.lock);
+	pthread_detach(thread.id);
 }
 
 /* ---- the callers ------------------------------------------------------------------------------------------------ */
@@ -307,26 +252,26 @@ static void enqueue(const char *line, size_t bytes, bool at_once)
 	filling->count++;
 	urgent |= at_once;
 	if (before == 0 || at_once || (before < BUFFER_BYTES / 2 && filling->used >= BUFFER_BYTES / 2))
-		pthread_cond_signal(&wake);
+		thread_wake(&thread);
 }
 
 void log_file_add(const char *line, size_t bytes, bool at_once)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&thread.lock);
 	if (running) {
 		enqueue(line, bytes, at_once);
 	} else {
 		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
 		count_lines(written, 1 - written);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&thread.lock);
 }
 
 void tel_log_reopen(void)
 {
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&thread.lock);
 	reopen = true;
 	if (running)
-		pthread_cond_signal(&wake);
-	pthread_mutex_unlock(&lock);
+		thread_wake(&thread);
+	pthread_mutex_unlock(&thread.lock);
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "telemetry/span.h"
 
 #define BYTES_PER_SPAN 512
@@ -21,9 +21,11 @@ struct record {
 
 void queue_init(struct queue *q, size_t capacity, size_t wake_at)
 {
-	pthread_condattr_t attributes;
-
-	*q = (struct queue){.ring_bytes = RING_BYTES_MIN, .capacity = capacity, .wake_at = wake_at};
+	*q = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER,
+			    .changed = PTHREAD_COND_INITIALIZER,
+			    .ring_bytes = RING_BYTES_MIN,
+			    .capacity = capacity,
+			    .wake_at = wake_at};
 	while (q->ring_bytes < capacity * BYTES_PER_SPAN)
 		q->ring_bytes *= 2;
 	q->ring = mmap(NULL, q->ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,11 +34,6 @@ void queue_init(struct queue *q, size_t capacity, size_t wake_at)
 		abort();
 	}
 	madvise(q->ring, q->ring_bytes, MADV_NOHUGEPAGE); /* one would touch 2 MiB at once */
-	pthread_mutex_init(&q->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&q->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
 }
 
 void queue_done(struct queue *q)
@@ -125,29 +122,13 @@ void queue_close(struct queue *q)
 	pthread_cond_signal(&q->changed);
 }
 
-/* The kernel's clock: time-outs are real even where the clock of spans is a test's. */
-static struct timespec after_ms(unsigned wait_ms)
+bool queue_wait(struct queue *q, uint64_t deadline_ns, bool until_due)
 {
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += wait_ms / 1000;
-	at.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
-
-bool queue_wait(struct queue *q, unsigned wait_ms, bool until_due)
-{
-	struct timespec deadline = after_ms(wait_ms);
+	bool late = false;
 
 	pthread_mutex_lock(&q->lock);
-	while (!q->closed && !(until_due && is_due(q)))
-		if (pthread_cond_timedwait(&q->changed, &q->lock, &deadline) == ETIMEDOUT)
-			break;
+	while (!late && !q->closed && !(until_due && is_due(q)))
+		late = clock_wait_until(&q->changed, &q->lock, deadline_ns);
 	bool closed = q->closed;
 	pthread_mutex_unlock(&q->lock);
 	return closed;

@@ -44,10 +44,10 @@ void queue_close(struct queue *q);
 /* ---- one reading thread ---- */
 
 /*
- * Waits until `wait_ms` have passed or the queue is closed; with `until_due` also until `wake_at` spans are there (or
- * half the ring is full). True: it is closed.
+ * Waits until the monotonic `deadline_ns` or until the queue is closed; with `until_due` also until `wake_at` spans are
+ * there (or half the ring is full). True: it is closed.
  */
-bool queue_wait(struct queue *q, unsigned wait_ms, bool until_due);
+bool queue_wait(struct queue *q, uint64_t deadline_ns, bool until_due);
 
 struct queue_reader {
 	uint64_t at, end;

@@ -39,7 +39,7 @@ static void *drain(void *unused)
 	struct queue_reader reader;
 
 	(void)unused;
-	while (!queue_wait(&queue, 1, true)) {
+	while (!queue_wait(&queue, clock_monotonic_ns() + 1000000, true)) {
 		queue_read(&queue, &reader);
 		while (queue_peek(&queue, &reader))
 			queue_advance(&queue, &reader);
