@@ -166,13 +166,24 @@ PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n
 WRAP_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_metrics := $(WRAP_MALLOC) -Wl,--wrap=pthread_mutex_lock
 LDFLAGS_test_log := $(WRAP_MALLOC)
-LDFLAGS_test_telemetry := $(WRAP_MALLOC)
 LDFLAGS_test_store_faults := $(WRAP_MALLOC)
 
 # Tests that fail system calls (tests/unit/fail_calls.h).
 WRAP_CALLS := -Wl,--wrap=open,--wrap=openat,--wrap=read,--wrap=pread,--wrap=__pread_chk,--wrap=write,--wrap=fsync \
 	-Wl,--wrap=rename,--wrap=stat,--wrap=fstatat,--wrap=fdopendir,--wrap=readdir
 LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
+
+# Tests with a time of their own (tests/unit/virtual_clock.h).
+WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_multi_poll,--wrap=curl_multi_wakeup
+LDFLAGS_test_ageing := $(WRAP_TIME)
+LDFLAGS_test_batch := $(WRAP_TIME)
+LDFLAGS_test_export := $(WRAP_TIME)
+LDFLAGS_test_log_file := $(WRAP_TIME)
+LDFLAGS_test_log_metrics := $(WRAP_TIME)
+LDFLAGS_test_outbox := $(WRAP_TIME)
+LDFLAGS_test_queue := $(WRAP_TIME)
+LDFLAGS_test_shipper := $(WRAP_TIME)
+LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
 	@mkdir -p $(@D)

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "base/clock.h"
 
 enum reaction { ANSWER, RESET, CLOSE, HANG };
 
@@ -37,7 +40,7 @@ struct collector_request {
 	char *body;
 	size_t bytes; /* as sent */
 	size_t spans;
-	double at; /* seconds, monotonic */
+	uint64_t at_ns; /* monotonic */
 };
 
 static struct {
@@ -49,6 +52,7 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool stopping;
+	atomic_bool hangs; /* no answer will come */
 	/* under the lock */
 	size_t connections, requests, spans;
 	struct collector_request request[COLLECTOR_REQUESTS_KEPT]; /* the first ones */
@@ -56,10 +60,7 @@ static struct {
 
 static inline double seconds_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+	return (double)clock_monotonic_ns() / 1e9;
 }
 
 /* ---- what came ---- */
@@ -132,7 +133,7 @@ static inline bool read_request(int fd, struct collector_request *request)
 static inline void note_request(struct collector_request *request)
 {
 	request->spans = spans_in(request);
-	request->at = seconds_now();
+	request->at_ns = clock_monotonic_ns();
 	pthread_mutex_lock(&collector.lock);
 	if (collector.requests < COLLECTOR_REQUESTS_KEPT)
 		collector.request[collector.requests] = *request;
@@ -147,8 +148,10 @@ static inline void note_request(struct collector_request *request)
 /* Until the client gives up; collector_stop closes both ways as well. */
 static inline void hang(int fd)
 {
+	atomic_store(&collector.hangs, true);
 	while (poll(&(struct pollfd){.fd = fd, .events = POLLRDHUP}, 1, -1) != 1)
 		;
+	atomic_store(&collector.hangs, false);
 }
 
 static inline const struct step *next_step(void)

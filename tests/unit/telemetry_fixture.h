@@ -1,4 +1,7 @@
-/* The whole of telemetry against the collector of collector.h, with a log in a temporary directory. */
+/*
+ * The whole of telemetry against the collector of collector.h, with a log in a temporary directory, and in a time of
+ * its own unless a test wants the real one.
+ */
 #ifndef APM_TESTS_TELEMETRY_FIXTURE_H
 #define APM_TESTS_TELEMETRY_FIXTURE_H
 
@@ -7,19 +10,10 @@
 #include "base/env.h"
 #include "collector.h"
 #include "telemetry/telemetry.h"
+#include "virtual_clock.h"
 
 static char log_dir[256];
 static char log_text[1 << 20]; /* of the last shutdown */
-
-/* ---- time that can be moved on ---- */
-
-static _Atomic uint64_t moved_ns;
-static struct clock_source real_clock;
-
-static inline uint64_t moved_monotonic_ns(void)
-{
-	return real_clock.monotonic_ns() + atomic_load(&moved_ns);
-}
 
 /* ---- metrics ---- */
 
@@ -91,7 +85,7 @@ static inline struct counts counts(void)
 			fail_msg("%g started, but %g exported + %g + %g + %g + %g dropped + %g queued", now.started,
 				 now.exported, now.queue_full, now.export_failed, now.refused, now.shutdown,
 				 now.queued);
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		clock_sleep_until(clock_monotonic_ns() + VIRTUAL_MS);
 	}
 	return now;
 }
@@ -100,7 +94,7 @@ static inline struct counts counts(void)
 
 /* Set up and tear down every test: a collector on a reserved port, not serving yet; the clock and environment restored.
  */
-static inline int fixture_begin(void **state)
+static inline int fixture_begin_in_real_time(void **state)
 {
 	static const char *const names[] = {"OTEL_SDK_DISABLED",
 					    "OTEL_TRACES_SAMPLER",
@@ -123,11 +117,15 @@ static inline int fixture_begin(void **state)
 	if (!mkdtemp(log_dir))
 		return 1;
 	setenv("LOG_DIR", log_dir, 1);
-	real_clock = clock_source;
-	atomic_store(&moved_ns, 0);
-	clock_source.monotonic_ns = moved_monotonic_ns;
 	log_text[0] = '\0';
 	return 0;
+}
+
+static inline int fixture_begin(void **state)
+{
+	virtual_server_hangs = &collector.hangs;
+	virtual_begin();
+	return fixture_begin_in_real_time(state);
 }
 
 static inline int fixture_end(void **state)
@@ -136,7 +134,7 @@ static inline int fixture_end(void **state)
 
 	(void)state;
 	collector_stop();
-	clock_source = real_clock;
+	virtual_end();
 	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
 	unlink(path);
 	return rmdir(log_dir);
@@ -149,20 +147,20 @@ static inline void start_telemetry(bool no_exporter)
 	counts_before = read_counts();
 }
 
-/* Ends telemetry and reads the log. Returns the seconds that it took. */
+/* Ends telemetry and reads the log. Returns the milliseconds that it took. */
 static inline double stop_telemetry(unsigned budget_ms)
 {
-	double began = seconds_now();
+	uint64_t began_ns = clock_monotonic_ns();
 	char path[300];
 
 	tel_shutdown(budget_ms);
-	double took = seconds_now() - began;
+	double took_ms = (double)(clock_monotonic_ns() - began_ns) / 1e6;
 	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	log_text[fread(log_text, 1, sizeof(log_text) - 1, file)] = '\0';
 	fclose(file);
-	return took;
+	return took_ms;
 }
 
 static inline size_t logged(const char *text)
@@ -185,13 +183,7 @@ static inline void make_spans(int count)
 /* Waits until the exporter knows the fate of all spans. */
 static inline void wait_until_empty(void)
 {
-	double until = seconds_now() + 30;
-
-	while (metric("otel_sdk_processor_span_queue_size") > 0) {
-		if (seconds_now() > until)
-			fail_msg("spans are still queued");
-		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-	}
+	VIRTUAL_UNTIL(metric("otel_sdk_processor_span_queue_size") == 0, 600);
 }
 
 #endif

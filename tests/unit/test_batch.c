@@ -225,7 +225,7 @@ static void backoff_doubles_up_to_five_seconds(void **state)
 	assert_in_range(batch_backoff_ms(1000000, UINT64_MAX), 4000, 5000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin_in_real_time, fixture_end)
 
 int main(void)
 {

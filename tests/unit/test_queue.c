@@ -6,13 +6,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "telemetry/queue.h"
 #include "telemetry/span.h"
-
-#define MS UINT64_C(1000000)
+#include "virtual_clock.h"
 
 static struct queue queue;
 
@@ -101,9 +98,7 @@ static void large_spans_fill_the_bytes_first(void **state)
 		pushed++;
 	assert_in_range(pushed, 200, 500);
 	/* nobody may wait for 900 spans that never fit */
-	uint64_t begin = clock_monotonic_ns();
-	assert_false(queue_wait(&queue, 10000, true));
-	assert_true(clock_monotonic_ns() - begin < 5000 * MS);
+	assert_false(queue_wait(&queue, CLOCK_NEVER, true));
 	assert_int_equal(queue_push(&queue, &large), -ENOBUFS);
 	assert_int_equal(queue_count(&queue), pushed);
 	while (queue_push(&queue, &small) == 0)
@@ -130,8 +125,8 @@ static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 	assert_int_equal(queue_push(&queue, &span), 0);
 	queue_close(&queue);
 	assert_int_equal(queue_push(&queue, &span), -ESHUTDOWN);
-	assert_true(queue_wait(&queue, 10000, true));
-	assert_true(queue_wait(&queue, 10000, false));
+	assert_true(queue_wait(&queue, CLOCK_NEVER, true));
+	assert_true(queue_wait(&queue, CLOCK_NEVER, false));
 	queue_read(&queue, &reader);
 	assert_non_null(queue_peek(&queue, &reader));
 	queue_done(&queue);
@@ -139,47 +134,46 @@ static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 
 /* ---- waiting ---- */
 
-static void *push_after_a_while(void *count)
+static void push_after_a_while(void *count)
 {
 	struct tel_span span = numbered_span(0, 0);
 
-	nanosleep(&(struct timespec){.tv_nsec = 50 * MS}, NULL);
+	clock_sleep_until(clock_monotonic_ns() + 50 * VIRTUAL_MS);
 	for (int i = 0; i < *(int *)count; i++)
 		queue_push(&queue, &span);
-	return NULL;
 }
 
-static void *close_after_a_while(void *unused)
+static void close_after_a_while(void *unused)
 {
 	(void)unused;
-	nanosleep(&(struct timespec){.tv_nsec = 50 * MS}, NULL);
+	clock_sleep_until(clock_monotonic_ns() + 50 * VIRTUAL_MS);
 	queue_close(&queue);
-	return NULL;
 }
 
 /* Milliseconds that a wait took while a thread did something. */
-static uint64_t wait_ms(void *(*thread)(void *), int *count, unsigned limit_ms, bool until_due, bool closed)
+static uint64_t wait_ms(void (*run)(void *), int *count, unsigned limit_ms, bool until_due, bool closed)
 {
-	pthread_t id;
-	uint64_t begin = clock_monotonic_ns();
+	struct thread other = THREAD_INITIALIZER;
+	uint64_t begin_ns = clock_monotonic_ns();
 
-	assert_int_equal(pthread_create(&id, NULL, thread, count), 0);
-	assert_int_equal(queue_wait(&queue, limit_ms, until_due), closed);
-	uint64_t took_ms = (clock_monotonic_ns() - begin) / MS;
-	pthread_join(id, NULL);
+	assert_int_equal(thread_start(&other, "other", run, count), 0);
+	assert_int_equal(queue_wait(&queue, begin_ns + limit_ms * VIRTUAL_MS, until_due), closed);
+	uint64_t took_ms = (clock_monotonic_ns() - begin_ns) / VIRTUAL_MS;
+	assert_true(thread_stop(&other, CLOCK_NEVER));
 	return took_ms;
 }
 
 static void a_batch_or_the_end_wakes(void **state)
 {
 	(void)state;
+	virtual_begin();
 	queue_init(&queue, 10, 5);
-	/* the upper limits only tell "woken" from "time is up": the machine may be busy */
-	assert_in_range(wait_ms(push_after_a_while, &(int){4}, 200, true, false), 200, 60000);
-	assert_in_range(wait_ms(push_after_a_while, &(int){1}, 60000, true, false), 50, 30000);
-	assert_in_range(wait_ms(push_after_a_while, &(int){1}, 200, false, false), 200, 60000);
-	assert_in_range(wait_ms(close_after_a_while, NULL, 60000, false, true), 50, 30000);
+	assert_int_equal(wait_ms(push_after_a_while, &(int){4}, 200, true, false), 200);
+	assert_int_equal(wait_ms(push_after_a_while, &(int){1}, 60000, true, false), 50);
+	assert_int_equal(wait_ms(push_after_a_while, &(int){1}, 200, false, false), 200);
+	assert_int_equal(wait_ms(close_after_a_while, NULL, 60000, false, true), 50);
 	queue_done(&queue);
+	virtual_end();
 }
 
 /* ---- threads ---- */
@@ -226,7 +220,7 @@ static void many_writers_one_reader(void **state)
 	while (read + atomic_load(&refused) < WRITERS * SPANS_EACH) {
 		struct queue_reader reader;
 		const struct tel_span *span;
-		queue_wait(&queue, 1, true);
+		queue_wait(&queue, clock_monotonic_ns() + VIRTUAL_MS, true);
 		queue_read(&queue, &reader);
 		for (; (span = queue_peek(&queue, &reader)); queue_advance(&queue, &reader))
 			check_order(span, next);
