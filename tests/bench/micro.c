@@ -12,6 +12,7 @@
 
 #include "../unit/count_allocations.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "telemetry/otlp.h"
 #include "telemetry/queue.h"
 #include "telemetry/span.h"

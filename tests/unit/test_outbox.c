@@ -1,10 +1,14 @@
-/* The outbox and its relay: who delivers what and when, what survives a restart, and what it costs when idle. */
+/*
+ * The outbox and its relay: who delivers what and when, what survives a restart, and what it costs when idle. All tests
+ * but one have a time of their own, in which everything happens when it is due and not later.
+ */
 #include <assert.h>
 #include <stdatomic.h>
 
 #include "base/hex.h"
 #include "store/outbox.h"
 #include "store_fixture.h"
+#include "virtual_clock.h"
 
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -20,7 +24,7 @@ static atomic_int poison_last;              /* messages 1..poison_last are never
 static _Atomic int64_t delivered_by_others; /* while another message is on its way */
 static _Atomic int64_t last_attempts;
 
-static int open_store(void **state)
+static int open_store_in_real_time(void **state)
 {
 	make_dir(state);
 	setenv("SCHEMA_DIR", "db/schema", 1);
@@ -34,10 +38,17 @@ static int open_store(void **state)
 	return 0;
 }
 
+static int open_store(void **state)
+{
+	virtual_begin();
+	return open_store_in_real_time(state);
+}
+
 static int close_store(void **state)
 {
 	outbox_stop();
 	store_close(store);
+	virtual_end();
 	return remove_dir(state);
 }
 
@@ -160,7 +171,7 @@ static void test_the_requests_own_try_is_marked_and_not_repeated(void **state)
 	assert_false(outbox_is_delivered(id));
 	outbox_delivered(id);
 	assert_true(outbox_is_delivered(id));
-	WAIT_UNTIL(pending() == 0, 3);
+	VIRTUAL_UNTIL(pending() == 0, 3);
 	assert_true(outbox_is_delivered(id)); /* for readers that see older rows */
 	assert_int_equal(all_tries, 0);
 	assert_int_equal(number_of("orders", "SELECT attempts FROM outbox"), 0);
@@ -173,9 +184,9 @@ static void test_a_failed_try_is_repeated(void **state)
 	int64_t id = add(1);
 	outbox_retry(id);
 	assert_false(outbox_is_delivered(id));
-	WAIT_UNTIL(tries[id] == 1, 4);
+	VIRTUAL_UNTIL(tries[id] == 1, 4);
 	assert_int_equal(last_attempts, 1);
-	WAIT_UNTIL(pending() == 0, 3);
+	VIRTUAL_UNTIL(pending() == 0, 3);
 	assert_int_equal(tries[id], 1);
 }
 
@@ -186,8 +197,8 @@ static void test_a_row_is_left_to_its_request_at_first(void **state)
 	add_old(1, 1); /* makes the relay look */
 	add(2);
 	outbox_retry(999999); /* a row that is not there does no harm */
-	WAIT_UNTIL(tries[1] == 1, 3);
-	nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	VIRTUAL_UNTIL(tries[1] == 1, 3);
+	virtual_pass(VIRTUAL_SECOND);
 	assert_int_equal(all_tries, 1);
 	assert_int_equal(pending(), 1);
 }
@@ -197,13 +208,13 @@ static void test_what_a_killed_program_left_is_delivered_in_order(void **state)
 	(void)state;
 	add_old(1, 100);
 	start();
-	WAIT_UNTIL(pending() == 0, 10);
+	VIRTUAL_UNTIL(pending() == 0, 10);
 	assert_int_equal(all_tries, 100);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(order[i], i + 1);
 	outbox_stop();
 	start(); /* nothing is sent again */
-	nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+	virtual_pass(3600 * VIRTUAL_SECOND);
 	assert_int_equal(all_tries, 0);
 }
 
@@ -229,11 +240,11 @@ static void test_one_bad_message_holds_up_no_other(void **state)
 	add_old(1, 50);
 	poison_last = 1;
 	start();
-	WAIT_UNTIL(pending() == 1, 10);
+	VIRTUAL_UNTIL(pending() == 1, 10);
 	assert_true(tries[1] >= 1 && tries[1] <= 3);
 	assert_int_equal(number_of("orders", "SELECT sum(attempts) FROM outbox WHERE id > 1"), 0);
 	poison_last = 0;
-	WAIT_UNTIL(pending() == 0, 10);
+	VIRTUAL_UNTIL(pending() == 0, 10);
 }
 
 static void test_bad_messages_take_turns_with_good_ones(void **state)
@@ -242,7 +253,7 @@ static void test_bad_messages_take_turns_with_good_ones(void **state)
 	add_old(1, 6);
 	poison_last = 5;
 	start();
-	WAIT_UNTIL(tries[6] == 1, 10);
+	VIRTUAL_UNTIL(tries[6] == 1, 10);
 	for (int i = 0; i < 6; i++)
 		assert_int_equal(order[i], i + 1);
 }
@@ -253,7 +264,7 @@ static void test_what_a_request_has_delivered_meanwhile_is_left_out(void **state
 	add_old(1, 3);
 	delivered_by_others = 2;
 	start();
-	WAIT_UNTIL(pending() == 0, 5);
+	VIRTUAL_UNTIL(pending() == 0, 5);
 	assert_int_equal(tries[1], 1);
 	assert_int_equal(tries[2], 0);
 	assert_int_equal(tries[3], 1);
@@ -265,12 +276,13 @@ static void test_a_dead_receiver_is_not_stormed(void **state)
 	add_old(1, 500);
 	receiver_is_dead = true;
 	start();
-	WAIT_UNTIL(all_tries >= 3, 3);
-	nanosleep(&(struct timespec){.tv_sec = 2, .tv_nsec = 500000000}, NULL);
-	assert_in_range(all_tries, 4, 7); /* three at once, then one a second */
+	virtual_settle();
+	assert_int_equal(all_tries, 3); /* at once, then one a second */
+	virtual_pass(2500 * VIRTUAL_MS);
+	assert_int_equal(all_tries, 5);
 	assert_int_equal(pending(), 500);
 	receiver_is_dead = false;
-	WAIT_UNTIL(pending() == 0, 15); /* not 500 s */
+	VIRTUAL_UNTIL(pending() == 0, 15); /* not 500 s */
 }
 
 static void test_a_request_that_succeeds_wakes_the_relay(void **state)
@@ -279,11 +291,11 @@ static void test_a_request_that_succeeds_wakes_the_relay(void **state)
 	add_old(1, 20);
 	receiver_is_dead = true;
 	start();
-	WAIT_UNTIL(all_tries >= 3, 3);
+	VIRTUAL_UNTIL(all_tries >= 3, 3);
 	receiver_is_dead = false;
 	outbox_delivered(add(1000));
-	WAIT_UNTIL(pending() <= 3, 5); /* the three that failed wait for their turn */
-	WAIT_UNTIL(pending() == 0, 5);
+	VIRTUAL_UNTIL(pending() <= 3, 5); /* the three that failed wait for their turn */
+	VIRTUAL_UNTIL(pending() == 0, 5);
 }
 
 /* One more failure of row 1 puts it off by min_ms..max_ms. */
@@ -295,7 +307,7 @@ static void check_backoff(int attempts, int min_ms, int max_ms)
 	run_outside("orders", sql);
 	int64_t before = db_now_ms();
 	start();
-	WAIT_UNTIL(number_of("orders", "SELECT attempts FROM outbox") == attempts + 1, 5);
+	VIRTUAL_UNTIL(number_of("orders", "SELECT attempts FROM outbox") == attempts + 1, 5);
 	int64_t next = number_of("orders", "SELECT next_attempt_ms FROM outbox");
 	assert_in_range(next, before + min_ms, db_now_ms() + max_ms);
 	outbox_stop();
@@ -316,7 +328,7 @@ static void test_a_clock_that_was_ahead(void **state)
 	add_old(1, 1);
 	run_outside("orders", "UPDATE outbox SET next_attempt_ms = 9000000000000");
 	start();
-	WAIT_UNTIL(number_of("orders", "SELECT next_attempt_ms FROM outbox") <= db_now_ms() + 30000, 5);
+	VIRTUAL_UNTIL(number_of("orders", "SELECT next_attempt_ms FROM outbox") <= db_now_ms() + 30000, 5);
 }
 
 static void test_a_delivery_is_a_trace_linked_to_the_request(void **state)
@@ -324,7 +336,7 @@ static void test_a_delivery_is_a_trace_linked_to_the_request(void **state)
 	(void)state;
 	add_old(1, 1);
 	start();
-	WAIT_UNTIL(pending() == 0, 5);
+	VIRTUAL_UNTIL(pending() == 0, 5);
 	outbox_stop();
 	assert_int_equal(span_count(), 1); /* none of the relay's own store operations */
 
@@ -351,11 +363,41 @@ static void test_old_rows_and_keys_are_forgotten(void **state)
 		" ('old', 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-25 hours')),"
 		" ('young', 2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-23 hours'))");
 	start();
-	WAIT_UNTIL(number_of("orders", "SELECT count(*) FROM outbox") == 100, 10);
+	VIRTUAL_UNTIL(number_of("orders", "SELECT count(*) FROM outbox") == 100, 10);
 	assert_int_equal(number_of("orders", "SELECT count(*) FROM outbox WHERE id = 1101"), 1);
-	WAIT_UNTIL(number_of("orders", "SELECT count(*) FROM idempotency") == 1, 5);
+	VIRTUAL_UNTIL(number_of("orders", "SELECT count(*) FROM idempotency") == 1, 5);
 	assert_int_equal(number_of("orders", "SELECT count(*) FROM idempotency WHERE key = 'young'"), 1);
 	assert_int_equal(number_of("orders", "SELECT count(*) FROM orders"), 1200);
+}
+
+static void test_what_grows_old_is_forgotten_within_the_hour(void **state)
+{
+	(void)state;
+	add_old(1, 1);
+	run_outside("orders", "UPDATE outbox SET delivered_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-23.5 hours');"
+			      "INSERT INTO idempotency VALUES"
+			      " ('a', 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-23.5 hours')),"
+			      " ('b', 2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-22.5 hours'))");
+	start();
+	virtual_pass(3599 * VIRTUAL_SECOND);
+	assert_int_equal(number_of("orders", "SELECT count(*) FROM outbox"), 1);
+	assert_int_equal(number_of("orders", "SELECT count(*) FROM idempotency"), 2);
+	virtual_pass(VIRTUAL_SECOND);
+	assert_int_equal(number_of("orders", "SELECT count(*) FROM outbox"), 0);
+	assert_int_equal(number_of("orders", "SELECT count(*) FROM idempotency WHERE key = 'b'"), 1);
+	virtual_pass(3600 * VIRTUAL_SECOND);
+	assert_int_equal(number_of("orders", "SELECT count(*) FROM idempotency"), 0);
+}
+
+static void test_in_real_time_too(void **state)
+{
+	(void)state;
+	start();
+	int64_t delivered = add(1), failed = add(2);
+	outbox_delivered(delivered); /* waits for company */
+	outbox_retry(failed);        /* waits for its next turn */
+	WAIT_UNTIL(pending() == 0, 5);
+	assert_int_equal(all_tries, 1);
 }
 
 static void test_gauges(void **state)
@@ -390,10 +432,10 @@ static void test_an_idle_relay_does_nothing(void **state)
 	(void)state;
 	start();
 	outbox_delivered(add(1));
-	WAIT_UNTIL(pending() == 0, 5);
-	nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+	VIRTUAL_UNTIL(pending() == 0, 5);
+	virtual_pass(VIRTUAL_SECOND);
 	double updates = operations("UPDATE"), deletes = operations("DELETE"), selects = operations("SELECT");
-	nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+	virtual_pass(3000 * VIRTUAL_SECOND); /* old rows are looked for every hour */
 	assert_true(operations("UPDATE") == updates);
 	assert_true(operations("DELETE") == deletes);
 	assert_true(operations("SELECT") == selects + 3); /* one a scrape: three of them were above */
@@ -425,7 +467,7 @@ static void test_more_outcomes_than_there_is_room_for(void **state)
 	int64_t id = add(1);
 	assert_false(outbox_is_delivered(id)); /* nothing of before is remembered */
 	outbox_delivered(id);
-	WAIT_UNTIL(pending() == 0, 5);
+	VIRTUAL_UNTIL(pending() == 0, 5);
 }
 
 int main(void)
@@ -447,6 +489,8 @@ int main(void)
 		OUTBOX_TEST(test_a_clock_that_was_ahead),
 		OUTBOX_TEST(test_a_delivery_is_a_trace_linked_to_the_request),
 		OUTBOX_TEST(test_old_rows_and_keys_are_forgotten),
+		OUTBOX_TEST(test_what_grows_old_is_forgotten_within_the_hour),
+		cmocka_unit_test_setup_teardown(test_in_real_time_too, open_store_in_real_time, close_store),
 		OUTBOX_TEST(test_gauges),
 		OUTBOX_TEST(test_an_idle_relay_does_nothing),
 		OUTBOX_TEST(test_more_outcomes_than_there_is_room_for),
