@@ -183,6 +183,7 @@ LDFLAGS_test_log_metrics := $(WRAP_TIME)
 LDFLAGS_test_outbox := $(WRAP_TIME)
 LDFLAGS_test_queue := $(WRAP_TIME)
 LDFLAGS_test_shipper := $(WRAP_TIME)
+LDFLAGS_test_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a

@@ -138,6 +138,8 @@ int shipper_start(const char *access_log, const char *checkpoint_file)
 	shipper.batch = tel_batch_new();
 	if (!shipper.batch)
 		return -ENOMEM;
+	shipper.oldest_ns = 0;
+	atomic_store(&shipper.hurry, false);
 	shipper.delay_ns = (uint64_t)env_long("OTEL_BSP_SCHEDULE_DELAY", DELAY_MS, 0, 3600000) * MS;
 	shipper.follower.log_path = access_log;
 	shipper.follower.checkpoint_file = checkpoint_file;

@@ -320,8 +320,6 @@ static void close_readers(void)
 
 int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
 {
-	static bool hooked;
-
 	init_relay(store, deliver, thread_done);
 	relay.db = db_open(store);
 	scrape_db = db_open(store);
@@ -331,9 +329,7 @@ int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_don
 		return error;
 	}
 	relay.started = true;
-	if (!hooked)
-		tel_on_scrape(on_scrape);
-	hooked = true;
+	tel_on_scrape(on_scrape);
 	return 0;
 }
 

@@ -17,6 +17,9 @@ static pthread_mutex_t scraping = PTHREAD_MUTEX_INITIALIZER;
 
 void tel_on_scrape(void (*hook)(void))
 {
+	for (unsigned i = 0; i < hook_count; i++)
+		if (hooks[i] == hook)
+			return;
 	if (hook_count == HOOKS_MAX)
 		abort();
 	hooks[hook_count++] = hook;

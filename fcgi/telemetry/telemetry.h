@@ -298,8 +298,8 @@ void tel_series_set(struct tel_series *series, double value);
  */
 void tel_series_observe(struct tel_series *series, double value, const struct tel_span *span);
 
-/* `hook` runs before every exposition, to set gauges, one scrape at a time. At most 16; before threads start. It must
- * not call tel_metrics_write. */
+/* `hook` runs before every exposition, to set gauges, one scrape at a time. At most 16, each once, however often it is
+ * given; before threads start. It must not call tel_metrics_write. */
 void tel_on_scrape(void (*hook)(void));
 
 /* The content type that answers an Accept header (NULL: none sent): OpenMetrics when it is accepted, else text 0.0.4. A

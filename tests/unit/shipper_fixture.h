@@ -1,6 +1,6 @@
 /*
- * The shipper as it runs: a process of its own (the test program, started anew) that follows a log which is written,
- * rotated and truncated here, and sends to a collector here. Every span that the log holds has a number as its id.
+ * The shipper in a time of its own: it follows a log which is written, rotated and truncated here, and sends to a
+ * collector here. Every span that the log holds has a number as its id.
  */
 #ifndef APM_TESTS_SHIPPER_FIXTURE_H
 #define APM_TESTS_SHIPPER_FIXTURE_H
@@ -8,10 +8,6 @@
 #include "cmocka_all.h"
 
 #include <endian.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "access_lines.h"
 #include "gateway/checkpoint.h"
@@ -20,72 +16,44 @@
 #include "telemetry/telemetry.h"
 #include "temporary.h"
 #include "tiny_server.h"
+#include "virtual_clock.h"
 
 #define LOG "api-gateway.log"
 #define SPANS_MAX 400000
 
-/* ---- the process ---- */
+/* ---- the shipper ---- */
 
-static inline sigset_t sigterm(void)
+static bool is_running;
+
+static inline int start_parts(void)
 {
-	sigset_t set;
+	int error = tel_init(&(struct tel_config){
+		.service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true});
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	return set;
+	return error ? error : shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE"));
 }
 
-static inline int run_shipper(void)
+static inline void stop_parts(void)
 {
-	sigset_t signals = sigterm();
-	int number;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (tel_init(&(struct tel_config){
-		    .service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true}))
-		return 2;
-	if (shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE")))
-		return 3;
-	sigwait(&signals, &number);
 	shipper_stop(1500);
 	tel_shutdown(1000);
-	return 0;
 }
 
-static pid_t running; /* ended with the test, however that ends */
-
-static inline pid_t start(void)
+static inline void start(void)
 {
-	sigset_t signals = sigterm(), before;
-
-	pthread_sigmask(SIG_BLOCK, &signals, &before); /* in the new process from the beginning */
-	pid_t pid = fork();
-	if (pid == 0) {
-		execl("/proc/self/exe", "test_shipper", "ship", (char *)NULL);
-		_exit(127);
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	assert_true(pid > 0);
-	running = pid;
-	for (int i = 0; i < 1000 && access(in_temporary("checkpoint"), F_OK) != 0; i++)
-		poll(NULL, 0, 10); /* a first start begins where the log is then */
-	return pid;
+	assert_int_equal(start_parts(), 0);
+	is_running = true;
+	virtual_settle(); /* a first start begins where the log is then */
 }
 
-static inline void wait_for(pid_t pid, int expected_status)
+/* Returns the milliseconds that it took. */
+static inline uint64_t stop(void)
 {
-	int status;
+	uint64_t begin_ns = clock_monotonic_ns();
 
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	running = 0;
-	assert_int_equal(status, expected_status);
-}
-
-/* The status that waitpid gives for exit code 0 is 0. */
-static inline void stop(pid_t pid)
-{
-	kill(pid, SIGTERM);
-	wait_for(pid, 0);
+	is_running = false;
+	stop_parts();
+	return (clock_monotonic_ns() - begin_ns) / VIRTUAL_MS;
 }
 
 /* ---- the collector ---- */
@@ -144,18 +112,10 @@ static inline void write_lines(const char *name, unsigned count)
 
 /* ---- judging ---- */
 
-static inline void sleep_ms(unsigned ms)
-{
-	poll(NULL, 0, (int)ms);
-}
-
 /* Waits until the collector has had so many spans, twice sent ones included. */
 static inline void wait_until_seen(uint64_t count)
 {
-	for (int i = 0; i < 6000 && atomic_load(&seen_count) < count; i++)
-		sleep_ms(10);
-	if (atomic_load(&seen_count) < count)
-		fail_msg("%u spans of %llu have arrived", atomic_load(&seen_count), (unsigned long long)count);
+	VIRTUAL_UNTIL(atomic_load(&seen_count) >= count, 60);
 }
 
 /* How many spans came twice; none may be missing. */
@@ -172,34 +132,21 @@ static inline unsigned count_repeats(void)
 	return repeats;
 }
 
-/* Waits until the checkpoint is at the log's end: all that it holds was sent, or is not to be. */
-static inline void wait_until_shipped(void)
+static inline bool is_shipped(void)
 {
-	struct log_position position = {0};
-	struct stat st = {.st_size = 1};
+	struct log_position position;
+	struct stat st;
 
-	for (int i = 0; i < 3000 && position.offset != (uint64_t)st.st_size; i++) {
-		sleep_ms(10);
-		assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
-		assert_int_equal(stat(in_temporary(LOG), &st), 0);
-	}
-	assert_int_equal(position.offset, st.st_size);
-	assert_int_equal(position.inode, st.st_ino);
+	assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
+	assert_int_equal(stat(in_temporary(LOG), &st), 0);
+	return position.offset == (uint64_t)st.st_size && position.inode == st.st_ino;
 }
 
 static inline void assert_each_once(void)
 {
 	wait_until_seen(last_id);
-	sleep_ms(100);
+	virtual_pass(VIRTUAL_SECOND);
 	assert_int_equal(count_repeats(), 0);
-}
-
-static inline uint64_t monotonic_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static inline bool log_says(const char *text)
@@ -214,7 +161,7 @@ static inline bool log_says(const char *text)
 	return strstr(content, text);
 }
 
-static inline int setup(void **state)
+static inline int setup_in_real_time(void **state)
 {
 	char url[64];
 
@@ -236,14 +183,19 @@ static inline int setup(void **state)
 	return 0;
 }
 
+static inline int setup(void **state)
+{
+	virtual_server_hangs = &collector.hangs;
+	virtual_begin();
+	return setup_in_real_time(state);
+}
+
 static inline int teardown(void **state)
 {
-	if (running) {
-		kill(running, SIGKILL);
-		waitpid(running, NULL, 0);
-		running = 0;
-	}
+	if (is_running)
+		stop();
 	tiny_stop(&collector);
+	virtual_end();
 	return temporary_teardown(state);
 }
 

@@ -29,7 +29,7 @@ struct tiny_server {
 	/* Called with each request's body before it is answered; may be NULL. */
 	void (*take)(const char *body, size_t bytes, int status);
 	int listen_fd;
-	atomic_bool stop;
+	atomic_bool stop, hangs; /* hangs: no answer will come */
 	pthread_t thread;
 	char *request;
 };
@@ -79,10 +79,12 @@ static inline void tiny_serve(struct tiny_server *s, int fd)
 		int status = atomic_load(&s->status);
 		if (status == TINY_CLOSE)
 			return;
+		atomic_store(&s->hangs, status == TINY_HANG);
 		while (status == TINY_HANG && !atomic_load(&s->stop)) {
 			poll(NULL, 0, 10);
 			status = atomic_load(&s->status);
 		}
+		atomic_store(&s->hangs, false);
 		if (atomic_load(&s->stop))
 			return;
 		if (s->take)
