@@ -175,13 +175,13 @@ LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
 
 # Tests with a time of their own (tests/unit/virtual_clock.h).
 WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_multi_poll,--wrap=curl_multi_wakeup
-LDFLAGS_test_ageing := $(WRAP_TIME)
 LDFLAGS_test_batch := $(WRAP_TIME)
 LDFLAGS_test_export := $(WRAP_TIME)
 LDFLAGS_test_log_file := $(WRAP_TIME)
 LDFLAGS_test_log_metrics := $(WRAP_TIME)
 LDFLAGS_test_outbox := $(WRAP_TIME)
 LDFLAGS_test_queue := $(WRAP_TIME)
+LDFLAGS_test_rows := $(WRAP_TIME)
 LDFLAGS_test_shipper := $(WRAP_TIME)
 LDFLAGS_test_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)

@@ -2,8 +2,10 @@
 #include "store_fixture.h"
 
 #include "trace_request.h"
+#include "traces/ageing.h"
 #include "traces/rows.h"
 #include "traces/walk.h"
+#include "virtual_clock.h"
 
 #define MIB (INT64_C(1) << 20)
 
@@ -190,6 +192,66 @@ static void old_traces_go(void **state)
 			 0);
 }
 
+/* Traces of a minute, and a thread that looks every five seconds. */
+static void start_ageing(void)
+{
+	virtual_begin();
+	rows_init(256 * MIB, 60000);
+	store_spans("users", 0, 300, 1, 0, NULL);
+	assert_int_equal(ageing_start(store), 0);
+}
+
+static void stop_ageing(void)
+{
+	ageing_stop();
+	virtual_end();
+}
+
+static void the_thread_removes_what_is_too_old(void **state)
+{
+	struct trace_summary summary;
+
+	(void)state;
+	start_ageing();
+	virtual_pass(30 * VIRTUAL_SECOND);
+	store_spans("users", 300, 310, 1, 0, NULL);
+	virtual_pass(29 * VIRTUAL_SECOND);
+	assert_int_equal(spans_of(1, &summary), 1);
+	virtual_pass(6 * VIRTUAL_SECOND);
+	assert_int_equal(spans_of(1, &summary), 0);
+	assert_int_equal(number_of("traces", "SELECT count(*) FROM pieces"), 10); /* more than fit into one turn */
+	virtual_pass(30 * VIRTUAL_SECOND);
+	assert_int_equal(number_of("traces", "SELECT count(*) FROM pieces"), 0);
+	stop_ageing();
+}
+
+static void a_wall_clock_that_is_set_back_does_not_stop_the_thread(void **state)
+{
+	struct trace_summary summary;
+
+	(void)state;
+	start_ageing();
+	virtual_pass(67 * VIRTUAL_SECOND);
+	assert_int_equal(spans_of(1, &summary), 0);
+	virtual_move_wall_clock(-3600 * (int64_t)VIRTUAL_SECOND);
+	store_spans("users", 300, 310, 1, 0, NULL);
+	virtual_pass(65 * VIRTUAL_SECOND);
+	assert_int_equal(spans_of(300, &summary), 0);
+	stop_ageing();
+}
+
+static void the_thread_works_and_ends_in_real_time_too(void **state)
+{
+	struct trace_summary summary;
+
+	(void)state;
+	store_spans("users", 0, 10, 1, 0, NULL);
+	now_ns += UINT64_C(3601000000000);
+	assert_int_equal(ageing_start(store), 0);
+	WAIT_UNTIL(spans_of(1, &summary) == 0, 5);
+	ageing_stop();
+}
+
 static void a_large_trace_says_so(void **state)
 {
 	uint8_t id[16];
@@ -210,6 +272,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_trace_loses_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),
+		cmocka_unit_test_setup_teardown(the_thread_removes_what_is_too_old, open_store, close_store),
+		cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_back_does_not_stop_the_thread, open_store,
+						close_store),
+		cmocka_unit_test_setup_teardown(the_thread_works_and_ends_in_real_time_too, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_large_trace_says_so, open_store, close_store),
 	};
 

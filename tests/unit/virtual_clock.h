@@ -250,8 +250,8 @@ static inline void virtual_end(void)
 	virtual_time.is_on = virtual_takes_part = false;
 }
 
-/* Sets the wall clock, which may go back. */
-static inline void virtual_set_wall_clock(int64_t by_ns)
+/* Sets the wall clock to an earlier or later time. */
+static inline void virtual_move_wall_clock(int64_t by_ns)
 {
 	pthread_mutex_lock(&virtual_time.lock);
 	virtual_time.wall_ns += (uint64_t)by_ns;
