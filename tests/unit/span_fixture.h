@@ -45,7 +45,7 @@ static inline int begin(void **state)
 	steady_ns = 5;
 	real_clock = clock_source;
 	real_random = random_source;
-	clock_source = (struct clock_source){jumping_wall, steady};
+	clock_source = (struct clock_source){.realtime_ns = jumping_wall, .monotonic_ns = steady};
 	span_configure(true, &all, keep);
 	return 0;
 }

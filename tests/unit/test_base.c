@@ -68,7 +68,7 @@ static uint64_t apart_ns(const uint64_t *interruptions)
 	uint64_t wall_ns, steady_ns;
 
 	interruption_ns = interruptions;
-	clock_source = (struct clock_source){scripted_realtime, scripted_monotonic};
+	clock_source = (struct clock_source){.realtime_ns = scripted_realtime, .monotonic_ns = scripted_monotonic};
 	clock_both_ns(&wall_ns, &steady_ns);
 	clock_source = real;
 	return wall_ns - 1000000 - steady_ns;

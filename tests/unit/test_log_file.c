@@ -9,6 +9,23 @@
 
 #include "base/clock.h"
 #include "log_fixture.h"
+#include "virtual_clock.h"
+
+static int begin(void **state)
+{
+	virtual_begin();
+	return start_counting(state);
+}
+
+static int end(void **state)
+{
+	int result = end_log(state);
+
+	virtual_end();
+	return result;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 /* Runs `body` in a process of its own, so that it may change limits or leave a thread behind. */
 static void in_child(void (*body)(void))
@@ -36,6 +53,7 @@ static void in_child(void (*body)(void))
 		}                                                                                                      \
 	} while (0)
 
+/* In real time, as the clock is without a test. */
 static void a_line_is_written_soon(void **state)
 {
 	(void)state;
@@ -45,35 +63,41 @@ static void a_line_is_written_soon(void **state)
 	wait_until_file_has(file, "second line");
 }
 
-static uint64_t now_after_line(off_t size)
+/* After so many milliseconds. */
+static bool has_after(unsigned ms, const char *path, const char *text)
 {
-	struct stat stat_now;
-
-	for (int i = 0; i < 20000; i++) {
-		if (stat(file, &stat_now) == 0 && stat_now.st_size > size)
-			return clock_monotonic_ns();
-		usleep(300);
-	}
-	fail_msg("no line was written");
-	return 0;
+	virtual_pass(ms * VIRTUAL_MS);
+	return file_has(path, text);
 }
 
-/* Others wait up to 50 ms for company. The best of many tries, because machines are busy. */
+static void lines_wait_fifty_milliseconds_for_company(void **state)
+{
+	(void)state;
+	tel_info("first line");
+	assert_false(has_after(30, file, "first line"));
+	tel_info("second line"); /* goes with the first */
+	assert_false(has_after(19, file, "first line"));
+	assert_true(has_after(1, file, "second line"));
+	assert_true(file_has(file, "first line"));
+}
+
 static void errors_are_written_at_once(void **state)
 {
-	uint64_t best = UINT64_MAX;
-
 	(void)state;
-	for (int i = 0; i < 50 && best > 30000000; i++) {
-		struct stat before;
-		assert_int_equal(stat(file, &before), 0);
-		uint64_t start = clock_monotonic_ns();
-		tel_info("one that waits");
-		tel_error("one that does not");
-		uint64_t took = now_after_line(before.st_size) - start;
-		best = took < best ? took : best;
+	tel_info("one that waits");
+	tel_error("one that does not");
+	assert_true(has_after(0, file, "one that waits"));
+	assert_true(file_has(file, "one that does not"));
+}
+
+static void half_a_buffer_is_written_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; written() == 0 && i < 2000; i++) {
+		tel_info("a line among many", tel_int("number", i));
+		virtual_settle();
 	}
-	assert_true(best <= 30000000);
+	assert_in_range(written(), 200, 1000);
 }
 
 static void reopens_after_rotation(void **state)
@@ -83,16 +107,13 @@ static void reopens_after_rotation(void **state)
 	(void)state;
 	snprintf(rotated, sizeof(rotated), "%s.1", file);
 	tel_info("before");
-	wait_until_file_has(file, "before");
+	assert_true(has_after(50, file, "before"));
 	assert_int_equal(rename(file, rotated), 0);
 	tel_info("between");
-	wait_until_file_has(rotated, "between");
-	tel_log_reopen();
-	/* the thread may still write to the old file what it had, so wait for the new one */
-	for (int i = 0; i < 2000 && access(file, F_OK); i++)
-		usleep(5000);
+	tel_log_reopen(); /* what it has goes to the old file */
+	assert_true(has_after(0, rotated, "between"));
 	tel_info("after");
-	wait_until_file_has(file, "after");
+	assert_true(has_after(50, file, "after"));
 	log_stop(10000);
 	assert_int_equal(check_file(rotated), 2);
 	assert_int_equal(check_file(file), 1);
@@ -109,7 +130,7 @@ static void keeps_the_old_file_when_the_new_one_cannot_be_opened(void **state)
 	assert_int_equal(rename(directory, away), 0);
 	tel_log_reopen();
 	tel_info("still here");
-	wait_until_file_has(rotated, "still here");
+	assert_true(has_after(50, rotated, "still here"));
 	assert_int_equal(rename(away, directory), 0);
 	assert_int_equal(dropped(), 0);
 }
@@ -147,6 +168,7 @@ static void fill_the_disk(void)
 {
 	struct rlimit limit;
 
+	virtual_begin();
 	remember_counters();
 	signal(SIGXFSZ, SIG_IGN);
 	getrlimit(RLIMIT_FSIZE, &limit);
@@ -156,8 +178,7 @@ static void fill_the_disk(void)
 	double errors = counter("log_write_errors_total");
 	for (int i = 0; i < 100; i++)
 		tel_info("a line before the disk is full", tel_int("number", i));
-	for (int i = 0; i < 2000 && written() + dropped() < 100; i++)
-		usleep(5000);
+	virtual_pass(50 * VIRTUAL_MS);
 	unsigned long kept = written();
 	CHILD_ASSERT(kept > 20 && kept < 60 && kept + dropped() == 100);
 	CHILD_ASSERT(check_file(file) == kept);
@@ -165,8 +186,7 @@ static void fill_the_disk(void)
 
 	/* still full */
 	tel_info("lost");
-	for (int i = 0; i < 2000 && written() + dropped() < 101; i++)
-		usleep(5000);
+	virtual_pass(50 * VIRTUAL_MS);
 	CHILD_ASSERT(written() <= kept + 1 && written() + dropped() == 101);
 	kept = written();
 
@@ -271,9 +291,11 @@ int main(void)
 		cmocka_unit_test(a_full_buffer_drops_and_counts),
 		cmocka_unit_test(stopping_keeps_its_budget),
 		WITH_LOG(a_line_is_written_soon),
-		WITH_LOG(errors_are_written_at_once),
-		WITH_LOG(reopens_after_rotation),
-		WITH_LOG(keeps_the_old_file_when_the_new_one_cannot_be_opened),
+		TEST(lines_wait_fifty_milliseconds_for_company),
+		TEST(errors_are_written_at_once),
+		TEST(half_a_buffer_is_written_at_once),
+		TEST(reopens_after_rotation),
+		TEST(keeps_the_old_file_when_the_new_one_cannot_be_opened),
 		cmocka_unit_test(appends_and_cuts_half_a_line),
 		cmocka_unit_test(cannot_be_opened),
 	};

@@ -1,6 +1,5 @@
 #include "cmocka_all.h"
 
-#include <poll.h>
 #include <stdatomic.h>
 
 #include "access_lines.h"
@@ -9,6 +8,7 @@
 #include "gateway/log_metrics.h"
 #include "telemetry/telemetry.h"
 #include "temporary.h"
+#include "virtual_clock.h"
 
 #define LOG "api-gateway.log"
 
@@ -38,8 +38,7 @@ static void write_line(const struct access_values *values)
 
 static void wait_for_requests(unsigned count)
 {
-	for (int i = 0; i < 1000 && atomic_load(&requests) < count; i++)
-		poll(NULL, 0, 10);
+	virtual_pass(100 * VIRTUAL_MS);
 	assert_int_equal(atomic_load(&requests), count);
 }
 
@@ -104,6 +103,7 @@ static int setup(void **state)
 	if (temporary_setup(state))
 		return -1;
 	setenv("LOG_DIR", temporary, 1);
+	virtual_begin();
 	return tel_init(&(struct tel_config){
 		.service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true});
 }
@@ -111,6 +111,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	tel_shutdown(1000);
+	virtual_end();
 	return temporary_teardown(state);
 }
 
