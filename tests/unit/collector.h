@@ -50,18 +50,12 @@ static struct {
 	const struct step *script;
 	size_t steps;
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
 	bool stopping;
 	atomic_bool hangs; /* no answer will come */
 	/* under the lock */
 	size_t connections, requests, spans;
 	struct collector_request request[COLLECTOR_REQUESTS_KEPT]; /* the first ones */
-} collector = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static inline double seconds_now(void)
-{
-	return (double)clock_monotonic_ns() / 1e9;
-}
+} collector = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- what came ---- */
 
@@ -141,7 +135,6 @@ static inline void note_request(struct collector_request *request)
 		free(request->body);
 	collector.spans += request->spans;
 	collector.requests++;
-	pthread_cond_broadcast(&collector.changed);
 	pthread_mutex_unlock(&collector.lock);
 }
 
@@ -235,7 +228,6 @@ static inline void collector_stop(void)
 		collector.stopping = true;
 		if (collector.connection >= 0)
 			shutdown(collector.connection, SHUT_RDWR);
-		pthread_cond_broadcast(&collector.changed);
 		pthread_mutex_unlock(&collector.lock);
 		shutdown(collector.listener, SHUT_RDWR);
 		pthread_join(collector.thread, NULL);
@@ -257,21 +249,5 @@ static inline size_t collector_seen(const size_t *counter)
 
 /* The present value of one of the collector's counters. */
 #define SEEN(counter) collector_seen(&collector.counter)
-
-/* Waits until so many requests came; false: they did not within half a minute. */
-static inline bool collector_wait(size_t requests)
-{
-	struct timespec until;
-	bool came = true;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 30;
-	pthread_mutex_lock(&collector.lock);
-	while (collector.requests < requests && came)
-		came = pthread_cond_timedwait(&collector.changed, &collector.lock, &until) == 0;
-	came = collector.requests >= requests;
-	pthread_mutex_unlock(&collector.lock);
-	return came;
-}
 
 #endif

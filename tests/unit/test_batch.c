@@ -1,8 +1,6 @@
 /* tel_batch_*: spans that a program ships by itself. */
 #include "cmocka_all.h"
 
-#include <pthread.h>
-
 #include "telemetry/batch.h"
 #include "telemetry_fixture.h"
 
@@ -30,10 +28,10 @@ static void begin_batch(void)
 	assert_non_null(batch);
 }
 
-static double end_batch(void)
+static void end_batch(void)
 {
 	tel_batch_free(batch);
-	return stop_telemetry(1000);
+	stop_telemetry(1000);
 }
 
 static void what_is_accepted_is_gone(void **state)
@@ -162,28 +160,28 @@ static void full_of_bytes(void **state)
 	end_batch();
 }
 
-static void *cancel_after_a_while(void *unused)
+static void cancel_after_a_while(void *unused)
 {
 	(void)unused;
-	assert(collector_wait(1));
+	clock_sleep_until(clock_monotonic_ns() + VIRTUAL_SECOND);
 	tel_batch_cancel(batch);
-	return NULL;
 }
 
 static void cancel_ends_a_send(void **state)
 {
 	unsigned retry_ms = 0;
-	pthread_t thread;
+	struct thread other = THREAD_INITIALIZER;
 
 	(void)state;
 	collector_serve(&hanging, 1);
 	begin_batch();
 	fill(5, TEL_SAMPLED);
-	assert_int_equal(pthread_create(&thread, NULL, cancel_after_a_while, NULL), 0);
-	double began = seconds_now();
+	assert_int_equal(thread_start(&other, "other", cancel_after_a_while, NULL), 0);
+	uint64_t begin_ns = clock_monotonic_ns();
 	assert_int_equal(tel_batch_send(batch, &retry_ms), TEL_SENT_TRY_AGAIN);
-	assert_true(seconds_now() - began < 8); /* the time-out is 10 s */
-	pthread_join(thread, NULL);
+	/* an answer that is on its way has half a second */
+	assert_in_range((clock_monotonic_ns() - begin_ns) / VIRTUAL_MS, 1500, 1501);
+	assert_true(thread_stop(&other, CLOCK_NEVER));
 	assert_int_equal(tel_batch_send(batch, &retry_ms), TEL_SENT_TRY_AGAIN); /* and none begins */
 	assert_int_equal(SEEN(requests), 1);
 	assert_int_equal(tel_batch_count(batch), 5);
@@ -225,7 +223,7 @@ static void backoff_doubles_up_to_five_seconds(void **state)
 	assert_in_range(batch_backoff_ms(1000000, UINT64_MAX), 4000, 5000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin_in_real_time, fixture_end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_begin, fixture_end)
 
 int main(void)
 {

@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "telemetry/otlp_http.h"
 #include "telemetry/settings.h"
+#include "virtual_clock.h"
 
 static struct settings settings;
 static struct otlp_http *http;
@@ -17,6 +18,8 @@ static const char body[] = "";
 static int begin(void **state)
 {
 	(void)state;
+	virtual_server_hangs = &collector.hangs;
+	virtual_begin();
 	collector_reserve();
 	settings = (struct settings){.request_timeout_ms = 20000, .url = collector.url};
 	http = NULL;
@@ -28,15 +31,20 @@ static int end(void **state)
 	(void)state;
 	otlp_http_free(http);
 	collector_stop();
+	virtual_end();
 	return 0;
 }
 
-static void post(void)
+/* Returns the milliseconds that it took. */
+static uint64_t post(void)
 {
+	uint64_t begin_ns = clock_monotonic_ns();
+
 	if (!http)
 		http = otlp_http_new(&settings);
 	assert_non_null(http);
 	otlp_http_post(http, body, 0, &result);
+	return (clock_monotonic_ns() - begin_ns) / VIRTUAL_MS;
 }
 
 /* ---- answers ---- */
@@ -232,9 +240,7 @@ static void no_answer_in_time_is_unknown(void **state)
 	(void)state;
 	settings.request_timeout_ms = 1500;
 	collector_serve(&step, 1);
-	double began = seconds_now();
-	post();
-	assert_true(seconds_now() - began >= 1.5);
+	assert_in_range(post(), 1500, 1501);
 	assert_int_equal(result.outcome, OTLP_UNKNOWN);
 	assert_int_equal(result.error, EXPORT_TIMEOUT);
 	assert_int_equal(SEEN(requests), 1);
@@ -242,9 +248,11 @@ static void no_answer_in_time_is_unknown(void **state)
 
 static void no_connection_in_time_is_unreachable(void **state)
 {
+	static const atomic_bool nobody_answers = true;
 	int fds[64], count = 0;
 
 	(void)state;
+	virtual_server_hangs = &nobody_answers;
 	/* a full backlog answers no SYN */
 	assert_int_equal(listen(collector.listener, 0), 0);
 	struct sockaddr_in address;
@@ -256,36 +264,33 @@ static void no_connection_in_time_is_unreachable(void **state)
 	}
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 	settings.request_timeout_ms = 200;
-	post();
+	assert_in_range(post(), 200, 201);
 	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
 	assert_int_equal(result.error, EXPORT_TIMEOUT);
 	while (count)
 		close(fds[--count]);
 }
 
-static void *stop_after_a_while(void *unused)
+static void stop_after_a_while(void *unused)
 {
 	(void)unused;
-	assert(collector_wait(1));
+	clock_sleep_until(clock_monotonic_ns() + VIRTUAL_SECOND);
 	otlp_http_stop(http, 100);
-	return NULL;
 }
 
 static void another_thread_can_end_it(void **state)
 {
 	static const struct step step = {HANG, NULL, 0};
-	pthread_t thread;
+	struct thread other = THREAD_INITIALIZER;
 
 	(void)state;
 	http = otlp_http_new(&settings);
 	collector_serve(&step, 1);
-	assert_int_equal(pthread_create(&thread, NULL, stop_after_a_while, NULL), 0);
-	double began = seconds_now();
-	post();
-	pthread_join(thread, NULL);
-	assert_true(seconds_now() - began < 10); /* the time-out is 20 s */
+	assert_int_equal(thread_start(&other, "other", stop_after_a_while, NULL), 0);
+	assert_in_range(post(), 1100, 1101);
+	assert_true(thread_stop(&other, CLOCK_NEVER));
 	assert_int_equal(result.outcome, OTLP_UNKNOWN);
-	post(); /* and none begins later */
+	assert_int_equal(post(), 0); /* and none begins later */
 	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
 	assert_int_equal(SEEN(requests), 1);
 }
