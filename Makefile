@@ -186,6 +186,7 @@ LDFLAGS_test_rows := $(WRAP_TIME)
 LDFLAGS_test_shipper := $(WRAP_TIME)
 LDFLAGS_test_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
+LDFLAGS_test_thread := $(WRAP_TIME)
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
 	@mkdir -p $(@D)
