@@ -5,7 +5,6 @@
  */
 #include <semaphore.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "store/connection.h"
