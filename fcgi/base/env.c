@@ -1,9 +1,12 @@
 #include "base/env.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
+
+#define VALUE_SHOWN 80 /* bytes */
+
+static struct env_setting *settings;
 
 const char *env_string(const char *name, const char *fallback)
 {
@@ -12,30 +15,170 @@ const char *env_string(const char *name, const char *fallback)
 	return value && *value ? value : fallback;
 }
 
-long env_long(const char *name, long fallback, long min, long max)
+bool env_bool(const char *name)
 {
-	const char *text = env_string(name, NULL);
-	char *end;
+	return strcasecmp(env_string(name, ""), "true") == 0;
+}
 
-	if (!text)
-		return fallback;
-	errno = 0;
-	long value = strtol(text, &end, 10);
-	if (errno || end == text || *end || value < min || value > max) {
-		fprintf(stderr, "%s=\"%s\" is not a number from %ld to %ld, using %ld\n", name, text, min, max,
-			fallback);
-		return fallback;
+/* ---- values ---- */
+
+bool env_parse_number(const char *text, long min, long max, long *out)
+{
+	bool negative = *text == '-';
+	long value = 0;
+
+	text += negative;
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		int digit = *text - '0';
+		if (digit < 0 || digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, negative ? -digit : digit, &value))
+			return false;
 	}
+	if (value < min || value > max)
+		return false;
+	*out = value;
+	return true;
+}
+
+/* What follows the host: nothing, or a colon and a port. */
+static bool is_port(const char *text, size_t bytes)
+{
+	char digits[8];
+	long port;
+
+	if (bytes == 0)
+		return true;
+	if (*text != ':' || bytes > sizeof(digits))
+		return false;
+	memcpy(digits, text + 1, bytes - 1);
+	digits[bytes - 1] = '\0';
+	return env_parse_number(digits, 1, 65535, &port);
+}
+
+bool env_is_url(const char *text)
+{
+	size_t scheme = strncasecmp(text, "http://", 7) == 0 ? 7 : strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
+
+	if (!scheme)
+		return false;
+	for (const char *c = text; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			return false;
+	const char *host = text + scheme;
+	size_t bytes = strcspn(host, "/?#");
+	const char *user_end = memrchr(host, '@', bytes);
+	if (user_end) {
+		bytes -= (size_t)(user_end + 1 - host);
+		host = user_end + 1;
+	}
+	const char *bracket = *host == '[' ? memchr(host, ']', bytes) : NULL;
+	size_t host_bytes = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":/?#");
+	return host_bytes > 0 && (*host != '[' || host_bytes > 2) && is_port(host + host_bytes, bytes - host_bytes);
+}
+
+static bool are_urls(const char *text)
+{
+	char *copy = strdup(text), *rest = copy;
+	bool valid = copy;
+
+	for (const char *url; valid && (url = strsep(&rest, " "));)
+		valid = !*url || env_is_url(url);
+	free(copy);
+	return valid;
+}
+
+/* Returns the index, or -1. */
+static int find_choice(const char *const *choices, const char *text)
+{
+	for (int i = 0; choices[i]; i++)
+		if (strcasecmp(choices[i], text) == 0)
+			return i;
+	return -1;
+}
+
+/* ---- settings ---- */
+
+void env_register(struct env_setting *setting)
+{
+	setting->next = settings;
+	settings = setting;
+}
+
+static bool is_valid(const struct env_setting *setting, const char *text)
+{
+	long number;
+
+	switch (setting->kind) {
+	case ENV_NUMBER: return env_parse_number(text, setting->min, setting->max, &number);
+	case ENV_CHOICE: return find_choice(setting->choices, text) >= 0;
+	case ENV_URL: return strlen(text) <= ENV_URL_MAX && env_is_url(text);
+	case ENV_URLS: return are_urls(text);
+	}
+	return false;
+}
+
+/* A URL may hold a password, and a value may hold anything. */
+static void add_value(struct buf *out, const struct env_setting *setting, const char *text)
+{
+	buf_adds(out, setting->name);
+	if (setting->kind >= ENV_URL && strchr(text, '@'))
+		return;
+	buf_adds(out, "=\"");
+	for (size_t i = 0; text[i] && i < VALUE_SHOWN; i++)
+		buf_addc(out, text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
+	buf_adds(out, strlen(text) > VALUE_SHOWN ? "…\"" : "\"");
+}
+
+static void add_demand(struct buf *out, const struct env_setting *setting)
+{
+	switch (setting->kind) {
+	case ENV_NUMBER:
+		buf_addf(out, " is not a whole number%s%s from %ld to %ld", setting->unit ? " of " : "",
+			 setting->unit ? setting->unit : "", setting->min, setting->max);
+		return;
+	case ENV_CHOICE:
+		buf_adds(out, " is none of ");
+		for (size_t i = 0; setting->choices[i]; i++)
+			buf_addf(out, "%s%s", i ? ", " : "", setting->choices[i]);
+		return;
+	case ENV_URL: buf_adds(out, " is not a URL of the form http://HOST:PORT of up to 255 bytes"); return;
+	case ENV_URLS: buf_adds(out, " are not URLs of the form http://HOST:PORT/PATH, separated by spaces"); return;
+	}
+}
+
+bool env_check(struct buf *problems)
+{
+	bool valid = true;
+
+	for (const struct env_setting *setting = settings; setting; setting = setting->next) {
+		const char *text = env_string(setting->name, NULL);
+		if (!text || is_valid(setting, text))
+			continue;
+		if (!valid)
+			buf_adds(problems, "; ");
+		valid = false;
+		add_value(problems, setting, text);
+		add_demand(problems, setting);
+	}
+	return valid;
+}
+
+long env_number(const struct env_setting *setting)
+{
+	const char *text = env_string(setting->name, NULL);
+	long value = setting->fallback;
+
+	if (text)
+		env_parse_number(text, setting->min, setting->max, &value);
 	return value;
 }
 
-bool env_bool(const char *name)
+unsigned env_choice(const struct env_setting *setting)
 {
-	const char *text = env_string(name, "false");
+	const char *text = env_string(setting->name, NULL);
+	int index = text ? find_choice(setting->choices, text) : -1;
 
-	if (strcasecmp(text, "true") == 0)
-		return true;
-	if (strcasecmp(text, "false") != 0)
-		fprintf(stderr, "%s=\"%s\" is neither true nor false, using false\n", name, text);
-	return false;
+	return index >= 0 ? (unsigned)index : (unsigned)setting->fallback;
 }

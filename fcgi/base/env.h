@@ -1,19 +1,68 @@
-/* Settings from the environment. Call before threads start. */
+/*
+ * Settings from the environment. Call before threads start. Numbers are read without regard to the locale: digits, and
+ * a minus before them.
+ */
 #ifndef APM_BASE_ENV_H
 #define APM_BASE_ENV_H
 
 #include <stdbool.h>
 
+#include "base/buf.h"
+
 /* The value, or `fallback` when unset or empty (OpenTelemetry treats both alike). Owned by the environment. */
 const char *env_string(const char *name, const char *fallback);
 
-/* A decimal number within [min, max]; otherwise `fallback`, with one line on stderr that names the variable. */
-long env_long(const char *name, long fallback, long min, long max);
+/* "true" in any case; all else is false, as the OpenTelemetry specification defines booleans. */
+bool env_bool(const char *name);
+
+/* A whole decimal number within [min, max] and nothing else. False: it is none; *out is untouched. */
+bool env_parse_number(const char *text, long min, long max, long *out);
+
+/* An absolute http or https URL: a host, perhaps a port from 1 to 65535, visible ASCII alone. */
+bool env_is_url(const char *text);
+
+#define ENV_URL_MAX 255 /* bytes of a URL of ours */
+
+/* ---- settings of our own: the program refuses to start with a value that it does not understand ---- */
+
+enum env_kind {
+	ENV_NUMBER,
+	ENV_CHOICE, /* one of `choices`, in any case */
+	ENV_URL,
+	ENV_URLS /* separated by spaces */
+};
+
+struct env_setting {
+	const char *name;
+	enum env_kind kind;
+	const char *unit; /* of a number: "milliseconds" */
+	long fallback, min, max;
+	const char *const *choices; /* ends with NULL */
+	struct env_setting *next;   /* the registry's */
+};
 
 /*
- * "true" in any case; all else is false, as the OpenTelemetry specification defines booleans, and what is neither
- * "false" nor empty costs one line on stderr.
+ * ENV_SETTING(time_out, .name = "CALL_TIMEOUT_MS", .unit = "milliseconds", .fallback = 2000, .min = 1, .max = 60000);
+ * declares a setting at file scope, which registers itself in every program that its file is part of.
  */
-bool env_bool(const char *name);
+#define ENV_SETTING(var, ...)                                                                                          \
+	static struct env_setting var = {__VA_ARGS__};                                                                 \
+	__attribute__((constructor)) static void var##_register(void)                                                  \
+	{                                                                                                              \
+		env_register(&var);                                                                                    \
+	}                                                                                                              \
+	struct env_semicolon_
+
+/* Adds a setting to what env_check looks at; it must stay. Before main. */
+void env_register(struct env_setting *setting);
+
+/* Returns false when a registered setting has a bad value; adds what is wrong to `problems`, separated by "; ". */
+bool env_check(struct buf *problems);
+
+/* Returns the value of a number, `fallback` when it is unset (or bad, which env_check has told). */
+long env_number(const struct env_setting *setting);
+
+/* Returns the index of a choice, `fallback` when it is unset (or bad). */
+unsigned env_choice(const struct env_setting *setting);
 
 #endif

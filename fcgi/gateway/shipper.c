@@ -6,13 +6,11 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "base/env.h"
 #include "gateway/access_span.h"
 #include "gateway/follower.h"
 #include "telemetry/telemetry.h"
 
 #define MS UINT64_C(1000000)
-#define DELAY_MS 500
 
 TEL_GAUGE(lag, "gateway_log_lag_bytes", "Bytes of the access log whose spans have not been sent yet.");
 TEL_GAUGE(last, "gateway_log_last_shipped_timestamp_seconds", "When the collector last took a batch of spans.");
@@ -140,7 +138,7 @@ int shipper_start(const char *access_log, const char *checkpoint_file)
 		return -ENOMEM;
 	shipper.oldest_ns = 0;
 	atomic_store(&shipper.hurry, false);
-	shipper.delay_ns = (uint64_t)env_long("OTEL_BSP_SCHEDULE_DELAY", DELAY_MS, 0, 3600000) * MS;
+	shipper.delay_ns = tel_batch_delay_ms() * MS;
 	shipper.follower.log_path = access_log;
 	shipper.follower.checkpoint_file = checkpoint_file;
 	tel_on_scrape(set_lag);

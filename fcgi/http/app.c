@@ -50,6 +50,8 @@ static const char help[] = "usage: %s [--help | --version]\n"
 			   "  PID_FILE [none]              file for the process id\n"
 			   "  OTEL_*                       as the OpenTelemetry specification defines them\n";
 
+ENV_SETTING(worker_threads, .name = "WORKER_THREADS", .unit = "threads", .min = 1, .max = 1024);
+
 static unsigned default_threads(const struct app *app)
 {
 	return app->threads ? app->threads : 24;
@@ -211,16 +213,18 @@ static int run(const struct app *app)
 	block_signals(&signals);
 	/* Few arenas: threads that rarely run at the same time need no memory of their own. */
 	mallopt(M_ARENA_MAX, 2);
-	unsigned threads = (unsigned)env_long("WORKER_THREADS", default_threads(app), 1, 1024);
 	int error = tel_init(&(struct tel_config){
 		.service_name = app->service_name, .log_name = app->log_name, .no_exporter = app->no_exporter});
-	if (error) {
-		fprintf(stderr, "%s: the log cannot be opened in LOG_DIR: %s\n", program_invocation_short_name,
-			strerror(-error));
+	if (error) { /* standard error says why */
 		sleep_ms(RESPAWN_MS);
 		return EXIT_FAILURE;
 	}
 
+	BUF(problems, 4096);
+	if (!env_check(&problems))
+		return fail(problems.data, "correct it, or leave it unset");
+	unsigned threads = (unsigned)env_number(&worker_threads);
+	threads = threads ? threads : default_threads(app);
 	if (!is_listening(LISTEN_FD))
 		return fail("file descriptor 0 is not a listening socket",
 			    "start it as make run does");

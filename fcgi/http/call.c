@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/env.h"
@@ -25,8 +26,8 @@ TEL_HISTOGRAM(call_duration, "http_client_request_duration_seconds", "Duration o
 /* Where a service is; found out at its first call of a thread. */
 struct peer {
 	const char *service;
-	char base[256];    /* "http://127.0.0.1:8081" */
-	char address[128]; /* its host, without user and password */
+	char base[ENV_URL_MAX + 1];    /* "http://[::1]:8081" */
+	char address[ENV_URL_MAX + 1]; /* its host, as the semantic conventions have it: "::1" */
 	const char *scheme;
 	int port;
 };
@@ -52,9 +53,11 @@ static _Thread_local struct caller *caller; /* made at the first call */
 static _Thread_local uint64_t thread_deadline_ns;
 static long time_out_ms = 2000;
 
+ENV_SETTING(time_out, .name = "CALL_TIMEOUT_MS", .unit = "milliseconds", .fallback = 2000, .min = 1, .max = 60000);
+
 void call_init(void)
 {
-	time_out_ms = env_long("CALL_TIMEOUT_MS", 2000, 1, 60000);
+	time_out_ms = env_number(&time_out);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		abort();
 }
@@ -85,6 +88,13 @@ static const struct {
 	const char *service, *port;
 } default_ports[] = {{"users", "8081"}, {"orders", "8082"}, {"notifications", "8083"}};
 
+ENV_SETTING(users_port, .name = "USERS_PORT", .min = 1, .max = 65535);
+ENV_SETTING(users_url, .name = "USERS_URL", .kind = ENV_URL);
+ENV_SETTING(orders_port, .name = "ORDERS_PORT", .min = 1, .max = 65535);
+ENV_SETTING(orders_url, .name = "ORDERS_URL", .kind = ENV_URL);
+ENV_SETTING(notifications_port, .name = "NOTIFICATIONS_PORT", .min = 1, .max = 65535);
+ENV_SETTING(notifications_url, .name = "NOTIFICATIONS_URL", .kind = ENV_URL);
+
 /* "users" and "_URL" make "USERS_URL". */
 static const char *setting(const char *service, const char *suffix, const char *fallback)
 {
@@ -114,17 +124,20 @@ static void find_base(struct peer *peer)
 static void find_address(struct peer *peer)
 {
 	const char *host = strstr(peer->base, "://");
-	bool tls = strncmp(peer->base, "https:", 6) == 0;
+	bool tls = strncasecmp(peer->base, "https:", 6) == 0;
 
 	peer->scheme = tls ? "https" : "http";
 	host = host ? host + 3 : peer->base;
-	size_t authority = strcspn(host, "/");
-	const char *at = memchr(host, '@', authority);
+	size_t authority = strcspn(host, "/?#");
+	const char *at = memrchr(host, '@', authority); /* no user and password */
 	if (at)
 		host = at + 1;
-	size_t bytes = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
+	bool bracketed = *host == '[';
+	host += bracketed;
+	size_t bytes = strcspn(host, bracketed ? "]" : ":/?#");
 	snprintf(peer->address, sizeof(peer->address), "%.*s", (int)bytes, host);
-	peer->port = host[bytes] == ':' ? (int)strtol(host + bytes + 1, NULL, 10) : tls ? 443 : 80;
+	const char *colon = host + bytes + bracketed;
+	peer->port = *colon == ':' ? (int)strtol(colon + 1, NULL, 10) : tls ? 443 : 80;
 }
 
 static const struct peer *find_peer(struct caller *c, const char *service)
@@ -277,7 +290,9 @@ static int call(const char *method, const char *service, const char *path, const
 	long status = 0;
 
 	snprintf(url, sizeof(url), "%s%s", peer->base, path);
-	snprintf(shown, sizeof(shown), "%s://%s:%d%s", peer->scheme, peer->address, peer->port, path);
+	bool ipv6 = strchr(peer->address, ':');
+	snprintf(shown, sizeof(shown), "%s://%s%s%s:%d%s", peer->scheme, ipv6 ? "[" : "", peer->address,
+		 ipv6 ? "]" : "", peer->port, path);
 	TEL_SPAN(span, method, TEL_CLIENT);
 	tel_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
 		tel_int("server.port", peer->port), tel_str("url.full", shown));

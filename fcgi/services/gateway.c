@@ -3,10 +3,13 @@
  * into spans (sent to the collector) and metrics, adds nginx's numbers, and knows whether the services behind are
  * ready.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/env.h"
+#include "base/lock.h"
 #include "gateway/log_metrics.h"
 #include "gateway/nginx_status.h"
 #include "gateway/readiness.h"
@@ -18,6 +21,31 @@
 
 static char spans_checkpoint[4096], metrics_checkpoint[4096 + 16];
 
+ENV_SETTING(stub_status_url, .name = "STUB_STATUS_URL", .kind = ENV_URL);
+ENV_SETTING(ready_urls, .name = "READY_URLS", .kind = ENV_URLS);
+
+static struct lock log_lock = {.fd = -1}, checkpoint_lock = {.fd = -1};
+
+/* Two programs that follow one log, or keep one checkpoint, would send spans twice or not at all. 0 or -EBUSY; where no
+ * lock can be made, the program goes on without it. */
+static int take(struct lock *lock, const char *variable, const char *path)
+{
+	pid_t holder;
+	int error = lock_take(lock, path, &holder);
+
+	if (error == -EBUSY) {
+		fprintf(stderr, "%s: %s: process %d reads %s: stop it, or give this program another %s\n",
+			program_invocation_short_name, variable, (int)holder, path, variable);
+		tel_error("another program sends the spans of this log: stop it, or give this one another file",
+			  tel_str("variable", variable), tel_str("file", path), tel_int("process", holder));
+		return error;
+	}
+	if (error)
+		tel_warn("the access log is not locked: another program may follow it, too", tel_str("file", path),
+			 tel_str("reason", strerror(-error)));
+	return 0;
+}
+
 static int follow_log(void)
 {
 	const char *access_log = env_string("ACCESS_LOG", "logs/api-gateway.log");
@@ -25,8 +53,12 @@ static int follow_log(void)
 	snprintf(spans_checkpoint, sizeof(spans_checkpoint), "%s",
 		 env_string("CHECKPOINT_FILE", "logs/api-gateway.checkpoint"));
 	snprintf(metrics_checkpoint, sizeof(metrics_checkpoint), "%s.metrics", spans_checkpoint);
+	int error = take(&log_lock, "ACCESS_LOG", access_log);
+	error = error ? error : take(&checkpoint_lock, "CHECKPOINT_FILE", spans_checkpoint);
+	if (error)
+		return error;
 	nginx_status_start(env_string("STUB_STATUS_URL", "http://127.0.0.1:8084/stub_status"), app_set_active);
-	int error = log_metrics_start(access_log, metrics_checkpoint, app_observe);
+	error = log_metrics_start(access_log, metrics_checkpoint, app_observe);
 	return error ? error : shipper_start(access_log, spans_checkpoint);
 }
 
@@ -43,6 +75,8 @@ static void stop(void)
 		shipper_stop(STOP_MS);
 		log_metrics_stop();
 		nginx_status_stop();
+		lock_release(&checkpoint_lock);
+		lock_release(&log_lock);
 	}
 	readiness_stop();
 }

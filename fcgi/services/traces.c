@@ -136,11 +136,14 @@ static const struct route routes[] = {
 
 /* ---- start and stop ---- */
 
+ENV_SETTING(max_mb, .name = "TRACES_MAX_MB", .unit = "MiB", .fallback = 256, .min = 32, .max = 65536);
+ENV_SETTING(max_age, .name = "TRACES_MAX_AGE_SECONDS", .unit = "seconds", .fallback = 3600, .min = 1, .max = 604800);
+ENV_SETTING(max_rate, .name = "TRACES_SPANS_PER_SECOND", .unit = "spans", .fallback = 5000, .min = 1, .max = 1000000);
+
 static int start(struct store *store)
 {
-	rows_init(env_long("TRACES_MAX_MB", 256, 32, 65536) << 20,
-		  env_long("TRACES_MAX_AGE_SECONDS", 3600, 1, 604800) * 1000);
-	shed_init((size_t)env_long("TRACES_SPANS_PER_SECOND", 5000, 1, 1000000));
+	rows_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
+	shed_init((size_t)env_number(&max_rate));
 	ingest_init();
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!store_forgo_durability(store))

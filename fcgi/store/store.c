@@ -46,6 +46,8 @@ bool connection_int(struct db *db, const char *sql, int64_t *out)
 	return rc == SQLITE_ROW;
 }
 
+ENV_SETTING(busy_time_out, .name = "BUSY_TIMEOUT_MS", .unit = "milliseconds", .fallback = 1000, .max = 60000);
+
 struct db *connection_open(struct store *store, int flags)
 {
 	struct db *db = calloc(1, sizeof(*db));
@@ -64,7 +66,7 @@ struct db *connection_open(struct store *store, int flags)
 		return NULL;
 	}
 	sqlite3_extended_result_codes(db->sqlite, 1);
-	sqlite3_busy_timeout(db->sqlite, (int)env_long("BUSY_TIMEOUT_MS", 1000, 0, 60000));
+	sqlite3_busy_timeout(db->sqlite, (int)env_number(&busy_time_out));
 	return db;
 }
 

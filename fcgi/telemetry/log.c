@@ -4,33 +4,46 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/json_write.h"
+#include "base/lock.h"
 #include "telemetry/log_file.h"
 #include "telemetry/resource.h"
 #include "telemetry/telemetry.h"
 
 #define VALUE_MAX 4096 /* bytes of one value: one long text must not push the rest out of the line */
 
-static const char *const level_names[] = {"debug", "info", "warn", "error"};
-#define LEVELS (sizeof(level_names) / sizeof(*level_names))
+static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
+
+ENV_SETTING(level_setting, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = level_names, .fallback = TEL_INFO);
 
 static enum tel_level least_level = TEL_INFO;
+static struct lock lock = {.fd = -1};
 
-static enum tel_level level_from_environment(void)
+/* Two programs that write one file would cut each other's lines. */
+static int start_file(const char *path)
 {
-	const char *text = env_string("LOG_LEVEL", "info");
+	pid_t holder;
+	int lock_error = lock_take(&lock, path, &holder);
 
-	for (unsigned i = 0; i < LEVELS; i++) {
-		if (strcasecmp(text, level_names[i]) == 0)
-			return (enum tel_level)i;
+	if (lock_error == -EBUSY) {
+		fprintf(stderr, "%s: LOG_DIR: process %d writes %s: stop it, or give this program another LOG_DIR\n",
+			program_invocation_short_name, (int)holder, path);
+		return lock_error;
 	}
-	fprintf(stderr, "LOG_LEVEL=\"%s\" is none of debug, info, warn, error: using info\n", text);
-	return TEL_INFO;
+	int error = log_file_start(path);
+	if (error) {
+		lock_release(&lock);
+		fprintf(stderr, "%s: LOG_DIR: %s cannot be written: %s\n", program_invocation_short_name, path,
+			strerror(-error));
+	} else if (lock_error) {
+		tel_warn("the log is not locked: another program may write it, too", tel_str("file", path),
+			 tel_str("reason", strerror(-lock_error)));
+	}
+	return error;
 }
 
 int log_start(const char *name)
@@ -38,17 +51,20 @@ int log_start(const char *name)
 	const char *dir = env_string("LOG_DIR", NULL);
 	char path[PATH_MAX];
 
-	least_level = level_from_environment();
+	least_level = (enum tel_level)env_choice(&level_setting);
 	if (!dir)
 		return log_file_start(NULL);
-	if (snprintf(path, sizeof(path), "%s/%s.log", dir, name) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s.log", dir, name) >= (int)sizeof(path)) {
+		fprintf(stderr, "%s: LOG_DIR is too long\n", program_invocation_short_name);
 		return -ENAMETOOLONG;
-	return log_file_start(path);
+	}
+	return start_file(path);
 }
 
 void log_stop(unsigned budget_ms)
 {
 	log_file_stop(budget_ms);
+	lock_release(&lock);
 }
 
 /* ---- one line --------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,9 @@
 
 /*
  * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
- * resource_init. Until then lines go to stderr at once. Returns 0 or -errno; then nothing was started.
+ * metrics_init. Until then lines go to stderr at once. The file is locked until log_stop, under its name: rotation does
+ * not touch that. Returns 0 or -errno, -EBUSY when another process writes the file; then nothing was started, and
+ * stderr says why.
  */
 int log_start(const char *name);
 

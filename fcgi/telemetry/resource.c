@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "base/utf8.h"
 #include "telemetry/pairs.h"
+#include "telemetry/telemetry.h"
 
 #define ATTRS_MAX 64
 
@@ -57,6 +58,12 @@ static bool parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
 	return true;
 }
 
+/* The values are for the collector's eyes. */
+static void warn(const char *variable, const char *reason)
+{
+	tel_warn("a setting cannot be used", tel_lit("variable", variable), tel_lit("reason", reason));
+}
+
 static void read_environment(void)
 {
 	const char *text = env_string("OTEL_RESOURCE_ATTRIBUTES", NULL);
@@ -71,13 +78,24 @@ static void read_environment(void)
 	if (!decoded)
 		abort();
 	if (!parse(decoded, pairs, &count)) {
-		fprintf(stderr, "OTEL_RESOURCE_ATTRIBUTES is not of the form key=value,key=value: ignored\n");
+		warn("OTEL_RESOURCE_ATTRIBUTES", "it is not of the form key=value,key=value in UTF-8: ignored");
 		return;
 	}
-	for (size_t i = 0; i < count; i++) {
-		if (!set_attr(pairs[i].key, pairs[i].value))
-			fprintf(stderr, "OTEL_RESOURCE_ATTRIBUTES: no room for %s\n", pairs[i].key);
-	}
+	bool all = true;
+	for (size_t i = 0; i < count; i++)
+		all &= set_attr(pairs[i].key, pairs[i].value);
+	if (!all)
+		warn("OTEL_RESOURCE_ATTRIBUTES", "there is no room for so many attributes: the last ones are left out");
+}
+
+static void read_service_name(void)
+{
+	const char *name = env_string("OTEL_SERVICE_NAME", NULL);
+
+	if (name && utf8_valid(name, strlen(name)))
+		set_attr("service.name", name);
+	else if (name)
+		warn("OTEL_SERVICE_NAME", "it is not UTF-8: ignored");
 }
 
 void resource_init(const char *service_name)
@@ -93,10 +111,7 @@ void resource_init(const char *service_name)
 	set_attr("telemetry.sdk.language", "c");
 	set_attr("telemetry.sdk.version", APM_VERSION);
 	read_environment();
-
-	const char *name = env_string("OTEL_SERVICE_NAME", NULL);
-	if (name && utf8_valid(name, strlen(name)))
-		set_attr("service.name", name);
+	read_service_name(); /* wins over OTEL_RESOURCE_ATTRIBUTES */
 }
 
 const struct resource_attr *resource_attrs(size_t *count)

@@ -12,7 +12,7 @@ struct resource_attr {
 /*
  * Reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (OpenTelemetry specification, "Resource SDK"); what the
  * environment says wins over `service_name` and the other defaults. Once, before threads; a second call starts anew
- * (for tests). A malformed variable is ignored as a whole, with one line on stderr.
+ * (for tests). A malformed variable is ignored as a whole, with a warning in the log.
  */
 void resource_init(const char *service_name);
 

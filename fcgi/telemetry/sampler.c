@@ -1,18 +1,23 @@
 #include "telemetry/sampler.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define PARENT_BASED "parentbased_"
 
-/* False: not a number from 0 to 1. */
+/* False: not a decimal number from 0 to 1, with a point whatever the locale. */
 static bool parse_ratio(const char *text, uint64_t *threshold)
 {
+	locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
 	char *end;
-	double ratio = strtod(text, &end);
 
-	if (end == text || *end || !(ratio >= 0 && ratio <= 1))
+	if (!plain)
+		abort();
+	double ratio = strtod_l(text, &end, plain);
+	freelocale(plain);
+	if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || !(ratio >= 0 && ratio <= 1))
 		return false;
 	*threshold = (uint64_t)((1 - ratio) * (double)SAMPLER_NONE);
 	return true;

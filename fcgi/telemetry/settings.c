@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/env.h"
+#include "telemetry/telemetry.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
 #define TRACES_PATH "/v1/traces"
+#define SPANS_MAX (1 << 20)
 
 static char *format(const char *first, const char *second)
 {
@@ -20,56 +23,51 @@ static char *format(const char *first, const char *second)
 	return text;
 }
 
-/* The value for traces, otherwise that for all signals, otherwise NULL; `*name` is the variable that it is of. */
-static const char *exporter_setting(const char *for_traces, const char *for_all, const char **name)
+/* `value` is not shown where it may hold a secret: NULL. */
+static void ignored(const char *variable, const char *value, const char *reason, const char *used)
 {
-	const char *value = env_string(for_traces, NULL);
-
-	*name = value ? for_traces : for_all;
-	return value ? value : env_string(for_all, NULL);
+	tel_warn("a setting cannot be used", tel_str("variable", variable),
+		 tel_str("value", value ? value : "(hidden)"), tel_str("reason", reason), tel_str("used", used));
 }
+
+/* ---- the sampler ---- */
 
 static void read_sampler(struct settings *s)
 {
 	const char *name = env_string("OTEL_TRACES_SAMPLER", NULL);
 	const char *ratio = env_string("OTEL_TRACES_SAMPLER_ARG", NULL);
 
-	if (!sampler_parse(name, ratio, &s->sampler))
-		fprintf(stderr,
-			"OTEL_TRACES_SAMPLER=\"%s\" with OTEL_TRACES_SAMPLER_ARG=\"%s\" is not understood, using %s\n",
-			name, ratio ? ratio : "", s->sampler.parent_based ? "parentbased_always_on" : "always_on");
+	if (!sampler_parse(name, NULL, &s->sampler))
+		ignored("OTEL_TRACES_SAMPLER", name,
+			"it is none of always_on, always_off, traceidratio, with or without parentbased_ before",
+			"parentbased_always_on");
+	else if (ratio && !(name && strcasestr(name, "traceidratio")))
+		ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "the sampler takes no argument", "nothing");
+	else if (!sampler_parse(name, ratio, &s->sampler))
+		ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "it is not a number from 0 to 1", "1.0");
 }
 
-static bool is_http_url(const char *url)
-{
-	size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
+/* ---- the exporter: each variable for all signals, and then that for traces, which wins where it can be used ---- */
 
-	if (!scheme || !url[scheme] || url[scheme] == '/')
-		return false;
-	for (const char *c = url; *c; c++)
-		if (*c <= ' ' || *c > '~')
-			return false;
-	return true;
+static void read_one_url(struct settings *s, const char *name, const char *path)
+{
+	const char *value = env_string(name, NULL);
+
+	if (value && !env_is_url(value)) {
+		ignored(name, strchr(value, '@') ? NULL : value, "it is not an http or https URL", s->url);
+	} else if (value) {
+		bool two_slashes = *path && value[strlen(value) - 1] == '/';
+		free(s->url);
+		s->url = format(value, path + two_slashes);
+	}
 }
 
 /* The endpoint for all signals gets a path for traces; the one for traces is used as it is. */
 static void read_url(struct settings *s)
 {
-	const char *base = DEFAULT_ENDPOINT;
-	const char *name;
-	const char *value = exporter_setting("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT",
-					     &name);
-
-	if (value && !is_http_url(value)) {
-		fprintf(stderr, "%s=\"%s\" is not an http or https URL, using %s\n", name, value, base);
-	} else if (value && strstr(name, "TRACES")) {
-		s->url = format(value, "");
-		return;
-	} else if (value) {
-		base = value;
-	}
-	bool has_slash = base[strlen(base) - 1] == '/';
-	s->url = format(base, &TRACES_PATH[has_slash]);
+	s->url = format(DEFAULT_ENDPOINT, TRACES_PATH);
+	read_one_url(s, "OTEL_EXPORTER_OTLP_ENDPOINT", TRACES_PATH);
+	read_one_url(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "");
 }
 
 /* RFC 9110, section 5: a token, and visible characters with spaces and tabs between them. */
@@ -84,59 +82,176 @@ static bool is_http_field(const struct pair *header)
 	return true;
 }
 
-static void read_headers(struct settings *s)
+static bool parse_headers(char *text, struct pair headers[PAIRS_MAX], size_t *count)
 {
-	const char *name;
-	const char *value = exporter_setting("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", &name);
+	bool valid = pairs_parse(text, headers, count);
+
+	for (size_t i = 0; valid && i < *count; i++)
+		valid = is_http_field(&headers[i]);
+	return valid;
+}
+
+static void read_one_headers(struct settings *s, const char *name)
+{
+	const char *value = env_string(name, NULL);
+	struct pair headers[PAIRS_MAX];
+	size_t count;
 
 	if (!value)
 		return;
-	s->headers_text = format(value, "");
-	/* the values may be credentials: they are not shown */
-	bool valid = pairs_parse(s->headers_text, s->headers, &s->header_count);
-	for (size_t i = 0; valid && i < s->header_count; i++)
-		valid = is_http_field(&s->headers[i]);
-	if (!valid) {
-		fprintf(stderr, "%s is not of the form name=value,name=value: ignored\n", name);
-		s->header_count = 0;
+	char *text = format(value, "");
+	if (!parse_headers(text, headers, &count)) {
+		free(text);
+		ignored(name, NULL, "it is not of the form name=value,name=value",
+			s->header_count ? "those of OTEL_EXPORTER_OTLP_HEADERS" : "none");
+		return;
+	}
+	free(s->headers_text);
+	s->headers_text = text;
+	s->header_count = count;
+	memcpy(s->headers, headers, count * sizeof(*headers));
+}
+
+static void read_one_compression(struct settings *s, const char *name)
+{
+	const char *value = env_string(name, "");
+
+	if (strcasecmp(value, "gzip") == 0 || strcasecmp(value, "none") == 0)
+		s->gzip = strcasecmp(value, "gzip") == 0;
+	else if (*value)
+		ignored(name, value, "it is neither gzip nor none", s->gzip ? "gzip" : "none");
+}
+
+/* ---- numbers ---- */
+
+static long read_number(const char *name, long fallback, long min, long max)
+{
+	const char *text = env_string(name, NULL);
+	char reason[64], used[24];
+	long value = fallback;
+
+	if (text && !env_parse_number(text, min, max, &value)) {
+		snprintf(reason, sizeof(reason), "it is not a whole number from %ld to %ld", min, max);
+		snprintf(used, sizeof(used), "%ld", fallback);
+		ignored(name, text, reason, used);
+	}
+	return value;
+}
+
+/* Milliseconds; 0 means without limit, as the specification says of time-outs. */
+static long read_time_out(const char *name, long fallback)
+{
+	long value = read_number(name, fallback, 0, INT_MAX);
+
+	return value ? value : INT_MAX;
+}
+
+static void read_limits(struct settings *s, unsigned delay_ms)
+{
+	const char *batch = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
+	long time_out = read_time_out("OTEL_EXPORTER_OTLP_TIMEOUT", 10000);
+
+	s->request_timeout_ms = (unsigned)read_time_out("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", time_out);
+	s->export_timeout_ms = (unsigned)read_time_out("OTEL_BSP_EXPORT_TIMEOUT", 30000);
+	s->schedule_delay_ms = (unsigned)read_number("OTEL_BSP_SCHEDULE_DELAY", delay_ms, 0, INT_MAX);
+	s->queue_spans = (size_t)read_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, SPANS_MAX);
+	s->batch_spans = (size_t)read_number(batch, 512, 1, SPANS_MAX);
+	if (s->schedule_delay_ms == 0)
+		s->schedule_delay_ms = 1; /* at once, but not in a busy loop */
+	if (s->batch_spans <= s->queue_spans)
+		return;
+	s->batch_spans = s->queue_spans;
+	if (env_string(batch, NULL))
+		ignored(batch, env_string(batch, NULL), "it is more than the queue, OTEL_BSP_MAX_QUEUE_SIZE, holds",
+			"that size");
+}
+
+/* ---- what is not read ---- */
+
+/* Variables of which one value alone is what happens here. */
+static const struct {
+	const char *name, *only;
+} fixed[] = {
+	{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
+	{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"},
+	{"OTEL_TRACES_EXPORTER", "otlp"},
+	{"OTEL_METRICS_EXPORTER", "prometheus"},
+	{"OTEL_LOGS_EXPORTER", "none"},
+	{"OTEL_PROPAGATORS", "tracecontext,baggage"},
+};
+
+static void warn_of_fixed(void)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
+		const char *value = env_string(fixed[i].name, fixed[i].only);
+		if (strcasecmp(value, fixed[i].only) != 0)
+			ignored(fixed[i].name, value, "nothing else is supported", fixed[i].only);
 	}
 }
 
-static void read_compression(struct settings *s)
+static bool is_known(const char *name)
 {
-	const char *name;
-	const char *value = exporter_setting("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION",
-					     &name);
+	static const char *const known[] = {
+		"OTEL_SDK_DISABLED",
+		"OTEL_SERVICE_NAME",
+		"OTEL_RESOURCE_ATTRIBUTES",
+		"OTEL_TRACES_SAMPLER",
+		"OTEL_TRACES_SAMPLER_ARG",
+		"OTEL_EXPORTER_OTLP_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+		"OTEL_EXPORTER_OTLP_HEADERS",
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+		"OTEL_EXPORTER_OTLP_COMPRESSION",
+		"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+		"OTEL_EXPORTER_OTLP_TIMEOUT",
+		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+		"OTEL_BSP_SCHEDULE_DELAY",
+		"OTEL_BSP_EXPORT_TIMEOUT",
+		"OTEL_BSP_MAX_QUEUE_SIZE",
+		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+	};
 
-	s->gzip = value && strcasecmp(value, "gzip") == 0;
-	if (value && !s->gzip && strcasecmp(value, "none") != 0)
-		fprintf(stderr, "%s=\"%s\" is neither gzip nor none, using none\n", name, value);
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp(known[i], name) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
+		if (strcmp(fixed[i].name, name) == 0)
+			return true;
+	return false;
 }
 
-static void read_limits(struct settings *s)
+/* Mistyped, or of the specification and not supported. */
+static void warn_of_unknown(void)
 {
-	const char *name;
+	for (char **variable = environ; *variable; variable++) {
+		char name[128];
+		const char *value = strchr(*variable, '=');
+		int bytes = value ? (int)(value - *variable) : 0;
 
-	exporter_setting("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT", &name);
-	s->request_timeout_ms = (unsigned)env_long(name, 10000, 1, INT_MAX);
-	s->schedule_delay_ms = (unsigned)env_long("OTEL_BSP_SCHEDULE_DELAY", 5000, 0, INT_MAX);
-	s->export_timeout_ms = (unsigned)env_long("OTEL_BSP_EXPORT_TIMEOUT", 30000, 1, INT_MAX);
-	s->queue_spans = (size_t)env_long("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, 1 << 20);
-	s->batch_spans = (size_t)env_long("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1, 1 << 20);
-	if (s->schedule_delay_ms == 0)
-		s->schedule_delay_ms = 1; /* at once, but not in a busy loop */
-	if (s->batch_spans > s->queue_spans)
-		s->batch_spans = s->queue_spans;
+		if (strncmp(*variable, "OTEL_", 5) != 0 || !value || !value[1])
+			continue;
+		snprintf(name, sizeof(name), "%.*s", bytes, *variable);
+		if (!is_known(name))
+			ignored(name, NULL, "no such variable is supported", "nothing");
+	}
 }
 
-void settings_init(struct settings *s)
+void settings_init(struct settings *s, unsigned delay_ms)
 {
+	const char *disabled = env_string("OTEL_SDK_DISABLED", "false");
+
 	*s = (struct settings){.disabled = env_bool("OTEL_SDK_DISABLED")};
+	if (!s->disabled && strcasecmp(disabled, "false") != 0)
+		ignored("OTEL_SDK_DISABLED", disabled, "it is neither true nor false", "false");
 	read_sampler(s);
 	read_url(s);
-	read_headers(s);
-	read_compression(s);
-	read_limits(s);
+	read_one_headers(s, "OTEL_EXPORTER_OTLP_HEADERS");
+	read_one_headers(s, "OTEL_EXPORTER_OTLP_TRACES_HEADERS");
+	read_one_compression(s, "OTEL_EXPORTER_OTLP_COMPRESSION");
+	read_one_compression(s, "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION");
+	read_limits(s, delay_ms);
+	warn_of_fixed();
+	warn_of_unknown();
 }
 
 void settings_done(struct settings *s)

@@ -28,9 +28,11 @@ struct settings {
 
 /*
  * Reads the environment. OTEL_EXPORTER_OTLP_TRACES_… wins over OTEL_EXPORTER_OTLP_…. What is set to an unknown or
- * malformed value counts as not set, with one line on stderr. Aborts when memory is short.
+ * malformed value counts as not set, and what is not supported is ignored: each with a warning in the log that names
+ * the variable, its value and what is used instead. `delay_ms` is the default of OTEL_BSP_SCHEDULE_DELAY. Aborts when
+ * memory is short.
  */
-void settings_init(struct settings *s);
+void settings_init(struct settings *s, unsigned delay_ms);
 void settings_done(struct settings *s);
 
 #endif

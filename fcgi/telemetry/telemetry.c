@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "telemetry/batch.h"
 #include "telemetry/export.h"
 #include "telemetry/log.h"
@@ -10,22 +11,23 @@
 #include "telemetry/resource.h"
 #include "telemetry/span.h"
 
+/* Defaults of OTEL_BSP_SCHEDULE_DELAY: the specification's; and of programs that make batches themselves. */
+#define EXPORTER_DELAY_MS 5000
+#define BATCH_DELAY_MS 500
+
 static struct settings settings;
 static bool enabled, exports;
 
-/* Memory, threads, and the log last: what comes before it warns on stderr. */
+/* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
 int tel_init(const struct tel_config *config)
 {
-	settings_init(&settings);
-	enabled = !settings.disabled;
-	resource_init(config->service_name);
-	metrics_init(enabled);
-	int error = log_start(config->log_name ? config->log_name : resource_service_name());
-	if (error) {
-		settings_done(&settings);
-		enabled = false;
+	metrics_init(!env_bool("OTEL_SDK_DISABLED"));
+	int error = log_start(config->log_name ? config->log_name : config->service_name);
+	if (error)
 		return error;
-	}
+	resource_init(config->service_name);
+	settings_init(&settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
+	enabled = !settings.disabled;
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	batch_configure(&settings);
@@ -54,4 +56,9 @@ void tel_shutdown(unsigned budget_ms)
 bool tel_enabled(void)
 {
 	return enabled;
+}
+
+unsigned tel_batch_delay_ms(void)
+{
+	return settings.schedule_delay_ms;
 }

@@ -38,14 +38,15 @@ struct buf;
 
 struct tel_config {
 	const char *service_name; /* default of service.name; OTEL_SERVICE_NAME overrides it */
-	const char *log_name; /* $LOG_DIR/<log_name>.log; NULL: the service name. Without LOG_DIR lines go to stderr */
+	const char *log_name; /* $LOG_DIR/<log_name>.log; NULL: `service_name`. Without LOG_DIR lines go to stderr */
 	bool no_exporter;     /* spans are not queued and no exporter thread runs (the gateway ships by itself) */
 };
 
 /*
  * Reads OTEL_*, LOG_DIR and LOG_LEVEL, opens the log, allocates every buffer, starts the exporter and the log thread.
- * Call once in main, after blocking the signals that main will wait for. Returns 0 or -errno (the log cannot be
- * opened); aborts when memory is short. Strings in `config` must outlive the program.
+ * Call once in main, after blocking the signals that main will wait for. What is set in OTEL_* and cannot be used is
+ * logged. Returns 0 or -errno (the log cannot be opened, and stderr says why; -EBUSY: another process writes it);
+ * aborts when memory is short. Strings in `config` must outlive the program.
  */
 int tel_init(const struct tel_config *config);
 
@@ -345,6 +346,9 @@ enum tel_sent {
 /* NULL when memory is short. Uses the exporter's settings (endpoint, headers, time-out, compression, resource). */
 struct tel_batch *tel_batch_new(void);
 void tel_batch_free(struct tel_batch *batch);
+
+/* Returns how long a span may wait for others before its batch is sent (OTEL_BSP_SCHEDULE_DELAY; 500 by default). */
+unsigned tel_batch_delay_ms(void);
 
 /* Encodes a copy. False: the batch is full (OTEL_BSP_MAX_EXPORT_BATCH_SIZE spans), send it first. */
 bool tel_batch_add(struct tel_batch *batch, const struct tel_span *span);

@@ -1,4 +1,4 @@
-/* clock, env, hex, random: small enough for one program. */
+/* clock, hex, random: small enough for one program. */
 #include "cmocka_all.h"
 
 #include <pthread.h>
@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/env.h"
 #include "base/hex.h"
 #include "base/random.h"
 
@@ -114,43 +113,6 @@ static void hex_refuses(void **state)
 	}
 }
 
-/* ---- env ---- */
-
-static void env_values(void **state)
-{
-	(void)state;
-	unsetenv("APM_TEST");
-	assert_string_equal(env_string("APM_TEST", "none"), "none");
-	assert_int_equal(env_long("APM_TEST", 7, 1, 10), 7);
-	assert_false(env_bool("APM_TEST"));
-	setenv("APM_TEST", "", 1);
-	assert_string_equal(env_string("APM_TEST", "none"), "none");
-	assert_int_equal(env_long("APM_TEST", 7, 1, 10), 7);
-	assert_false(env_bool("APM_TEST"));
-
-	static const struct {
-		const char *text;
-		long want;
-	} numbers[] = {{"1", 1},   {"10", 10}, {"11", 7}, {"0", 7},   {"-3", 7},
-		       {"x", 7},   {"5x", 7},  {"5 ", 7}, {"0x5", 7}, {"99999999999999999999", 7},
-		       {"5.5", 7}, {"+5", 5}};
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
-		setenv("APM_TEST", numbers[i].text, 1);
-		assert_int_equal(env_long("APM_TEST", 7, 1, 10), numbers[i].want);
-	}
-
-	static const char *const trues[] = {"true", "TRUE", "True"};
-	static const char *const others[] = {"false", "1", "yes", "truee", " true", "FALSE"};
-	for (size_t i = 0; i < sizeof(trues) / sizeof(*trues); i++) {
-		setenv("APM_TEST", trues[i], 1);
-		assert_true(env_bool("APM_TEST"));
-	}
-	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
-		setenv("APM_TEST", others[i], 1);
-		assert_false(env_bool("APM_TEST"));
-	}
-}
-
 /* ---- random ---- */
 
 #define THREADS 8
@@ -203,7 +165,6 @@ int main(void)
 		cmocka_unit_test(both_clocks_are_of_one_moment),
 		cmocka_unit_test(hex_both_ways),
 		cmocka_unit_test(hex_refuses),
-		cmocka_unit_test(env_values),
 		cmocka_unit_test(threads_draw_different_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

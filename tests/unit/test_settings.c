@@ -1,6 +1,7 @@
 /* The OTEL_* environment. */
 #include "cmocka_all.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "telemetry/settings.h"
 
 static struct settings settings;
-static char warnings[4096]; /* what the last read wrote to stderr */
+static char warnings[8192]; /* what the last read logged; without a log that is on standard error */
 
 static void read_settings(void)
 {
@@ -20,7 +21,7 @@ static void read_settings(void)
 	fflush(stderr);
 	dup2(fileno(file), STDERR_FILENO);
 	settings_done(&settings);
-	settings_init(&settings);
+	settings_init(&settings, 5000);
 	fflush(stderr);
 	dup2(before, STDERR_FILENO);
 	close(before);
@@ -31,27 +32,15 @@ static void read_settings(void)
 
 static int clear_environment(void **state)
 {
-	static const char *const names[] = {
-		"OTEL_SDK_DISABLED",
-		"OTEL_TRACES_SAMPLER",
-		"OTEL_TRACES_SAMPLER_ARG",
-		"OTEL_BSP_SCHEDULE_DELAY",
-		"OTEL_BSP_EXPORT_TIMEOUT",
-		"OTEL_BSP_MAX_QUEUE_SIZE",
-		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-		"OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_HEADERS",
-		"OTEL_EXPORTER_OTLP_TIMEOUT",
-		"OTEL_EXPORTER_OTLP_COMPRESSION",
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
-		"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		unsetenv(names[i]);
+	for (char **variable = environ; *variable;) {
+		char name[128];
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(*variable, "="), *variable);
+		if (strncmp(name, "OTEL_", 5) == 0)
+			unsetenv(name); /* moves the others up */
+		else
+			variable++;
+	}
 	return 0;
 }
 
@@ -60,6 +49,23 @@ static int free_settings(void **state)
 	(void)state;
 	settings_done(&settings);
 	return 0;
+}
+
+/* One warning, of this variable, with its value and what is used instead; NULL: whatever. */
+static void assert_warned(const char *name, const char *value, const char *used)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "\"variable\":\"%s\"", name);
+	const char *line = strstr(warnings, text);
+	if (!line || strstr(line + 1, "\"variable\":"))
+		fail_msg("%s is not named once: \"%s\"", name, warnings);
+	snprintf(text, sizeof(text), "\"value\":\"%s\"", value ? value : "");
+	if (value && !strstr(line, text))
+		fail_msg("%s=%s: \"%s\"", name, value, warnings);
+	snprintf(text, sizeof(text), "\"used\":\"%s\"", used ? used : "");
+	if (used && !strstr(line, text))
+		fail_msg("%s=%s is not replaced by %s: \"%s\"", name, value ? value : "?", used, warnings);
 }
 
 static void set(const char *name, const char *value)
@@ -94,7 +100,7 @@ static void values_are_read(void **state)
 	set("OTEL_BSP_SCHEDULE_DELAY", "100");
 	set("OTEL_BSP_EXPORT_TIMEOUT", "200");
 	set("OTEL_BSP_MAX_QUEUE_SIZE", "100");
-	set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "300");
+	set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99");
 	set("OTEL_EXPORTER_OTLP_TIMEOUT", "400");
 	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
 	read_settings();
@@ -104,7 +110,7 @@ static void values_are_read(void **state)
 	assert_int_equal(settings.schedule_delay_ms, 100);
 	assert_int_equal(settings.export_timeout_ms, 200);
 	assert_int_equal(settings.queue_spans, 100);
-	assert_int_equal(settings.batch_spans, 100); /* must not exceed the queue */
+	assert_int_equal(settings.batch_spans, 99);
 	assert_int_equal(settings.request_timeout_ms, 400);
 	assert_true(settings.gzip);
 	assert_string_equal(warnings, "");
@@ -117,6 +123,9 @@ static void the_endpoint_for_all_signals_gets_a_path(void **state)
 		{"http://collector:4318/", "http://collector:4318/v1/traces"},
 		{"https://example.com/otlp", "https://example.com/otlp/v1/traces"},
 		{"HTTP://collector", "HTTP://collector/v1/traces"},
+		{"http://[::1]:4318", "http://[::1]:4318/v1/traces"},
+		{"http://[2001:db8::1]", "http://[2001:db8::1]/v1/traces"},
+		{"http://user:a@b@collector:4318", "http://user:a@b@collector:4318/v1/traces"},
 		{"", "http://localhost:4318/v1/traces"},
 	};
 
@@ -135,8 +144,11 @@ static void the_endpoint_for_all_signals_gets_a_path(void **state)
 
 static void what_is_no_url_is_named_and_ignored(void **state)
 {
-	static const char *const wrong[] = {"collector:4318", "grpc://collector", "file:///etc/passwd", "http://",
-					    "http:///x",      "http://a b",       "http://a\r\nX: 1"};
+	static const char *const wrong[] = {
+		"collector:4318", "grpc://collector", "file:///etc/passwd", "http://",        "http:///x",
+		"http://a b",     "http://a\r\nX: 1", "http://:4318",       "http://a:0",     "http://a:65536",
+		"http://a:43x8",  "http://a:",        "http://[::1",        "http://[]:4318", "http://[::1]4318",
+		"http://u:p@",    "http://a:4318:1",  "http://a:-1"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -144,11 +156,12 @@ static void what_is_no_url_is_named_and_ignored(void **state)
 		set("OTEL_EXPORTER_OTLP_ENDPOINT", wrong[i]);
 		read_settings();
 		assert_string_equal(settings.url, "http://localhost:4318/v1/traces");
-		assert_non_null(strstr(warnings, "OTEL_EXPORTER_OTLP_ENDPOINT="));
+		assert_warned("OTEL_EXPORTER_OTLP_ENDPOINT", NULL, "http://localhost:4318/v1/traces");
+		clear_environment(NULL);
 		set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", wrong[i]);
 		read_settings();
 		assert_string_equal(settings.url, "http://localhost:4318/v1/traces");
-		assert_non_null(strstr(warnings, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="));
+		assert_warned("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", NULL, "http://localhost:4318/v1/traces");
 	}
 }
 
@@ -200,28 +213,141 @@ static void what_is_for_traces_wins(void **state)
 	assert_int_equal(settings.request_timeout_ms, 2);
 }
 
+/* What is bad does not hide what is good. */
+static void a_bad_one_for_traces_leaves_that_for_all(void **state)
+{
+	(void)state;
+	set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector");
+	set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector");
+	read_settings();
+	assert_string_equal(settings.url, "http://collector/v1/traces");
+	assert_warned("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector", "http://collector/v1/traces");
+
+	clear_environment(NULL);
+	set("OTEL_EXPORTER_OTLP_TIMEOUT", "7");
+	set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon");
+	read_settings();
+	assert_int_equal(settings.request_timeout_ms, 7);
+	assert_warned("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "7");
+
+	clear_environment(NULL);
+	set("OTEL_EXPORTER_OTLP_HEADERS", "a=1");
+	set("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "secret");
+	read_settings();
+	assert_int_equal(settings.header_count, 1);
+	assert_string_equal(settings.headers[0].value, "1");
+	assert_warned("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "(hidden)", NULL);
+
+	clear_environment(NULL);
+	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+	set("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "br");
+	read_settings();
+	assert_true(settings.gzip);
+	assert_warned("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "br", "gzip");
+}
+
 static void what_is_not_understood_is_named(void **state)
 {
-	static const char *const wrong[][2] = {
-		{"OTEL_TRACES_SAMPLER", "sometimes"},       {"OTEL_BSP_SCHEDULE_DELAY", "5s"},
-		{"OTEL_BSP_MAX_QUEUE_SIZE", "0"},           {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"},
-		{"OTEL_BSP_EXPORT_TIMEOUT", "x"},           {"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1.5"},
-		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"}, {"OTEL_SDK_DISABLED", "1"},
+	static const char *const wrong[][3] = {
+		{"OTEL_TRACES_SAMPLER", "sometimes", "parentbased_always_on"},
+		{"OTEL_TRACES_SAMPLER", "parentbased_", "parentbased_always_on"},
+		{"OTEL_TRACES_SAMPLER", "traceidratio ", "parentbased_always_on"},
+		{"OTEL_BSP_SCHEDULE_DELAY", "5s", "5000"},
+		{"OTEL_BSP_SCHEDULE_DELAY", "-1", "5000"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "0", "2048"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "99999999999999999999", "2048"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "0x10", "2048"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", " 16", "2048"},
+		{"OTEL_BSP_MAX_QUEUE_SIZE", "1,000", "2048"},
+		{"OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1", "512"},
+		{"OTEL_BSP_EXPORT_TIMEOUT", "x", "30000"},
+		{"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1.5", "10000"},
+		{"OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", "none"},
+		{"OTEL_SDK_DISABLED", "1", "false"},
+		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"},
+		{"OTEL_TRACES_EXPORTER", "zipkin", "otlp"},
+		{"OTEL_PROPAGATORS", "b3", "tracecontext,baggage"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", NULL, "nothing"},
+		{"OTEL_EXPORTER_OTLP_ENDPIONT", NULL, "nothing"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		clear_environment(NULL);
-		set(wrong[i][0], wrong[i][1]);
+		set(wrong[i][0], wrong[i][1] ? wrong[i][1] : "secret");
 		read_settings();
-		if (!strstr(warnings, wrong[i][0]) || !strstr(warnings, wrong[i][1]))
-			fail_msg("%s: \"%s\"", wrong[i][0], warnings);
+		assert_warned(wrong[i][0], wrong[i][1], wrong[i][2]);
+		assert_null(strstr(warnings, "secret"));
+		assert_true(settings.sampler.parent_based);
+		assert_int_equal(settings.sampler.threshold, 0);
 		assert_int_equal(settings.schedule_delay_ms, 5000);
 		assert_int_equal(settings.queue_spans, 2048);
 		assert_int_equal(settings.batch_spans, 512);
 		assert_int_equal(settings.request_timeout_ms, 10000);
+		assert_int_equal(settings.export_timeout_ms, 30000);
 		assert_false(settings.gzip || settings.disabled);
+		unsetenv(wrong[i][0]);
 	}
+}
+
+/* As if it were not set, says the specification. */
+static void a_bad_argument_of_the_sampler_is_ignored(void **state)
+{
+	static const char *const bad[] = {"1.5", "-0.1", "0,5", "nan", "inf", "0x1", "half", "0.5 ", " 0.5", ".", "5%"};
+
+	(void)state;
+	set("OTEL_TRACES_SAMPLER", "traceidratio");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		set("OTEL_TRACES_SAMPLER_ARG", bad[i]);
+		read_settings();
+		assert_warned("OTEL_TRACES_SAMPLER_ARG", bad[i], "1.0");
+		assert_false(settings.sampler.parent_based);
+		assert_int_equal(settings.sampler.threshold, 0);
+	}
+	set("OTEL_TRACES_SAMPLER", "always_off");
+	set("OTEL_TRACES_SAMPLER_ARG", "0.5");
+	read_settings();
+	assert_warned("OTEL_TRACES_SAMPLER_ARG", "0.5", "nothing");
+	assert_int_equal(settings.sampler.threshold, SAMPLER_NONE);
+	unsetenv("OTEL_TRACES_SAMPLER");
+	read_settings();
+	assert_warned("OTEL_TRACES_SAMPLER_ARG", "0.5", "nothing");
+}
+
+static void a_batch_is_not_more_than_the_queue(void **state)
+{
+	(void)state;
+	set("OTEL_BSP_MAX_QUEUE_SIZE", "100");
+	read_settings();
+	assert_int_equal(settings.batch_spans, 100);
+	assert_string_equal(warnings, ""); /* nobody has asked for the 512 */
+	set("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "300");
+	read_settings();
+	assert_int_equal(settings.batch_spans, 100);
+	assert_warned("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "300", NULL);
+}
+
+static void a_time_out_of_0_is_none(void **state)
+{
+	(void)state;
+	set("OTEL_EXPORTER_OTLP_TIMEOUT", "0");
+	set("OTEL_BSP_EXPORT_TIMEOUT", "0");
+	read_settings();
+	assert_int_equal(settings.request_timeout_ms, INT_MAX);
+	assert_int_equal(settings.export_timeout_ms, INT_MAX);
+	assert_string_equal(warnings, "");
+}
+
+static void what_happens_anyway_is_not_warned_of(void **state)
+{
+	(void)state;
+	set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
+	set("OTEL_TRACES_EXPORTER", "otlp");
+	set("OTEL_PROPAGATORS", "tracecontext,baggage");
+	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "");
+	set("OTEL_SERVICE_NAME", "shop");
+	set("OTEL_RESOURCE_ATTRIBUTES", "a=b");
+	read_settings();
+	assert_string_equal(warnings, "");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, clear_environment, free_settings)
@@ -236,7 +362,12 @@ int main(void)
 		TEST(headers_are_decoded),
 		TEST(bad_headers_are_ignored_and_not_shown),
 		TEST(what_is_for_traces_wins),
+		TEST(a_bad_one_for_traces_leaves_that_for_all),
 		TEST(what_is_not_understood_is_named),
+		TEST(a_bad_argument_of_the_sampler_is_ignored),
+		TEST(a_batch_is_not_more_than_the_queue),
+		TEST(a_time_out_of_0_is_none),
+		TEST(what_happens_anyway_is_not_warned_of),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

@@ -1,0 +1,24 @@
+/* Files that one process alone may write. */
+#ifndef APM_BASE_LOCK_H
+#define APM_BASE_LOCK_H
+
+#include <limits.h>
+#include <sys/types.h>
+
+struct lock {
+	int fd; /* below 0: not taken */
+	char name[PATH_MAX];
+};
+
+/*
+ * Takes the lock of the file `path`, which need not exist and may be renamed at will: a file .NAME.lock beside it is
+ * what is locked, and holds the owner's process id. Never waits. The kernel releases the lock when the process ends,
+ * however it does. Returns 0; -EBUSY: another process has the lock, and *holder is its id, 0 when that is not known; or
+ * another -errno: the lock cannot be made. Any thread.
+ */
+int lock_take(struct lock *lock, const char *path, pid_t *holder);
+
+/* Gives a lock back and removes its file; does nothing when it was not taken. */
+void lock_release(struct lock *lock);
+
+#endif
