@@ -138,6 +138,14 @@ static bool is_route(const struct text *route)
 	return route->bytes > 0 && route->data[0] == '/'; /* not "_unmatched" */
 }
 
+/* An IPv6 address in a URL has brackets, "[::1]"; as an attribute it has none. */
+static struct text bare_host(struct text host)
+{
+	bool bracketed = host.bytes > 2 && host.data[0] == '[' && host.data[host.bytes - 1] == ']';
+
+	return bracketed ? (struct text){host.data + 1, host.bytes - 2} : host;
+}
+
 static void server_span(const struct access_line *line, struct tel_span *out)
 {
 	static const uint8_t none[8];
@@ -159,7 +167,8 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 	set_protocol(out, &line->protocol);
 	if (line->port)
 		tel_set(out, tel_int("server.port", line->port));
-	set_text(out, "server.address", &line->host);
+	struct text host = bare_host(line->host);
+	set_text(out, "server.address", &host);
 	set_text(out, "url.path", &line->path);
 	set_text(out, "url.query", &line->query);
 	set_text(out, "user_agent.original", &line->user_agent);
@@ -207,8 +216,7 @@ static void set_peer(struct tel_span *span, const struct text *address)
 		tel_set(span, tel_int("server.port", strtol(colon + 1, NULL, 10)));
 		host.bytes = (size_t)(colon - host.data);
 	}
-	if (host.bytes > 2 && host.data[0] == '[' && host.data[host.bytes - 1] == ']')
-		host = (struct text){host.data + 1, host.bytes - 2};
+	host = bare_host(host);
 	set_text(span, "server.address", &host);
 }
 

@@ -117,6 +117,15 @@ static const char *raw_path(const struct request *req, size_t *bytes)
 	return uri;
 }
 
+/* nginx gives the host as a URL has it: an IPv6 address in brackets. */
+static struct tel_attr server_address(const char *host)
+{
+	size_t bytes = strlen(host);
+	bool bracketed = bytes > 2 && host[0] == '[' && host[bytes - 1] == ']';
+
+	return tel_strn("server.address", host + bracketed, bytes - 2 * bracketed);
+}
+
 /* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
 static void describe(struct tel_span *span, const struct request *req, int status)
 {
@@ -137,7 +146,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	if (*(text = param_or_empty(req, "REQUEST_SCHEME")))
 		attrs[count++] = tel_str("url.scheme", text);
 	if (*(text = param_or_empty(req, "SERVER_NAME")))
-		attrs[count++] = tel_str("server.address", text);
+		attrs[count++] = server_address(text);
 	if (*port)
 		attrs[count++] = tel_int("server.port", strtol(port, NULL, 10));
 	if (*(text = param_or_empty(req, "REMOTE_ADDR")))

@@ -1,13 +1,16 @@
 """How a program calls other services: kept connections, time-outs, answers that are none, what is passed on."""
 import json
 import time
+from pathlib import Path
 
 import pytest
 
 from lib import logs, metrics
+from lib.otlp import Collector
 from lib.ports import closed_port
+from lib.program import PARAMS, STDIN, begin, pairs, params_of, stream
 from lib.service import Service
-from lib.wait import SLOWNESS
+from lib.wait import SLOWNESS, wait_until
 
 ORDER = b'{"user_id":1,"product":"Tea","amount":9.9}'
 
@@ -188,3 +191,53 @@ def test_credentials_of_a_url_stay_out_of_telemetry(program):
         exposed = orders.ask(path="/metrics").body.decode()
         assert 'server_address="127.0.0.1"' in exposed and "secret" not in exposed
         assert [head.split()[1] for _, head, _ in service.requests] == ["/api/v1/users/1", "/api/v1/notifications"]
+
+
+@pytest.fixture
+def collector(classes):
+    one = Collector(classes)
+    yield one
+    one.close()
+
+
+needs_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text(),
+                                reason="this machine has no IPv6")
+
+
+@needs_ipv6
+def test_ipv6_addresses_have_brackets_in_urls_alone(program, collector):
+    with Service(host="::1") as service:
+        orders = program("orders", USERS_URL=service.url, NOTIFICATIONS_URL=service.url, OTEL_SDK_DISABLED="false",
+                         OTEL_BSP_SCHEDULE_DELAY="50", OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
+        params = dict(params_of("POST", "/api/v1/orders", ORDER)) | {"SERVER_NAME": "[2001:db8::1]",
+                                                                     "REMOTE_ADDR": "2001:db8::7"}
+        connection = orders.connect()
+        connection.send(begin(False) + stream(PARAMS, pairs(params.items())) + stream(STDIN, ORDER))
+        answer = connection.answer()
+        assert answer.status == 201
+        exposed = orders.ask(path="/metrics").body.decode()
+        assert 'server_address="::1"' in exposed and "[::1]" not in exposed
+        assert f"Host: [::1]:{service.port}" in service.requests[0][1].split("\r\n")
+        spans = wait_until(lambda: [span for span in collector.spans(answer.headers["X-Trace-Id"])
+                                    if "url.full" in span.attributes or span.kind == "SERVER"][2:] and
+                           collector.spans(answer.headers["X-Trace-Id"]), "not all spans came")
+        for span in spans:
+            if "url.full" in span.attributes:
+                path = "/api/v1/users/1" if span.name == "GET" else "/api/v1/notifications"
+                assert span.attributes["url.full"] == f"http://[::1]:{service.port}{path}"
+                assert span.attributes["server.address"] == "::1"
+                assert span.attributes["server.port"] == service.port
+            elif span.kind == "SERVER":
+                assert span.attributes["client.address"] == "2001:db8::7"
+                assert span.attributes["server.address"] == "2001:db8::1"
+
+
+@needs_ipv6
+def test_a_collector_may_have_an_ipv6_address(program):
+    with Service(host="::1") as collector:
+        users = program("users", OTEL_SDK_DISABLED="false", OTEL_BSP_SCHEDULE_DELAY="50",
+                        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+        users.ask(path="/api/v1/users/1")
+        assert collector.asked.acquire(timeout=10 * SLOWNESS)
+        head = collector.requests[0][1].split("\r\n")
+        assert head[0] == "POST /v1/traces HTTP/1.1" and f"Host: [::1]:{collector.port}" in head

@@ -113,6 +113,13 @@ static void knows_peers_of_every_kind(void **state)
 	ASSERT_ATTR("server.address", "2001:db8::1");
 	ASSERT_ATTR("server.port", "9001");
 	ASSERT_ATTR("url.full", "https://shop.example/api/v1/users/7");
+	PARSE(.host = "[2001:db8::2]", .port = "8080", .client = "2001:db8::7");
+	access_span(&facts, 0, &span);
+	ASSERT_ATTR("server.address", "2001:db8::2");
+	ASSERT_ATTR("server.port", "8080");
+	ASSERT_ATTR("client.address", "2001:db8::7");
+	access_span(&facts, 1, &span);
+	ASSERT_ATTR("url.full", "http://[2001:db8::2]:8080/api/v1/users/7");
 	PARSE(.up_addr = "users", .host = "");
 	access_span(&facts, 1, &span);
 	ASSERT_ATTR("server.address", "users");

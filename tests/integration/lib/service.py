@@ -12,13 +12,15 @@ class Service:
     "before" the answer of every second request of a connection.
     """
 
-    def __init__(self, answer=OK, seconds=0, closes=None):
+    def __init__(self, answer=OK, seconds=0, closes=None, host="127.0.0.1"):
         self.answer, self.seconds, self.closes = answer, seconds, closes
         self.asked = threading.Semaphore(0)  # released for each request
         self.requests = []  # (number of the connection, head, body)
         self.connections = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.listener = socket.create_server((host, 0), backlog=64,
+                                             family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
         threading.Thread(target=self.accept, daemon=True).start()
 
     def __enter__(self):
