@@ -19,12 +19,14 @@ enum kind { PLAIN, GZIP, UNREADABLE };
 struct log_file {
 	char name[NAME_MAX + 1];
 	enum kind kind;
-	bool current; /* the one that is written to: the newest, whenever that was last */
+	bool current;  /* the one that is written to: the newest, whenever that was last */
+	bool stranger; /* its name says nothing: it belongs here only if the position is in it */
 	uint64_t device, inode, bytes;
 	int64_t changed_ns;
 };
 
 struct log_files {
+	const char *name; /* of the log, in the directory */
 	int dir;
 	bool unsure; /* something could not be looked at that may be what is sought */
 	size_t count;
@@ -69,29 +71,29 @@ static int by_age(const void *left, const void *right)
 	return strchr(a->name, '.') && strrchr(a->name, '.') > strrchr(a->name, '-') ? -order : order;
 }
 
-static void add_file(struct log_files *files, const char *name, bool current, enum kind kind)
+/* False: it is gone meanwhile, cannot be looked at, or is no file. */
+static bool look_at(struct log_files *files, const char *name, struct log_file *out)
 {
 	struct stat st;
 
 	if (fstatat(files->dir, name, &st, 0) != 0) {
 		files->unsure |= errno != ENOENT; /* renamed meanwhile */
-		return;
+		return false;
 	}
-	if (!S_ISREG(st.st_mode))
-		return;
+	*out = (struct log_file){
+		.device = st.st_dev, .inode = st.st_ino, .bytes = (uint64_t)st.st_size, .changed_ns = changed_ns(&st)};
+	memcpy(out->name, name, strlen(name) + 1);
+	return S_ISREG(st.st_mode);
+}
+
+static void add_file(struct log_files *files, const struct log_file *file)
+{
 	if ((files->count & (files->count - 1)) == 0) { /* full at every power of two */
 		size_t room = files->count ? 2 * files->count : 1;
 		files->file = realloc(files->file, room * sizeof(*files->file));
 		assert(files->file);
 	}
-	struct log_file *file = &files->file[files->count++];
-	*file = (struct log_file){.kind = kind,
-				  .current = current,
-				  .device = st.st_dev,
-				  .inode = st.st_ino,
-				  .bytes = (uint64_t)st.st_size,
-				  .changed_ns = changed_ns(&st)};
-	memcpy(file->name, name, strlen(name) + 1);
+	files->file[files->count++] = *file;
 }
 
 static bool has_file(const struct log_files *files, const char *name, size_t bytes)
@@ -109,8 +111,8 @@ static void drop_unfinished(struct log_files *files)
 
 	for (size_t i = 0; i < files->count; i++) {
 		const struct log_file *file = &files->file[i];
-		size_t plain_bytes = (size_t)(strrchr(file->name, '.') - file->name);
-		if (file->kind == PLAIN || !has_file(files, file->name, plain_bytes))
+		const char *dot = strrchr(file->name, '.');
+		if (file->kind == PLAIN || !dot || !has_file(files, file->name, (size_t)(dot - file->name)))
 			files->file[kept++] = *file;
 	}
 	files->count = kept;
@@ -137,32 +139,93 @@ static void files_done(struct log_files *files)
 		close(files->dir);
 }
 
+static bool same_file(const struct log_file *file, const struct log_position *position)
+{
+	return file->inode == position->inode && file->device == position->device;
+}
+
+static bool has_position(const struct log_files *files, const struct log_position *position)
+{
+	for (size_t i = 0; i < files->count; i++)
+		if (same_file(&files->file[i], position))
+			return true;
+	return false;
+}
+
+/* NULL: something is unsure. */
+static DIR *begin_listing(struct log_files *files)
+{
+	/* readdir closes what it reads from */
+	DIR *dir = files->dir < 0 ? NULL : fdopendir(fcntl(files->dir, F_DUPFD_CLOEXEC, 0));
+
+	files->unsure |= !dir;
+	if (dir)
+		rewinddir(dir);
+	return dir;
+}
+
+static void end_listing(struct log_files *files, DIR *dir, int error)
+{
+	files->unsure |= error != 0;
+	closedir(dir);
+	drop_unfinished(files);
+	if (files->count)
+		qsort(files->file, files->count, sizeof(*files->file), by_age);
+}
+
+/* The log itself and what rotation made of it, by their names. */
 static void files_init(struct log_files *files, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	size_t bytes = strlen(name);
+	struct log_file file;
 
-	*files = (struct log_files){.dir = open_directory(path, name)};
-	/* readdir closes what it reads from */
-	DIR *dir = files->dir < 0 ? NULL : fdopendir(fcntl(files->dir, F_DUPFD_CLOEXEC, 0));
-	if (!dir) {
-		files->unsure = true;
+	*files = (struct log_files){.name = name, .dir = open_directory(path, name)};
+	DIR *dir = begin_listing(files);
+	if (!dir)
 		return;
-	}
 	for (const struct dirent *entry; errno = 0, (entry = readdir(dir));) {
-		if (strncmp(entry->d_name, name, bytes) != 0)
-			continue;
-		bool current = entry->d_name[bytes] == '\0';
 		enum kind kind = PLAIN;
-		if (current || is_rotation(entry->d_name + bytes, &kind))
-			add_file(files, entry->d_name, current, kind);
+		bool current = strcmp(entry->d_name, name) == 0;
+		if (!current &&
+		    (strncmp(entry->d_name, name, bytes) != 0 || !is_rotation(entry->d_name + bytes, &kind)))
+			continue;
+		if (!look_at(files, entry->d_name, &file))
+			continue;
+		file.current = current;
+		file.kind = kind;
+		add_file(files, &file);
 	}
-	files->unsure |= errno != 0;
-	closedir(dir);
-	drop_unfinished(files);
-	if (files->count)
-		qsort(files->file, files->count, sizeof(*files->file), by_age);
+	end_listing(files, dir, errno);
+}
+
+/*
+ * A person renames a log to whatever comes to mind. The file of the position is known by its number then, a copy whose
+ * name begins as the log's by its content, which is looked at later. While nothing of the content is known, the number
+ * has to come with such a name: numbers are used again.
+ */
+static void add_strangers(struct log_files *files, const struct log_position *position)
+{
+	bool content = position->head_bytes > 0;
+	struct log_file file;
+	DIR *dir = begin_listing(files);
+
+	if (!dir)
+		return;
+	for (const struct dirent *entry; errno = 0, (entry = readdir(dir));) {
+		const char *name = entry->d_name, *end = strrchr(name, '.');
+		bool alike = strncmp(name, files->name, strlen(files->name)) == 0;
+		if (has_file(files, name, strlen(name)) || !look_at(files, name, &file))
+			continue;
+		bool same = same_file(&file, position);
+		if (!(alike && same) && !(content && (alike || same)))
+			continue;
+		file.stranger = true;
+		file.kind = alike && end && strcmp(end, ".gz") == 0 ? GZIP : PLAIN;
+		add_file(files, &file);
+	}
+	end_listing(files, dir, errno);
 }
 
 static bool open_file(struct log_files *files, size_t i, struct log_reader *out)
@@ -199,11 +262,6 @@ static bool begins_alike(struct log_files *files, struct log_reader *reader, con
 	return got == (ssize_t)bytes && log_head(head, bytes) == position->head;
 }
 
-static bool same_file(const struct log_file *file, const struct log_position *position)
-{
-	return file->inode == position->inode && file->device == position->device;
-}
-
 /* A copy is as good, once there is something to know it by: compressing and copytruncate make one, moving the disk too.
  */
 static bool open_if_position_is_in(struct log_files *files, size_t i, const struct log_position *position,
@@ -224,7 +282,7 @@ static bool open_if_position_is_in(struct log_files *files, size_t i, const stru
 }
 
 /* The index of the position's file, which is open then; `count` when it is not there. */
-static size_t find(struct log_files *files, const struct log_position *position, struct log_reader *out)
+static size_t find_listed(struct log_files *files, const struct log_position *position, struct log_reader *out)
 {
 	for (int copies = 0; copies <= 1; copies++)
 		for (size_t i = 0; i < files->count; i++)
@@ -234,11 +292,24 @@ static size_t find(struct log_files *files, const struct log_position *position,
 	return files->count;
 }
 
+/* The same, under any name. */
+static size_t find(struct log_files *files, const struct log_position *position, struct log_reader *out)
+{
+	size_t i = find_listed(files, position, out);
+
+	if (i < files->count)
+		return i;
+	add_strangers(files, position);
+	return find_listed(files, position, out);
+}
+
+/* Strangers are no successors of anything. */
 static size_t first_changed_after(const struct log_files *files, int64_t when_ns)
 {
 	size_t i = 0;
 
-	while (i < files->count && !files->file[i].current && files->file[i].changed_ns <= when_ns)
+	while (i < files->count && !files->file[i].current &&
+	       (files->file[i].stranger || files->file[i].changed_ns <= when_ns))
 		i++;
 	return i;
 }
@@ -257,6 +328,8 @@ static enum log_found open_from(struct log_files *files, size_t i, struct log_re
 	enum log_found found = LOG_FOUND;
 
 	for (; i < files->count; i++) {
+		if (files->file[i].stranger)
+			continue;
 		if (open_file(files, i, out))
 			return found;
 		found = LOG_LOST;
@@ -292,6 +365,8 @@ enum log_found log_files_open_next(const char *path, const struct log_position *
 
 	*out = LOG_READER_NONE;
 	files_init(&files, path);
+	if (!has_position(&files, position))
+		add_strangers(&files, position);
 	/* a file that is renamed meanwhile can be listed twice: what follows the last is another one */
 	for (size_t i = 0; i < files.count; i++)
 		if (same_file(&files.file[i], position))
@@ -317,7 +392,7 @@ uint64_t log_files_unread(const char *path, const struct log_position *position)
 	else if (files.file[i].kind == PLAIN)
 		bytes = files.file[i++].bytes - position->offset;
 	for (; i < files.count; i++)
-		bytes += files.file[i].bytes;
+		bytes += files.file[i].stranger ? 0 : files.file[i].bytes;
 	files_done(&files);
 	return bytes;
 }

@@ -1,7 +1,7 @@
 /*
  * A log and what rotation made of it: "api-gateway.log", and beside it "api-gateway.log.1" or
  * "api-gateway.log-20261122", perhaps compressed. What gzip has made is read; files of other compressors are known to
- * be missing.
+ * be missing. The file of a position is found under any name in that directory.
  */
 #ifndef APM_GATEWAY_LOG_FILES_H
 #define APM_GATEWAY_LOG_FILES_H

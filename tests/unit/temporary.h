@@ -30,7 +30,7 @@ static inline int temporary_teardown(void **state)
 	if (!dir)
 		return -1;
 	for (const struct dirent *entry; (entry = readdir(dir));)
-		if (entry->d_name[0] != '.')
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			unlinkat(dirfd(dir), entry->d_name, 0);
 	closedir(dir);
 	return rmdir(temporary);

@@ -123,6 +123,140 @@ static void keeps_its_position_until_the_file_is_found(void **state)
 	tail_done(&tail);
 }
 
+/* ---- names that rotation does not give ---- */
+
+/* While the program is down, and while it runs. */
+static void finds_the_file_whatever_it_is_called(void **state)
+{
+	static const char *const names[] = {LOG ".kept",           LOG ".old",   LOG "~", LOG ".1.kept",
+					    LOG "-before-the-fix", "monday.txt", "a" LOG, ".hidden",
+					    "nginx-error.log"};
+
+	(void)state;
+	for (int running = 0; running <= 1; running++) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+			unlink(in_temporary(LOG));
+			unlink(in_temporary("checkpoint"));
+			position = (struct log_position){0};
+			append_to(LOG, "one\n");
+			begin();
+			ASSERT_READ_LATER("one");
+			if (!running)
+				end();
+			append_to(LOG, "two\n");
+			move(LOG, names[i]);
+			append_to(names[i], "three\n"); /* nginx has not opened the new one */
+			if (!running)
+				begin();
+			ASSERT_READ_LATER("two three");
+			append_to(names[i], "four\n");
+			append_to(LOG, "five\n");
+			ASSERT_READ_LATER("four [rotated] five");
+			end();
+			begin();
+			ASSERT_READ_LATER("");
+			tail_done(&tail);
+			unlink(in_temporary(names[i]));
+		}
+	}
+}
+
+static void goes_on_with_rotated_files_after_one_of_another_name(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG, "two\n");
+	move(LOG, LOG ".kept");
+	append_to(LOG ".1", "three\n");
+	append_to(LOG, "four\n");
+	set_age(LOG ".kept", 20);
+	set_age(LOG ".1", 10);
+	begin();
+	assert_int_equal(log_files_unread(in_temporary(LOG), &position), strlen("two\nthree\nfour\n"));
+	ASSERT_READ_LATER("two [rotated] three [rotated] four");
+	tail_done(&tail);
+}
+
+/* It is not ours: only the position could tell, and it is in another file. */
+static void other_files_are_left_alone(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG ".errors", "one of them\n");
+	append_to("user-service.log", "one\n");
+	append_to(LOG, "two\n");
+	move(LOG, LOG ".kept");
+	append_to(LOG, "three\n");
+	begin();
+	ASSERT_READ_LATER("two [rotated] three");
+	tail_done(&tail);
+}
+
+/* A copy of it is no second log. */
+static void a_copy_of_what_is_there_is_not_read(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG, "two\n");
+	append_to(LOG ".copy", "one\ntwo\n");
+	begin();
+	ASSERT_READ_LATER("two");
+	move(LOG, LOG ".1");
+	append_to(LOG, "three\n");
+	ASSERT_READ_LATER("[rotated] three");
+	tail_done(&tail);
+}
+
+static void a_truncated_file_goes_on_in_a_copy_of_any_name(void **state)
+{
+	(void)state;
+	append_to(LOG, "one\n");
+	set_age(LOG, 30);
+	begin();
+	ASSERT_READ_LATER("one");
+	end();
+	append_to(LOG ".kept", "one\ntwo\n");
+	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
+	append_to(LOG, "three, and more than there was before\n");
+	set_age(LOG ".kept", 20);
+	begin();
+	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
+	tail_done(&tail);
+}
+
+/* Nothing was read of it: then its number alone says little. */
+static void an_empty_file_of_another_name_is_ours_when_it_is_named_alike(void **state)
+{
+	(void)state;
+	append_to(LOG, "");
+	begin();
+	ASSERT_READ_LATER("");
+	end();
+	append_to(LOG, "one\n");
+	move(LOG, LOG ".kept");
+	append_to(LOG, "two\n");
+	begin();
+	ASSERT_READ_LATER("one [rotated] two");
+	end();
+
+	position.offset = position.head_bytes = 0;
+	position.head = log_head("", 0);
+	move(LOG, "other.log");
+	append_to(LOG, "three\n");
+	begin();
+	ASSERT_READ_LATER("[lost] three");
+	tail_done(&tail);
+}
+
 /* ---- what is unread ---- */
 
 static void counts_what_is_unread_over_all_files(void **state)
@@ -281,6 +415,12 @@ int main(void)
 		TEST(says_when_everything_is_gone),
 		TEST(a_file_with_the_same_number_is_not_the_same),
 		TEST(keeps_its_position_until_the_file_is_found),
+		TEST(finds_the_file_whatever_it_is_called),
+		TEST(goes_on_with_rotated_files_after_one_of_another_name),
+		TEST(other_files_are_left_alone),
+		TEST(a_copy_of_what_is_there_is_not_read),
+		TEST(a_truncated_file_goes_on_in_a_copy_of_any_name),
+		TEST(an_empty_file_of_another_name_is_ours_when_it_is_named_alike),
 		TEST(counts_what_is_unread_over_all_files),
 		TEST(reads_compressed_files_as_well),
 		TEST(a_file_that_is_compressed_while_it_is_read_is_not_read_twice),
