@@ -72,6 +72,9 @@ int lock_take(struct lock *lock, const char *path, pid_t *holder)
 	if (snprintf(lock->name, sizeof(lock->name), "%.*s.%s.lock", directory, path, path + directory) >=
 	    (int)sizeof(lock->name))
 		return -ENAMETOOLONG;
+	/* "a.log" makes ".a-log.lock": who looks for *.log* does not find it */
+	for (char *dot = lock->name + directory + 1; (dot = strchr(dot, '.')) && dot[strlen(".lock")];)
+		*dot = '-';
 	int fd = open_locked(lock->name, holder);
 	if (fd < 0)
 		return fd;

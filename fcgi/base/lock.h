@@ -11,7 +11,7 @@ struct lock {
 };
 
 /*
- * Takes the lock of the file `path`, which need not exist and may be renamed at will: a file .NAME.lock beside it is
+ * Takes the lock of the file `path`, which need not exist and may be renamed at will: a hidden file beside it is
  * what is locked, and holds the owner's process id. Never waits. The kernel releases the lock when the process ends,
  * however it does. Returns 0; -EBUSY: another process has the lock, and *holder is its id, 0 when that is not known; or
  * another -errno: the lock cannot be made. Any thread.

@@ -63,7 +63,7 @@ def test_a_name_is_no_file_name(program, collector, tmp_path, name, variable):
     assert span.resource["service.name"] == NAMES[name]
     check_name(alone, tmp_path / "logs/user-service.log", NAMES[name])
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {"logs/api-gateway.log", "logs/user-service.log", "logs/.user-service.log.lock"}
+    assert files == {"logs/api-gateway.log", "logs/user-service.log", "logs/.user-service-log.lock"}
 
 
 def test_a_name_that_is_not_utf_8_is_told_of(program, tmp_path):

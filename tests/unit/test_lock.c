@@ -51,6 +51,7 @@ static void another_process_is_refused_and_learns_who_it_is(void **state)
 	kill_holder(child);
 	assert_int_equal(lock_take(&lock, path, &holder), 0);
 	assert_int_equal(holder, 0);
+	assert_int_equal(access(in_temporary(".a-log.lock"), F_OK), 0);
 	lock_release(&lock); /* leaves nothing, or the directory could not be removed */
 }
 
