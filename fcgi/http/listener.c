@@ -16,6 +16,7 @@
 
 #define CONNECTIONS_MAX 4096    /* file descriptors below it */
 #define PEER_TIMEOUT_SECONDS 10 /* a web server that stops in the middle of a record */
+#define BACKLOG 65535           /* connections that wait; the kernel takes net.core.somaxconn at most */
 #define LOCKS 64                /* of connections; a power of two */
 #define FRESH_GRACE_MS 1000     /* draining: for the first request of a connection */
 
@@ -68,6 +69,7 @@ int listener_init(int listen_fd)
 {
 	int flags = fcntl(listen_fd, F_GETFL);
 
+	listen(listen_fd, BACKLOG); /* where that fails, the queue stays as long as it came */
 	/* Two threads may see the same connection; the second must not wait in accept. */
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return -errno;

@@ -1,12 +1,13 @@
 """nginx's own errors: a problem document with the trace's id, whatever was sent, and a line in the log."""
 import re
 import signal
+import socket
 import threading
 import time
 
 import pytest
 
-from lib.client import check_problem, check_traced, parse_raw, raw
+from lib.client import Client, check_problem, check_traced, parse_raw, raw
 from lib.fastcgi import Reply
 from lib.nginx_alone import NginxAlone, nginx_version
 from lib.wait import wait_until
@@ -164,8 +165,72 @@ def test_no_program(tmp_path):
     try:
         for path, name in (("/api/v1/users", "gateway"), ("/api/v1/users", "users"), ("/readyz", "users"),
                            ("/readyz", "gateway"), ("/readyz", "metrics")):
-            check_problem(check_traced(nginx.get(path, name=name)), 502)
+            for method in ("GET", "POST") if path != "/readyz" else ("GET",):
+                answer = check_traced(nginx.request(method, path, {} if method == "POST" else None, name=name))
+                check_problem(answer, 503)
+                assert answer.header("Retry-After") == "1"
+        assert {line["status"] for line in nginx.lines()} == {503}
         assert nginx.get("/healthz").status == 200
+    finally:
+        nginx.close()
+
+
+def fill(path):
+    """Connections that wait to be accepted, as many as the socket takes."""
+    waiting = []
+    while True:
+        waiting.append(socket.socket(socket.AF_UNIX))
+        waiting[-1].setblocking(False)
+        try:
+            waiting[-1].connect(str(path))
+        except BlockingIOError:
+            waiting.pop().close()
+            return waiting
+
+
+@pytest.mark.parametrize("name", ["gateway", "users"])
+def test_a_full_queue_is_503(tmp_path, name):
+    """The program lives, and has not seen the request: it may be tried again."""
+    nginx = NginxAlone(tmp_path, programs=["orders", "gateway"])
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(nginx.run / "users.sock"))
+    listener.listen(2)
+    nginx.start()
+    waiting = fill(nginx.run / "users.sock")
+    try:
+        for method in ("GET", "POST"):
+            answer = check_traced(nginx.request(method, "/api/v1/users", {} if method == "POST" else None, name=name))
+            check_problem(answer, 503)
+            assert answer.header("Retry-After") == "1"
+            if name == "gateway":
+                line = nginx.line(answer.trace_id)
+                assert (line["status"], line["method"], line["up_status"]) == (503, method, "502")
+        assert nginx.get("/api/v1/orders").status == 200
+    finally:
+        for connection in waiting:
+            connection.close()
+        listener.close()
+        nginx.close()
+
+
+def test_a_kept_connection_that_breaks_before_a_full_queue_is_503(tmp_path):
+    """The last attempt counts: a GET was sent, broke, and could not be sent again."""
+    nginx = NginxAlone(tmp_path).start()
+    program = nginx.programs["users"]
+    try:
+        with Client(nginx.ports["gateway"]) as client:
+            for _ in range(20):  # each of nginx's workers keeps a connection
+                assert nginx.get("/api/v1/users").status == 200
+            old = list(program.connections)
+
+            def answer(request):
+                (nginx.run / "users.sock").unlink(missing_ok=True)
+            program.answer = answer
+            assert old
+            nginx.trouble_expected = "connect.. to unix:"
+            answer = client.get("/api/v1/users")
+        check_problem(answer, 503)
+        assert nginx.line(answer.trace_id)["up_status"] == "502, 502"
     finally:
         nginx.close()
 
@@ -185,6 +250,27 @@ def test_a_rate_limit(tmp_path):
         for path, name in (("/healthz", "gateway"), ("/readyz", "gateway"), ("/api/v1/users", "users"),
                            ("/metrics", "metrics")):
             assert {nginx.get(path, name=name).status for _ in range(30)} == {200}, path
+    finally:
+        nginx.close()
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/readyz?a", "/%72eadyz", "//readyz"])
+def test_probes_have_a_limit_of_their_own(tmp_path, path):
+    """Always: each asks every service. Not on the port for those who run the system, and not for the rest."""
+    nginx = NginxAlone(tmp_path).start()
+    try:
+        started = time.monotonic()
+        answers = [nginx.get(path) for _ in range(200)]
+        passed = [answer for answer in answers if answer.status == 200]
+        assert {answer.status for answer in answers} == {200, 429}
+        assert 41 <= len(passed) <= 41 + 10 * (time.monotonic() - started) + 1
+        assert len(nginx.programs["gateway"].requests) == len(passed)
+        refused = next(answer for answer in answers if answer.status == 429)
+        check_problem(refused, 429)
+        assert refused.header("Retry-After") == "1"
+        assert {nginx.get("/api/v1/users").status for _ in range(60)} == {200}
+        assert {nginx.get("/readyz", name="metrics").status for _ in range(60)} == {200}
+        wait_until(lambda: nginx.get(path).status == 200, "the limit does not end")
     finally:
         nginx.close()
 

@@ -19,6 +19,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from lib import openapi_values as values
 from lib.fixtures import fixture_of
 from lib.openapi import API, OPERATIONS, OUTSIDE, judge, loads, operation, pointers, resolve
+from lib.wait import wait_until
 
 FILES = tempfile.TemporaryDirectory()  # Hypothesis would keep its tables of Unicode in the working directory
 set_hypothesis_home_dir(FILES.name)
@@ -62,7 +63,12 @@ class World:
     def send(self, method, path, body=None, headers=(), content_type="application/json"):
         if body is not None and not isinstance(body, bytes):
             body = encode(body)
-        answer = self.system.gateway.request(method, path, body, headers, content_type=content_type)
+
+        def ask():
+            return self.system.gateway.request(method, path, body, headers, content_type=content_type)
+        answer = ask()
+        if answer.status == 429:  # of probes, which are limited
+            answer = wait_until(lambda: (again := ask()).status != 429 and again, "the limit does not end")
         if answer.status == 412:
             self.system.gateway.close()  # nginx ends the connection behind its own 412, and does not say so
         return answer

@@ -209,6 +209,25 @@ def test_more_connections_than_descriptors(program):
     assert alone.ask().status == 200
 
 
+def test_the_queue_is_as_long_as_the_kernel_allows(program):
+    """Whatever the socket came with: nginx refuses what finds it full."""
+    alone = program(start=False)
+    alone.listener.listen(1)
+    alone.start()
+    alone.process.send_signal(signal.SIGSTOP)
+    waiting = []
+    try:
+        for _ in range(200):
+            waiting.append(socket.socket(socket.AF_UNIX))
+            waiting[-1].setblocking(False)
+            waiting[-1].connect(str(alone.path))  # BlockingIOError: the queue is full
+    finally:
+        alone.process.send_signal(signal.SIGCONT)
+        for connection in waiting:
+            connection.close()
+    assert alone.ask().status == 200
+
+
 # ---- draining
 
 def test_stops_at_once_when_idle(program):
