@@ -126,9 +126,14 @@ static void add_value(struct buf *out, const struct env_setting *setting, const 
 	if (setting->kind >= ENV_URL && strchr(text, '@'))
 		return;
 	buf_adds(out, "=\"");
-	for (size_t i = 0; text[i] && i < VALUE_SHOWN; i++)
-		buf_addc(out, text[i] < ' ' || text[i] == 0x7f ? '?' : text[i]);
-	buf_adds(out, strlen(text) > VALUE_SHOWN ? "…\"" : "\"");
+	size_t bytes = strlen(text), shown = bytes < VALUE_SHOWN ? bytes : VALUE_SHOWN;
+	for (size_t i = 0; i < shown; i++) {
+		char c = text[i];
+		if ((c >= 0 && c < ' ') || c == 0x7f)
+			c = '?';
+		buf_addc(out, c);
+	}
+	buf_adds(out, shown < bytes ? "…\"" : "\"");
 }
 
 static void add_demand(struct buf *out, const struct env_setting *setting)

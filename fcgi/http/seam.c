@@ -121,9 +121,10 @@ static const char *raw_path(const struct request *req, size_t *bytes)
 static struct tel_attr server_address(const char *host)
 {
 	size_t bytes = strlen(host);
-	bool bracketed = bytes > 2 && host[0] == '[' && host[bytes - 1] == ']';
 
-	return tel_strn("server.address", host + bracketed, bytes - 2 * bracketed);
+	if (bytes > 2 && host[0] == '[' && host[bytes - 1] == ']')
+		return tel_strn("server.address", host + 1, bytes - 2);
+	return tel_strn("server.address", host, bytes);
 }
 
 /* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
