@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -64,13 +66,42 @@ static void sleep_ms(unsigned ms)
 
 /* ---- start ---- */
 
+static int give_up(void)
+{
+	tel_shutdown(FLUSH_MS);
+	sleep_ms(RESPAWN_MS);
+	return EXIT_FAILURE;
+}
+
 static int fail(const char *what, const char *remedy)
 {
 	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, remedy);
 	tel_error("the program cannot start", tel_str("reason", what), tel_str("remedy", remedy));
-	tel_shutdown(FLUSH_MS);
-	sleep_ms(RESPAWN_MS);
-	return EXIT_FAILURE;
+	return give_up();
+}
+
+/*
+ * Open files: of each thread two of the database, a connection of the web server and two calls to other services; of
+ * the process its log, its followers, epoll, the export of spans and the like.
+ */
+#define FILES_OF_THREAD 5
+#define FILES_OF_PROCESS 40
+#define FILES_USUAL 1024 /* room for connections that are kept */
+
+/* Raises the limit as far as it is allowed to. False: that is not enough. */
+static bool raise_file_limit(unsigned threads, char *what, size_t size)
+{
+	rlim_t needed = FILES_OF_PROCESS + (rlim_t)threads * FILES_OF_THREAD;
+	rlim_t wanted = needed > FILES_USUAL ? needed : FILES_USUAL;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return true;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	snprintf(what, size, "%llu open files are allowed, and %u threads need %llu",
+		 (unsigned long long)limit.rlim_max, threads, (unsigned long long)needed);
+	return limit.rlim_max >= needed;
 }
 
 /*
@@ -211,6 +242,7 @@ static int run(const struct app *app)
 	struct store *store = NULL;
 
 	block_signals(&signals);
+	umask(umask(0) | 027); /* what is stored is nobody else's; the log sets its own mode */
 	/* Few arenas: threads that rarely run at the same time need no memory of their own. */
 	mallopt(M_ARENA_MAX, 2);
 	int error = tel_init(&(struct tel_config){
@@ -225,6 +257,9 @@ static int run(const struct app *app)
 		return fail(problems.data, "correct it, or leave it unset");
 	unsigned threads = (unsigned)env_number(&worker_threads);
 	threads = threads ? threads : default_threads(app);
+	char limits[128];
+	if (!raise_file_limit(threads, limits, sizeof(limits)))
+		return fail(limits, "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower WORKER_THREADS");
 	if (!is_listening(LISTEN_FD))
 		return fail("file descriptor 0 is not a listening socket",
 			    "start it as make run does");
@@ -233,8 +268,8 @@ static int run(const struct app *app)
 	restore_signals();
 	call_init();
 	ops_init(app);
-	if (app->database && !(store = store_open(app->database)))
-		return fail("the database cannot be opened", "the log says why");
+	if (app->database && !(store = app->cache ? store_open_cache(app->database) : store_open(app->database)))
+		return give_up(); /* it has said why */
 	error = app->start ? app->start(store) : 0;
 	if (error)
 		return fail("the program's own start failed", strerror(-error));

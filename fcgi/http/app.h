@@ -13,6 +13,7 @@
 struct app {
 	const char *service_name;   /* "order-service" */
 	const char *database;       /* "orders": opens $DATA_DIR/orders.db; NULL: none */
+	bool cache;                 /* the database holds nothing of its own: store_open_cache */
 	const char *log_name;       /* see tel_config */
 	const struct route *routes; /* beside these the loop answers /healthz, /readyz and /metrics */
 	unsigned threads;           /* default of $WORKER_THREADS; 0: 24 */

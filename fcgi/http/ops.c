@@ -32,7 +32,12 @@ static int get_health(struct request *req, struct reply *reply)
 static int get_readiness(struct request *req, struct reply *reply)
 {
 	const char *part = served->unready ? served->unready() : NULL;
+	char trouble[512];
 
+	if (req->store && store_trouble(req->store, trouble, sizeof(trouble))) {
+		reply_header(reply, "Retry-After", "1");
+		return reply_problem(reply, 503, "%s", trouble);
+	}
 	if (req->store && !(req->db && db_ready(req->db)))
 		part = "database";
 	if (part)

@@ -16,7 +16,7 @@
 #include "http/request.h"
 #include "store/db.h"
 
-/* 503 with Retry-After for DB_BUSY, 404, 409, 500 for DB_FAILED. Not for DB_OK. */
+/* 503 with Retry-After for DB_BUSY and DB_UNAVAILABLE, 404, 409, 500 for DB_FAILED. Not for DB_OK. */
 int reply_store(struct reply *reply, enum db_result result);
 
 /* {"items":[…],"next_cursor":…}. The query reads page->limit + 1 rows, so that the last page is known. */

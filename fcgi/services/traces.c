@@ -154,6 +154,7 @@ static int start(struct store *store)
 static const struct app app = {
 	.service_name = "trace-store",
 	.database = "traces",
+	.cache = true,
 	.routes = routes,
 	.threads = INGEST_MAX + 2,
 	.body_max = INGEST_BODY_MAX,

@@ -7,6 +7,8 @@
 #include <sqlite3.h>
 
 #include "store/db.h"
+#include "store/lock.h"
+#include "store/watch.h"
 
 struct db {
 	sqlite3 *sqlite;
@@ -22,9 +24,21 @@ enum { WRITE_BEGIN, WRITE_SAVE, WRITE_KEEP, WRITE_COMMIT, WRITE_STATEMENTS };
 
 struct write; /* a job that waits for its group, see writer.c */
 
+/* Why a store is not opened. */
+struct refusal {
+	bool damaged; /* the content of the file is the reason: a cache is made anew */
+	char error[256];
+	const char *remedy;
+};
+
 struct store {
 	const char *name;
-	char path[PATH_MAX];
+	bool cache;                /* what others can make again: set aside when it is damaged */
+	char given_path[PATH_MAX]; /* $DATA_DIR/NAME.db */
+	char path[PATH_MAX];       /* the same without links: where its log is too */
+	struct store_lock lock_file;
+	struct watch watch;
+	struct refusal refusal;
 
 	/* used only by the thread that leads */
 	struct db *writer;
@@ -33,6 +47,7 @@ struct store {
 	int checkpoint_pages; /* a checkpoint is due when there are as many */
 	unsigned group_size;  /* of the last group */
 	uint64_t patience_ns; /* how long the next leader waits for company: half as long as that group took */
+	atomic_bool rescued;  /* the log has gone, and all of it is in the database */
 
 	pthread_mutex_t lock; /* of the rest */
 	struct write *first;  /* waiting, in order of arrival */
@@ -41,7 +56,20 @@ struct store {
 	bool leading; /* a thread runs a group */
 };
 
-/* Opens a connection with what readers and the writer have in common. NULL: failed, logged. */
+/* Keeps the first reason why the store is not opened, and returns false. */
+bool store_refuse(struct store *store, bool damaged, const char *remedy, const char *error, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The same for a failure of SQLite's on a connection, which may be NULL when `code` says it all. */
+bool store_refuse_code(struct store *store, sqlite3 *sqlite, int code);
+
+/* Takes the store's lock and looks at what is at its path. False: refused. See place.c. */
+bool place_take(struct store *store);
+
+/* Moves the damaged files of a cache aside, in the place of older ones; no connection is open. False: refused. */
+bool place_clear(struct store *store);
+
+/* Opens a connection with what readers and the writer have in common. NULL: failed, see store_refuse_code. */
 struct db *connection_open(struct store *store, int flags);
 
 /* Runs SQL of ours. False: failed, error_code and error_text are set. */
@@ -53,11 +81,14 @@ bool connection_int(struct db *db, const char *sql, int64_t *out);
 /* Keeps the first failure in error_code and error_text. */
 void connection_failed(struct db *db, int rc);
 
+/* The failure that the database is not in its place: SQLITE_READONLY_DBMOVED, as SQLite has it. */
+void connection_moved(struct db *db);
+
 enum db_result result_of(int rc);
 
 void operation_start(struct db_operation *operation, const struct store *store, struct db_statement *statement);
 
-/* `code` and `text`: SQLite's extended result code (0: none) and message. Logs DB_FAILED. */
+/* `code` and `text`: SQLite's extended result code (0: none) and message. Logs DB_FAILED and DB_UNAVAILABLE. */
 void operation_end(struct db_operation *operation, const struct store *store, enum db_result result, int code,
 		   const char *text);
 
@@ -65,7 +96,10 @@ void writer_init(struct store *store);
 void writer_start(struct store *store); /* after `writer` is open */
 void writer_done(struct store *store);  /* before `writer` is closed */
 
-/* Brings the schema up to date. False: failed, logged. */
+/* A write that changes nothing, to see whether writes succeed, and with it what else a turn brings. Any thread. */
+void writer_try(struct store *store);
+
+/* Brings the schema up to date. False: refused. */
 bool migrate(struct store *store);
 
 /* All statements of the program. */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "store/connection.h"
+#include "store/trouble.h"
 
 TEL_HISTOGRAM(duration_seconds, "db_client_operation_duration_seconds", "Duration of store operations.", tel_db_bounds,
 	      "db_operation_name", "db_collection_name");
@@ -40,6 +41,7 @@ static const char *error_name(int code)
 	case SQLITE_CANTOPEN: return "SQLITE_CANTOPEN";
 	case SQLITE_READONLY: return "SQLITE_READONLY";
 	case SQLITE_NOMEM: return "SQLITE_NOMEM";
+	case SQLITE_PERM: return "SQLITE_PERM";
 	case SQLITE_TOOBIG: return "SQLITE_TOOBIG";
 	default: return "SQLITE_ERROR";
 	}
@@ -59,7 +61,7 @@ enum db_result result_of(int rc)
 	case SQLITE_DONE: return DB_OK;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED: return DB_BUSY;
-	default: return DB_FAILED;
+	default: return trouble_is_of_disk(rc) ? DB_UNAVAILABLE : DB_FAILED;
 	}
 }
 
@@ -69,6 +71,12 @@ void connection_failed(struct db *db, int rc)
 		return;
 	db->error_code = rc;
 	snprintf(db->error_text, sizeof(db->error_text), "%s", sqlite3_errmsg(db->sqlite));
+}
+
+void connection_moved(struct db *db)
+{
+	db->error_code = SQLITE_READONLY_DBMOVED;
+	snprintf(db->error_text, sizeof(db->error_text), "the database is not in its place");
 }
 
 /* ---- the telemetry of an operation ---- */
@@ -99,7 +107,8 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 	double seconds = (double)(clock_monotonic_ns() - operation->start_ns) / 1e9;
 
 	tel_series_observe(operation->statement->duration, seconds, operation->traced ? &operation->span : NULL);
-	if (result == DB_FAILED)
+	/* That the database was moved is logged once, by its watch. */
+	if (result == DB_FAILED || (result == DB_UNAVAILABLE && code != SQLITE_READONLY_DBMOVED))
 		log_failure(operation, store, code, text);
 	if (!operation->traced)
 		return;
@@ -132,6 +141,12 @@ void db_query(struct db_query *q, struct db *db, struct db_statement *statement)
 	if (!db->in_transaction) {
 		operation_start(&q->operation, db->store, statement);
 		db->error_code = 0;
+		if (!watch_in_place(db->store)) {
+			connection_moved(db);
+			q->stmt = NULL;
+			q->rc = db->error_code;
+			return;
+		}
 	}
 	q->stmt = prepared(db, statement, &q->rc);
 	if (q->rc != SQLITE_OK)

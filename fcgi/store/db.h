@@ -26,10 +26,11 @@ struct sqlite3_stmt;
 
 enum db_result {
 	DB_OK = 0,
-	DB_NOT_FOUND, /* for jobs: what was to be changed is not there */
-	DB_CONFLICT,  /* a UNIQUE or CHECK constraint, or a state that does not allow it */
-	DB_BUSY,      /* locked for too long, or the write queue is full: try again later (503) */
-	DB_FAILED     /* the disk, the file or the statement; logged here with SQLite's message */
+	DB_NOT_FOUND,   /* for jobs: what was to be changed is not there */
+	DB_CONFLICT,    /* a UNIQUE or CHECK constraint, or a state that does not allow it */
+	DB_BUSY,        /* locked for too long, or the write queue is full: try again later (503) */
+	DB_UNAVAILABLE, /* the disk takes nothing, or the file was moved: nothing is stored, try again later (503) */
+	DB_FAILED       /* the file's content or the statement; logged here with SQLite's message */
 };
 
 /* One statement of the program, declared at file scope; it registers itself before main. */
@@ -67,9 +68,19 @@ struct store; /* one database: its file, its writer, what readers need to open i
  * Opens $DATA_DIR/<name>.db (default db/data), makes it when absent, applies $SCHEMA_DIR/<name>.sql (default db/schema)
  * by PRAGMA user_version, and $SEED_DIR/<name>.sql (SEED_DIR unset: none) when the database is new. WAL,
  * synchronous=FULL, foreign_keys=ON; each is read back. `name` is a literal. Call after tel_init, before threads start.
- * NULL: failed, logged with the reason and a remedy.
+ *
+ * The database is this process's until store_close: another program that opens it waits $BUSY_TIMEOUT_MS and is
+ * refused. A thread sees to it that the files stay in their place and that writes succeed (store_trouble). NULL:
+ * refused, with the reason and a remedy in the log and in one line on stderr. A file that is damaged or made by a newer
+ * version is refused; so is a new database while a restore is unfinished.
  */
 struct store *store_open(const char *name);
+
+/*
+ * The same for what others can make again: a database that is damaged, newer, or of another schema than
+ * $SCHEMA_DIR/<name>.sql makes is moved to <name>.db.damaged-<UTC time>, in the place of older ones, and made anew.
+ */
+struct store *store_open_cache(const char *name);
 
 /* Checkpoints and closes the writer. Every reader must be closed before. NULL does nothing. */
 void store_close(struct store *store);
@@ -86,6 +97,12 @@ struct db *db_open(struct store *store);
 
 /* NULL does nothing. */
 void db_close(struct db *db);
+
+/*
+ * True: the database cannot be used, or writes fail; `out` is a sentence that says why and what to do, without paths.
+ * For /readyz. Any thread.
+ */
+bool store_trouble(struct store *store, char *out, size_t size);
 
 /* True when a trivial read succeeds: for /readyz. No span. */
 bool db_ready(struct db *db);

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "store/connection.h"
+#include "store/trouble.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define STEPS_MAX 256
@@ -23,13 +24,6 @@ struct migration {
 	char doing[32]; /* for the message when it fails */
 	char schema_path[PATH_MAX];
 };
-
-static bool refuse(const struct migration *m, const char *what, const char *error, const char *remedy)
-{
-	tel_error(what, tel_str("path", m->store->path), tel_str("schema", m->schema_path), tel_str("error", error),
-		  tel_str("remedy", remedy));
-	return false;
-}
 
 /* ---- the schema file ---- */
 
@@ -87,11 +81,11 @@ static bool split_steps(struct migration *m)
 static bool load_steps(struct migration *m)
 {
 	if (!read_file(m->schema_path, &m->text))
-		return refuse(m, "the schema cannot be read", strerror(errno),
-			      "set SCHEMA_DIR to the directory db/schema");
+		return store_refuse(m->store, false, "set SCHEMA_DIR to the directory db/schema",
+				    "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
 	if (!split_steps(m))
-		return refuse(m, "the schema cannot be read", "its steps are not numbered 1, 2, 3 …",
-			      "head every step by a line \"-- step N: what it does\"");
+		return store_refuse(m->store, false, "head every step by a line \"-- step N: what it does\"",
+				    "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
 	return true;
 }
 
@@ -157,17 +151,20 @@ static bool advance(struct migration *m, int64_t *version)
 	return run_step(m, *version);
 }
 
+/* What was done of the step is undone. */
 static bool step_failed(struct migration *m)
 {
 	struct db *db = m->store->writer;
-	char error[sizeof(m->doing) + sizeof(db->error_text) + 2];
+	struct trouble trouble = trouble_of(db->error_code, sqlite3_system_errno(db->sqlite), m->store->path);
+	/* A database of another program, or of another time, does not fit to the steps. */
+	bool damaged = trouble_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
 
-	snprintf(error, sizeof(error), "%s: %s", m->doing, db->error_text);
+	store_refuse(m->store, damaged, trouble.remedy ? trouble.remedy : "correct the schema or the seed",
+		     "%s of %s failed: %s (%s)", m->doing, m->schema_path, trouble.what ? trouble.what : "SQL error",
+		     db->error_text);
 	if (!sqlite3_get_autocommit(db->sqlite))
 		connection_exec(db, "ROLLBACK");
-	return refuse(
-		m, "the schema or seed cannot be applied", error,
-		"it was undone; correct it, or make room on the disk, or end the program that holds the database");
+	return false;
 }
 
 static bool run(struct migration *m)
@@ -181,9 +178,46 @@ static bool run(struct migration *m)
 	} while (version < m->count);
 
 	if (version > m->count)
-		return refuse(m, "the database is newer than this program", "it has more schema steps than the file",
-			      "run the newer version of the program, or move the database away");
+		return store_refuse(m->store, true, "run that version of the program, or restore a backup of this one",
+				    "it was made by a newer version of the program (schema step %d; this one knows %d)",
+				    (int)version, (int)m->count);
 	return true;
+}
+
+/* ---- a cache: its tables are those of the schema ---- */
+
+/* Owned by the caller, NULL: failed. */
+static char *tables_of(sqlite3 *sqlite)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *text = NULL;
+
+	if (sqlite3_prepare_v2(sqlite,
+			       "SELECT group_concat(type || name || coalesce(sql, ''), char(10)) FROM"
+			       " (SELECT * FROM sqlite_schema ORDER BY type, name)",
+			       -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+		text = strdup((const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	return text;
+}
+
+/* A new one in memory shows how they should be. */
+static bool check_tables(const struct migration *m)
+{
+	char *found = tables_of(m->store->writer->sqlite), *wanted = NULL;
+	sqlite3 *fresh = NULL;
+	bool made = sqlite3_open(":memory:", &fresh) == SQLITE_OK;
+
+	for (int64_t i = 0; i < m->count && made; i++)
+		made = sqlite3_exec(fresh, m->steps[i], NULL, NULL, NULL) == SQLITE_OK;
+	if (made)
+		wanted = tables_of(fresh);
+	sqlite3_close(fresh);
+	bool same = found && wanted && strcmp(found, wanted) == 0;
+	free(found);
+	free(wanted);
+	return same || store_refuse(m->store, true, "move it away", "its tables are not those of %s", m->schema_path);
 }
 
 bool migrate(struct store *store)
@@ -192,7 +226,7 @@ bool migrate(struct store *store)
 
 	buf_init(&m.text, FILE_MAX_BYTES);
 	snprintf(m.schema_path, sizeof(m.schema_path), "%s/%s.sql", env_string("SCHEMA_DIR", "db/schema"), store->name);
-	bool ok = load_steps(&m) && run(&m);
+	bool ok = load_steps(&m) && run(&m) && (!store->cache || check_tables(&m));
 	buf_done(&m.text);
 	return ok;
 }

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,17 +7,14 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "store/connection.h"
-#include "store/db.h"
+#include "store/trouble.h"
 
 /* Readers are many (one a thread) and the kernel caches the file: a small cache each keeps the process small. */
 #define READER_CACHE_KIB "64"
 #define WRITER_CACHE_KIB "512"
 
-static void log_open_failed(const struct store *store, const char *error, const char *remedy)
-{
-	tel_error("the database cannot be opened", tel_str("path", store->path), tel_str("error", error),
-		  tel_str("remedy", remedy));
-}
+#define CHECK_NS UINT64_C(250000000) /* what the check of the file may take at a start, in which requests wait */
+#define CHECK_STEPS 1000             /* of SQLite's machine between two looks at the clock */
 
 /* ---- connections ---- */
 
@@ -60,8 +58,7 @@ struct db *connection_open(struct store *store, int flags)
 		abort();
 	int rc = sqlite3_open_v2(store->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
 	if (rc != SQLITE_OK) {
-		log_open_failed(store, db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc),
-				"check that DATA_DIR exists and that this user may write there");
+		store_refuse_code(store, db->sqlite, rc);
 		db_close(db);
 		return NULL;
 	}
@@ -70,7 +67,18 @@ struct db *connection_open(struct store *store, int flags)
 	return db;
 }
 
-struct db *db_open(struct store *store)
+/* One that is not opened is asked for again with the next request: what is logged is the reason, not its number. */
+static void log_reader_failed(const struct store *store, int code, int system_errno, const char *text)
+{
+	struct trouble trouble = trouble_of(code, system_errno, store->path);
+
+	tel_error(
+		"the database cannot be opened", tel_str("path", store->path),
+		tel_str("error", trouble.what ? trouble.what : text),
+		tel_str("remedy", trouble.remedy ? trouble.remedy : "check the file and its -wal and -shm beside it"));
+}
+
+static struct db *reader_open(struct store *store)
 {
 	struct db *db = connection_open(store, 0);
 
@@ -81,7 +89,18 @@ struct db *db_open(struct store *store)
 	if (sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK ||
 	    !connection_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;"
 				 "PRAGMA cache_size = -" READER_CACHE_KIB)) {
-		log_open_failed(store, db->error_text, "check the file and its -wal and -shm beside it");
+		log_reader_failed(store, db->error_code, sqlite3_system_errno(db->sqlite), db->error_text);
+		db_close(db);
+		return NULL;
+	}
+	return db;
+}
+
+struct db *db_open(struct store *store)
+{
+	struct db *db = watch_in_place(store) ? reader_open(store) : NULL;
+
+	if (db && !watch_look(store)) { /* it may be another file's */
 		db_close(db);
 		return NULL;
 	}
@@ -132,6 +151,11 @@ static bool is_wal(struct db *db)
 	return wal;
 }
 
+static bool refuse_writer(struct db *db)
+{
+	return store_refuse_code(db->store, db->sqlite, db->error_code);
+}
+
 /* What durability rests on is set, then read back: SQLite ignores a PRAGMA that it does not know or cannot follow. */
 static bool configure_writer(struct db *db)
 {
@@ -141,17 +165,42 @@ static bool configure_writer(struct db *db)
 	    !connection_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 				 "PRAGMA cache_size = -" WRITER_CACHE_KIB) ||
 	    !connection_int(db, "PRAGMA synchronous", &synchronous) ||
-	    !connection_int(db, "PRAGMA foreign_keys", &foreign_keys)) {
-		log_open_failed(db->store, db->error_text,
-				"end the program that holds the database, or check the file");
-		return false;
-	}
-	if (!is_wal(db) || synchronous != 2 || foreign_keys != 1) {
-		log_open_failed(db->store, "SQLite refuses WAL, synchronous=FULL or foreign_keys",
-				"put DATA_DIR on a local file system");
-		return false;
-	}
+	    !connection_int(db, "PRAGMA foreign_keys", &foreign_keys))
+		return refuse_writer(db);
+	if (!is_wal(db) || synchronous != 2 || foreign_keys != 1)
+		return store_refuse(db->store, false, "put DATA_DIR on a local file system",
+				    "SQLite refuses WAL, synchronous=FULL or foreign_keys");
 	return true;
+}
+
+static int time_is_up(void *deadline_ns)
+{
+	return clock_monotonic_ns() > *(uint64_t *)deadline_ns;
+}
+
+/*
+ * Looks for damage, as far as the time reaches: some 100 MB. A program that starts on a damaged file would answer some
+ * requests and fail others, and could make the damage worse.
+ */
+static bool check_content(struct db *db)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + CHECK_NS;
+	sqlite3_stmt *stmt = NULL;
+	bool ok = true;
+
+	sqlite3_progress_handler(db->sqlite, CHECK_STEPS, time_is_up, &deadline_ns);
+	int rc = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	const char *found = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
+	if (found && strcmp(found, "ok") != 0)
+		ok = store_refuse(db->store, true, trouble_of(SQLITE_CORRUPT, 0, NULL).remedy, "it is damaged (%s)",
+				  found);
+	else if (rc != SQLITE_ROW && (rc & 0xff) != SQLITE_INTERRUPT)
+		ok = store_refuse_code(db->store, db->sqlite, rc);
+	sqlite3_finalize(stmt);
+	sqlite3_progress_handler(db->sqlite, 0, NULL, NULL);
+	return ok;
 }
 
 /* For the process. Connections are many and each runs few small statements: what SQLite sets aside for each would be
@@ -163,39 +212,88 @@ static void configure_sqlite(void)
 	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0); /* page by page, not 20 at once */
 }
 
-static struct store *store_new(const char *name)
+static struct store *store_new(const char *name, bool cache)
 {
 	struct store *store = calloc(1, sizeof(*store));
-	const char *directory = env_string("DATA_DIR", "db/data");
 
 	if (!store)
 		abort();
 	store->name = name;
-	if (snprintf(store->path, sizeof(store->path), "%s/%s.db", directory, name) >= (int)sizeof(store->path)) {
-		tel_error("DATA_DIR is too long", tel_str("remedy", "set DATA_DIR to a shorter path"));
-		free(store);
-		return NULL;
-	}
-	mkdir(directory, 0777); /* if that fails, opening says why */
+	store->cache = cache;
+	store->lock_file.fd = -1;
 	writer_init(store);
 	return store;
 }
 
-struct store *store_open(const char *name)
+/* SQLite would merge the log at the end and remove it by its name, which by now may be that of another file. */
+static void leave_files(struct db *db)
 {
-	struct store *store = store_new(name);
+	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
 
-	if (!store)
-		return NULL;
+static bool open_writer(struct store *store)
+{
+	store->writer = connection_open(store, SQLITE_OPEN_CREATE);
+	if (store->writer && configure_writer(store->writer) && check_content(store->writer) && migrate(store))
+		return true;
+	if (store->writer && store->refusal.damaged)
+		leave_files(store->writer);
+	db_close(store->writer);
+	store->writer = NULL;
+	return false;
+}
+
+static bool start_watch(struct store *store)
+{
+	if (!watch_init(store))
+		return store_refuse(store, false, "see who moves the files in DATA_DIR, and start again",
+				    "its files were moved while it was opened");
+	store_lock_describe(&store->lock_file, &store->watch.files[WATCH_DATABASE]);
+	writer_start(store);
+	int error = watch_start(store);
+	return !error || store_refuse(store, false, "see the limit of threads (ulimit -u, TasksMax=)",
+				      "no thread can be started: %s", strerror(-error));
+}
+
+static void say_refused(const struct store *store)
+{
+	const struct refusal *refusal = &store->refusal;
+
+	fprintf(stderr, "%s: the database %s cannot be opened: %s. Remedy: %s.\n", program_invocation_short_name,
+		store->given_path, refusal->error, refusal->remedy);
+	tel_error("the database cannot be opened", tel_str("path", store->given_path), tel_str("error", refusal->error),
+		  tel_str("remedy", refusal->remedy));
+}
+
+static struct store *open_store(const char *name, bool cache)
+{
+	struct store *store = store_new(name, cache);
+
 	statements_init();
 	configure_sqlite();
-	store->writer = connection_open(store, SQLITE_OPEN_CREATE);
-	if (!store->writer || !configure_writer(store->writer) || !migrate(store)) {
-		store_close(store);
-		return NULL;
-	}
-	writer_start(store);
-	return store;
+	bool opened = place_take(store) && open_writer(store);
+	if (!opened && cache && store->refusal.damaged)
+		opened = place_clear(store) && open_writer(store);
+	if (opened && start_watch(store))
+		return store;
+	say_refused(store);
+	store_close(store);
+	return NULL;
+}
+
+struct store *store_open(const char *name)
+{
+	return open_store(name, false);
+}
+
+struct store *store_open_cache(const char *name)
+{
+	return open_store(name, true);
+}
+
+bool store_trouble(struct store *store, char *out, size_t size)
+{
+	return watch_trouble(store, out, size);
 }
 
 bool store_forgo_durability(struct store *store)
@@ -211,9 +309,18 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	if (store->writer)
-		sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (store->watch.started) {
+		watch_look(store);
+		watch_stop(store);
+		if (watch_log_lost(store))
+			writer_try(store); /* saves what is in it */
+		if (watch_in_place(store))
+			sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		else
+			leave_files(store->writer);
+	}
 	writer_done(store);
 	db_close(store->writer);
+	store_lock_drop(&store->lock_file);
 	free(store);
 }

@@ -58,6 +58,8 @@ static void finish(struct write *w, struct db *tx, enum db_result result)
 	w->result = result;
 	w->error_code = result == DB_OK ? 0 : tx->error_code;
 	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
+	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
+		watch_failed(tx->store, tx->error_code, sqlite3_system_errno(tx->sqlite));
 }
 
 /* For lack of memory it may fail; then the next group does it. */
@@ -69,8 +71,10 @@ static bool roll_back(struct db *tx)
 /* The transaction is gone: jobs that had succeeded or not begun have failed, the others keep what they came to. */
 static void fail_group(struct write *first, struct db *tx)
 {
-	enum db_result result = result_of(tx->error_code) == DB_BUSY ? DB_BUSY : DB_FAILED;
+	enum db_result result = result_of(tx->error_code);
 
+	if (result != DB_BUSY && result != DB_UNAVAILABLE)
+		result = DB_FAILED;
 	for (struct write *w = first; w; w = w->next)
 		if (w->result == DB_OK)
 			finish(w, tx, result);
@@ -92,10 +96,28 @@ static bool run_job(struct write *w, struct db *tx)
 	return connection_exec(tx, "ROLLBACK TO job; RELEASE job");
 }
 
+/* False: what is written now would not be found at the path. */
+static bool in_place(struct db *tx)
+{
+	if (watch_look(tx->store))
+		return true;
+	connection_moved(tx);
+	return false;
+}
+
+/*
+ * The files are looked at before the commit, so that nothing is written that is refused, and after it, so that nothing
+ * is acknowledged that went elsewhere in between. A look costs 2 µs.
+ */
 static void run_group(struct write *first, struct db *tx)
 {
 	struct write *w = first;
 
+	if (!watch_in_place(tx->store)) {
+		connection_moved(tx);
+		fail_group(first, tx);
+		return;
+	}
 	if (!roll_back(tx) || !run_statement(tx, WRITE_BEGIN)) {
 		fail_group(first, tx);
 		return;
@@ -104,7 +126,7 @@ static void run_group(struct write *first, struct db *tx)
 	while (w && run_job(w, tx))
 		w = w->next;
 	tx->in_transaction = false;
-	if (w || !run_statement(tx, WRITE_COMMIT))
+	if (w || !in_place(tx) || !run_statement(tx, WRITE_COMMIT) || !in_place(tx))
 		fail_group(first, tx);
 }
 
@@ -119,6 +141,7 @@ static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
 	if (pages < store->wal_pages)
 		store->checkpoint_pages = CHECKPOINT_PAGES; /* the WAL has started over */
 	store->wal_pages = pages;
+	watch_written(store);
 	return SQLITE_OK;
 }
 
@@ -129,6 +152,14 @@ static void checkpoint(struct store *store)
 
 	sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, mode, NULL, NULL);
 	store->checkpoint_pages = store->wal_pages + CHECKPOINT_PAGES;
+}
+
+/* Somebody has removed the log, which is still open here: what was acknowledged goes into the database. */
+static void rescue(struct store *store)
+{
+	sqlite3 *sqlite = store->writer->sqlite;
+
+	store->rescued = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* ---- leader and followers ---- */
@@ -205,8 +236,11 @@ static void lead(struct store *store, struct write *own)
 	uint64_t half_ns = (clock_monotonic_ns() - start_ns) / 2;
 	store->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
 	wake_group(group, own);
-	if (store->wal_pages >= store->checkpoint_pages)
-		checkpoint(store); /* the group need not wait for this */
+	/* The group need not wait for this. */
+	if (watch_log_lost(store))
+		rescue(store);
+	else if (store->wal_pages >= store->checkpoint_pages && watch_in_place(store))
+		checkpoint(store);
 
 	pthread_mutex_lock(&store->lock);
 	struct write *next = store->first;
@@ -231,6 +265,28 @@ static bool run(struct store *store, struct write *w)
 	if (!w->done)
 		lead(store, w);
 	return true;
+}
+
+/* Writes what is there already: a page all the same. */
+static enum db_result change_nothing(struct db *tx, void *arg)
+{
+	int64_t version;
+	char sql[48];
+
+	(void)arg;
+	if (!connection_int(tx, "PRAGMA user_version", &version))
+		return result_of(tx->error_code);
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
+	return connection_exec(tx, sql) ? DB_OK : result_of(tx->error_code);
+}
+
+void writer_try(struct store *store)
+{
+	struct write w = {.job = change_nothing};
+
+	sem_init(&w.turn, 0, 0);
+	run(store, &w);
+	sem_destroy(&w.turn);
 }
 
 enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)

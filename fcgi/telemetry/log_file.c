@@ -17,6 +17,7 @@
 #define DELAY_NS 50000000        /* a line waits for company at most this long */
 #define COMPLAINT_NS 60000000000 /* between two notes on stderr */
 #define POLL_MS 1000
+#define LOG_MODE 0644
 
 TEL_COUNTER(lines_written, "log_lines_written_total", "Log lines written.");
 TEL_COUNTER(lines_dropped, "log_lines_dropped_total", "Log lines lost: the buffer was full or the write failed.");
@@ -70,11 +71,19 @@ static bool cut_half_line(int file)
 	return ftruncate(file, newline ? start + (newline + 1 - tail) : 0) == 0;
 }
 
-/* A file descriptor or -errno. */
+/*
+ * A file descriptor or -errno. A log that is made here may be read by all who may enter its directory, such as the web
+ * server, whatever umask the caller has; one that is there keeps the mode that somebody gave it.
+ */
 static int open_file(const char *name)
 {
-	int file = open(name, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	int flags = O_RDWR | O_APPEND | O_CLOEXEC;
+	int file = open(name, flags | O_CREAT | O_EXCL, LOG_MODE);
 
+	if (file >= 0)
+		fchmod(file, LOG_MODE);
+	else
+		file = open(name, flags | O_CREAT, LOG_MODE);
 	return file < 0 ? -errno : file;
 }
 

@@ -130,7 +130,7 @@ static void test_readers_cannot_write(void **state)
 	db_bind_text(&q, "new");
 	db_bind_int(&q, 1);
 	assert_false(db_next(&q));
-	assert_int_equal(db_end(&q), DB_FAILED);
+	assert_int_equal(db_end(&q), DB_UNAVAILABLE);
 	assert_int_equal(number_of("things", "SELECT count(*) FROM things"), 3);
 }
 

@@ -62,8 +62,9 @@ static void store_one(struct store *store, int64_t id)
 
 	outcome->acknowledged[id] = result == DB_OK;
 	outcome->moments[id] = power_moment;
-	outcome->failed += result == DB_FAILED || result == DB_BUSY;
-	outcome->wrong += result != DB_OK && result != DB_FAILED && result != DB_BUSY;
+	bool failed = result == DB_FAILED || result == DB_UNAVAILABLE || result == DB_BUSY;
+	outcome->failed += failed;
+	outcome->wrong += result != DB_OK && !failed;
 }
 
 /* A read is right or has failed; it never says that something acknowledged is absent, or other than it is. */

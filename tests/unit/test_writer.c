@@ -194,9 +194,9 @@ static void test_a_failed_commit_fails_all_and_is_forgotten(void **state)
 	(void)state;
 	fault_fail_sync = true;
 	run_group_of(members, 3);
-	assert_int_equal(members[0].result, DB_FAILED);
+	assert_int_equal(members[0].result, DB_UNAVAILABLE);
 	assert_int_equal(members[1].result, DB_NOT_FOUND); /* what it came to by itself */
-	assert_int_equal(members[2].result, DB_FAILED);
+	assert_int_equal(members[2].result, DB_UNAVAILABLE);
 	fault_fail_sync = false;
 	assert_int_equal(rows(), 0);
 	assert_int_equal(write_one(1), DB_OK);
@@ -218,7 +218,7 @@ static void test_a_full_disk(void **state)
 
 	(void)state;
 	fault_fail_write = true;
-	assert_int_equal(write_one(1), DB_FAILED);
+	assert_int_equal(write_one(1), DB_UNAVAILABLE);
 	fault_fail_write = false;
 	assert_int_equal(rows(), 0);
 
@@ -231,7 +231,7 @@ static void test_a_full_disk(void **state)
 	};
 	run_group_of(members, 3);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(members[i].result, DB_FAILED);
+		assert_int_equal(members[i].result, DB_UNAVAILABLE);
 	assert_int_equal(rows(), 0);
 	assert_true(connection_int(store->writer, "PRAGMA max_page_count = 1000000", &limit));
 	assert_int_equal(db_write(store, &insert_row, insert_much, &first), DB_OK);

@@ -1,0 +1,249 @@
+#include "store/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "store/connection.h"
+#include "store/trouble.h"
+
+#define LOOK_SECONDS 1
+
+static const char *const suffixes[WATCH_FILES] = {"", "-wal", "-shm"};
+
+/* ---- where the files are ---- */
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The first `count` files. While one is open its number cannot be used anew, so the number tells. */
+static int find_place(const struct watch *watch, int count)
+{
+	struct stat there;
+
+	for (int i = 0; i < count; i++) {
+		if (stat(watch->paths[i], &there) != 0)
+			return PLACE_GONE + i;
+		if (!is_same(&there, &watch->files[i]))
+			return PLACE_REPLACED + i;
+	}
+	return PLACE_OK;
+}
+
+static void tell_thread(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->lock);
+	watch->news = true;
+	pthread_cond_signal(&watch->wake);
+	pthread_mutex_unlock(&watch->lock);
+}
+
+/* The third file is the thread's to look at: nothing is lost with it. */
+bool watch_look(struct store *store)
+{
+	struct watch *watch = &store->watch;
+	int place = find_place(watch, WATCH_INDEX), before = watch->place;
+
+	if (place != PLACE_OK && place != before) {
+		watch->place = place;
+		tell_thread(watch);
+	}
+	return place == PLACE_OK && before != PLACE_TAKEN;
+}
+
+static void look_at_all(struct store *store)
+{
+	struct watch *watch = &store->watch;
+	int place = find_place(watch, WATCH_FILES);
+
+	if (place == PLACE_OK && !store_lock_keep(&store->lock_file, &watch->files[WATCH_DATABASE]))
+		place = PLACE_TAKEN;
+	watch->place = place;
+}
+
+bool watch_in_place(const struct store *store)
+{
+	return store->watch.place == PLACE_OK;
+}
+
+bool watch_log_lost(const struct store *store)
+{
+	int place = store->watch.place;
+
+	return (place == PLACE_GONE + WATCH_LOG || place == PLACE_REPLACED + WATCH_LOG) && !store->rescued;
+}
+
+/* ---- what becomes of writes ---- */
+
+void watch_failed(struct store *store, int code, int system_errno)
+{
+	struct watch *watch = &store->watch;
+
+	if (!trouble_is_of_disk(code) && !trouble_is_damage(code))
+		return;
+	watch->errno_then = system_errno;
+	if (atomic_exchange(&watch->failed, code) != code)
+		tell_thread(watch);
+}
+
+void watch_written(struct store *store)
+{
+	struct watch *watch = &store->watch;
+
+	if (!watch->failed || trouble_is_damage(watch->failed)) /* what is damaged stays so */
+		return;
+	watch->failed = 0;
+	tell_thread(watch);
+}
+
+/* ---- in words ---- */
+
+/* The remedy is returned. */
+static const char *describe_place(const struct store *store, int place, char *out, size_t size)
+{
+	if (place == PLACE_TAKEN) {
+		snprintf(out, size, "another program has taken %.64s.db", store->name);
+		return "end one of the two programs";
+	}
+	bool gone = place < PLACE_REPLACED;
+	int file = place - (gone ? PLACE_GONE : PLACE_REPLACED);
+	snprintf(out, size, "%.64s.db%s %s", store->name, suffixes[file],
+		 gone ? "was moved or deleted while the program runs"
+		      : "was replaced by another file while the program runs");
+	if (file != WATCH_DATABASE)
+		return "restart the program: what was stored is in the database";
+	return gone ? "put the file back, and it is used again; or stop the program and restore a backup: "
+		      "make restore FROM=db/backups/TIME"
+		    : "restart the program if it is to use this file; or put the first one back";
+}
+
+static struct trouble trouble_of_writes(const struct store *store, int code)
+{
+	struct trouble trouble = trouble_of(code, store->watch.errno_then, store->path);
+
+	return trouble.what ? trouble : (struct trouble){"the disk does not take them", "look at the log"};
+}
+
+bool watch_trouble(struct store *store, char *out, size_t size)
+{
+	int place = store->watch.place, failed = store->watch.failed;
+	char why[128];
+
+	if (place != PLACE_OK) {
+		const char *remedy = describe_place(store, place, why, sizeof(why));
+		snprintf(out, size, "The database cannot be used: %s. Remedy: %s.", why, remedy);
+		return true;
+	}
+	if (!failed)
+		return false;
+	struct trouble trouble = trouble_of_writes(store, failed);
+	snprintf(out, size, "Nothing can be stored in %s.db: %s. Remedy: %s.", store->name, trouble.what,
+		 trouble.remedy);
+	return true;
+}
+
+static void log_place(const struct store *store, int place)
+{
+	char why[128];
+
+	if (place == PLACE_OK) {
+		tel_info("the database is in its place again", tel_str("path", store->path));
+		return;
+	}
+	const char *remedy = describe_place(store, place, why, sizeof(why));
+	tel_error("the database cannot be used", tel_str("path", store->path), tel_str("error", why),
+		  tel_str("remedy", remedy));
+}
+
+static void log_writes(const struct store *store, int failed)
+{
+	if (!failed) {
+		tel_info("the database can be written again", tel_str("path", store->path));
+		return;
+	}
+	struct trouble trouble = trouble_of_writes(store, failed);
+	tel_error("the database cannot be written", tel_str("path", store->path), tel_str("error", trouble.what),
+		  tel_str("remedy", trouble.remedy), tel_int("sqlite.code", failed));
+}
+
+/* ---- the thread ---- */
+
+/* Until there is news or it is time to look. False: it is to end. */
+static bool wait_for_turn(struct watch *watch, bool *news)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += LOOK_SECONDS;
+	pthread_mutex_lock(&watch->lock);
+	while (!watch->stop && !watch->news && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
+		;
+	*news = watch->news;
+	watch->news = false;
+	bool go_on = !watch->stop;
+	pthread_mutex_unlock(&watch->lock);
+	return go_on;
+}
+
+static void *run(void *arg)
+{
+	struct store *store = arg;
+	struct watch *watch = &store->watch;
+	int said_place = PLACE_OK, said_failed = 0;
+	bool news;
+
+	while (wait_for_turn(watch, &news)) {
+		look_at_all(store);
+		if (watch->place != said_place)
+			log_place(store, said_place = watch->place);
+		if (watch->failed != said_failed)
+			log_writes(store, said_failed = watch->failed);
+		if (watch->failed ? !news : watch_log_lost(store))
+			writer_try(store);
+	}
+	return NULL;
+}
+
+bool watch_init(struct store *store)
+{
+	struct watch *watch = &store->watch;
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&watch->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&watch->wake, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	for (int i = 0; i < WATCH_FILES; i++) {
+		int length = snprintf(watch->paths[i], PATH_MAX, "%s%s",
+				      i == WATCH_DATABASE ? store->given_path : store->path, suffixes[i]);
+		if (length >= PATH_MAX || stat(watch->paths[i], &watch->files[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+int watch_start(struct store *store)
+{
+	int error = pthread_create(&store->watch.thread, NULL, run, store);
+
+	store->watch.started = !error;
+	return -error;
+}
+
+void watch_stop(struct store *store)
+{
+	struct watch *watch = &store->watch;
+
+	if (!watch->started)
+		return;
+	pthread_mutex_lock(&watch->lock);
+	watch->stop = true;
+	pthread_cond_signal(&watch->wake);
+	pthread_mutex_unlock(&watch->lock);
+	pthread_join(watch->thread, NULL);
+	watch->started = false;
+}

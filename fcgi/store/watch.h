@@ -1,0 +1,68 @@
+/*
+ * Whether the database is what it seems: its files are at their paths, no other program has taken it, and writes
+ * succeed. A thread looks every second, each group of writes looks for itself (writer.c). What is found is logged once,
+ * by the thread, and so is its end.
+ */
+#ifndef APM_STORE_WATCH_H
+#define APM_STORE_WATCH_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct store;
+
+enum { WATCH_DATABASE, WATCH_LOG, WATCH_INDEX, WATCH_FILES }; /* NAME.db, -wal, -shm */
+
+/* What is wrong with the files: of the file with the smallest number that is not in its place. */
+enum watch_place {
+	PLACE_OK,
+	PLACE_GONE,                                /* + the file's number: nothing is at its path */
+	PLACE_REPLACED = PLACE_GONE + WATCH_FILES, /* + the number: another file is */
+	PLACE_TAKEN = PLACE_REPLACED + WATCH_FILES /* another program has the lock */
+};
+
+struct watch {
+	char paths[WATCH_FILES][PATH_MAX];
+	struct stat files[WATCH_FILES]; /* as they were opened */
+
+	atomic_int place;      /* enum watch_place */
+	atomic_int failed;     /* SQLite's code of the last write's failure; 0: it succeeded */
+	atomic_int errno_then; /* sqlite3_system_errno() of it */
+
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock; /* of the rest */
+	pthread_cond_t wake;
+	bool stop, news;
+};
+
+/* After the files are open. False: one of them has gone already. */
+bool watch_init(struct store *store);
+
+/* Starts the thread, which logs and makes writes of its own while writes fail. 0 or -errno. */
+int watch_start(struct store *store);
+
+/* Ends the thread; watch_look may be called after. */
+void watch_stop(struct store *store);
+
+/* Looks at the paths of the database and its log: two calls of stat. False: one is not in its place. Any thread. */
+bool watch_look(struct store *store);
+
+/* What is known without looking. Any thread. */
+bool watch_in_place(const struct store *store);
+
+/* The write-ahead log has gone while the database is there: what is in it alone is still to be saved (writer.c). */
+bool watch_log_lost(const struct store *store);
+
+/* A write has failed (SQLite's code), or has reached the log. The thread that leads. */
+void watch_failed(struct store *store, int code, int system_errno);
+void watch_written(struct store *store);
+
+/* What is wrong, for a person who asks /readyz: names of files, no paths. False: nothing is. Any thread. */
+bool watch_trouble(struct store *store, char *out, size_t size);
+
+#endif
