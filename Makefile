@@ -97,8 +97,9 @@ backup: do-backup ## copy the databases, as they are at one moment; everything m
 do-backup:
 	+@db/backup $(OR_REFUSE)
 restore: do-restore ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
+do-restore: override export FROM := $(value FROM)
 do-restore:
-	+@db/restore "$$FROM" $(OR_REFUSE)
+	+@db/restore -- "$$FROM" $(OR_REFUSE)
 
 .PHONY: install
 install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages
@@ -275,8 +276,8 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup db/restore stack/check-docker fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
-PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) fcgi/waterfall stack/doctor \
+SHELL_FILES := db/backup stack/check-docker fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore fcgi/waterfall stack/doctor \
 	stack/load tests/contain $(filter-out %.py,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
