@@ -16,6 +16,7 @@ struct db {
 	sqlite3_stmt **statements; /* by db_statement.index, prepared at the first use */
 	bool in_transaction;       /* the writer, while it runs jobs */
 	int error_code;            /* of the operation's first failure: SQLite's extended result code; 0: none */
+	int error_errno;           /* of the system call that it came from; 0: of none, or not known */
 	char error_text[160];      /* SQLite's message; names of tables and columns, never values */
 };
 
@@ -78,7 +79,10 @@ bool connection_exec(struct db *db, const char *sql);
 /* The first column of the first row of `sql`, a number. False: failed or no row. */
 bool connection_int(struct db *db, const char *sql, int64_t *out);
 
-/* Keeps the first failure in error_code and error_text. */
+/*
+ * Keeps the first failure in error_code, error_errno and error_text. Set errno to 0 before the call of SQLite that may
+ * fail: SQLite itself remembers it for some calls only.
+ */
 void connection_failed(struct db *db, int rc);
 
 /* The failure that the database is not in its place: SQLITE_READONLY_DBMOVED, as SQLite has it. */

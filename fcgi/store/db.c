@@ -1,6 +1,7 @@
 #include "store/db.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -69,6 +70,7 @@ void connection_failed(struct db *db, int rc)
 {
 	if (db->error_code)
 		return;
+	db->error_errno = errno;
 	db->error_code = rc;
 	snprintf(db->error_text, sizeof(db->error_text), "%s", sqlite3_errmsg(db->sqlite));
 }
@@ -148,6 +150,7 @@ void db_query(struct db_query *q, struct db *db, struct db_statement *statement)
 			return;
 		}
 	}
+	errno = 0;
 	q->stmt = prepared(db, statement, &q->rc);
 	if (q->rc != SQLITE_OK)
 		connection_failed(db, q->rc);
@@ -188,6 +191,7 @@ bool db_next(struct db_query *q)
 {
 	if (q->rc != SQLITE_OK && q->rc != SQLITE_ROW)
 		return false;
+	errno = 0;
 	q->rc = sqlite3_step(q->stmt);
 	if (q->rc != SQLITE_ROW && q->rc != SQLITE_DONE)
 		connection_failed(q->db, q->rc);

@@ -54,6 +54,7 @@ static int try_once(struct store_lock *lock, long *holder)
 		close(fd);
 		return -error;
 	}
+	fchmod(fd, 0640); /* who may open it may lock it, and so keep the program from starting */
 	lock->fd = fd;
 	return 0;
 }

@@ -155,7 +155,7 @@ static bool advance(struct migration *m, int64_t *version)
 static bool step_failed(struct migration *m)
 {
 	struct db *db = m->store->writer;
-	struct trouble trouble = trouble_of(db->error_code, sqlite3_system_errno(db->sqlite), m->store->path);
+	struct trouble trouble = trouble_of(db->error_code, db->error_errno, m->store->path);
 	/* A database of another program, or of another time, does not fit to the steps. */
 	bool damaged = trouble_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
 

@@ -37,6 +37,8 @@ bool store_refuse(struct store *store, bool damaged, const char *remedy, const c
 	va_start(args, error);
 	vsnprintf(refusal->error, sizeof(refusal->error), error, args);
 	va_end(args);
+	for (char *c = refusal->error; *c; c++)
+		*c = (char)(*c == '\n' ? ' ' : *c); /* SQLite's check has several lines */
 	return false;
 }
 
@@ -180,10 +182,12 @@ static void remove_older(const char *directory, const char *prefix)
 bool place_clear(struct store *store)
 {
 	char directory[PATH_MAX], prefix[128], from[PATH_MAX + 8], to[PATH_MAX + 64], kept[PATH_MAX + 48];
-	char time[CLOCK_RFC3339_SIZE];
+	time_t now = (time_t)(clock_realtime_ns() / 1000000000);
+	char utc[32];
+	struct tm tm;
 
-	clock_rfc3339(clock_realtime_ns(), 0, time);
-	snprintf(kept, sizeof(kept), "%s.damaged-%s", store->path, time);
+	strftime(utc, sizeof(utc), "%Y-%m-%dT%H-%M-%SZ", gmtime_r(&now, &tm)); /* as backups are called */
+	snprintf(kept, sizeof(kept), "%s.damaged-%s", store->path, utc);
 	snprintf(directory, sizeof(directory), "%s", store->path);
 	snprintf(prefix, sizeof(prefix), "%s.db.damaged-", store->name);
 	remove_older(dirname(directory), prefix);

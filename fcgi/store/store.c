@@ -20,9 +20,8 @@
 
 bool connection_exec(struct db *db, const char *sql)
 {
+	db->error_code = errno = 0;
 	int rc = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
-
-	db->error_code = 0;
 	if (rc != SQLITE_OK)
 		connection_failed(db, rc);
 	return rc == SQLITE_OK;
@@ -31,9 +30,9 @@ bool connection_exec(struct db *db, const char *sql)
 bool connection_int(struct db *db, const char *sql, int64_t *out)
 {
 	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL);
 
-	db->error_code = 0;
+	db->error_code = errno = 0;
+	int rc = sqlite3_prepare_v2(db->sqlite, sql, -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
@@ -68,13 +67,14 @@ struct db *connection_open(struct store *store, int flags)
 }
 
 /* One that is not opened is asked for again with the next request: what is logged is the reason, not its number. */
-static void log_reader_failed(const struct store *store, int code, int system_errno, const char *text)
+static void log_reader_failed(const struct db *db)
 {
-	struct trouble trouble = trouble_of(code, system_errno, store->path);
+	const char *path = db->store->path;
+	struct trouble trouble = trouble_of(db->error_code, db->error_errno, path);
 
 	tel_error(
-		"the database cannot be opened", tel_str("path", store->path),
-		tel_str("error", trouble.what ? trouble.what : text),
+		"the database cannot be opened", tel_str("path", path),
+		tel_str("error", trouble.what ? trouble.what : db->error_text),
 		tel_str("remedy", trouble.remedy ? trouble.remedy : "check the file and its -wal and -shm beside it"));
 }
 
@@ -89,7 +89,7 @@ static struct db *reader_open(struct store *store)
 	if (sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK ||
 	    !connection_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;"
 				 "PRAGMA cache_size = -" READER_CACHE_KIB)) {
-		log_reader_failed(store, db->error_code, sqlite3_system_errno(db->sqlite), db->error_text);
+		log_reader_failed(db);
 		db_close(db);
 		return NULL;
 	}
@@ -98,7 +98,7 @@ static struct db *reader_open(struct store *store)
 
 struct db *db_open(struct store *store)
 {
-	struct db *db = watch_in_place(store) ? reader_open(store) : NULL;
+	struct db *db = watch_look(store) ? reader_open(store) : NULL;
 
 	if (db && !watch_look(store)) { /* it may be another file's */
 		db_close(db);

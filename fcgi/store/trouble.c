@@ -24,6 +24,9 @@ struct trouble trouble_of_errno(int error)
 	case EDQUOT:
 		return (struct trouble){"the user's share of the disk is used up",
 					"raise the quota, or make room on the disk of DATA_DIR"};
+	case EFBIG:
+		return (struct trouble){"it has reached a limit on the size of files",
+					"raise the limit (ulimit -f, LimitFSIZE=) and restart the program"};
 	case EROFS:
 		return (struct trouble){"the file system is read-only",
 					"mount it for writing, or set DATA_DIR to a directory on another one"};

@@ -10,7 +10,7 @@ struct trouble {
 };
 
 /*
- * `code`: SQLite's result code. `system_errno`: sqlite3_system_errno() of the connection, 0 when it is not known.
+ * `code`: SQLite's result code. `system_errno`: of the system call that it came from, 0 when it is not known.
  * `path` is looked at when SQLite only says that it may not write. Any thread.
  */
 struct trouble trouble_of(int code, int system_errno, const char *path);

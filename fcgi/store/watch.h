@@ -31,7 +31,7 @@ struct watch {
 
 	atomic_int place;      /* enum watch_place */
 	atomic_int failed;     /* SQLite's code of the last write's failure; 0: it succeeded */
-	atomic_int errno_then; /* sqlite3_system_errno() of it */
+	atomic_int errno_then; /* of the system call that it came from, or 0 */
 
 	pthread_t thread;
 	bool started;

@@ -3,6 +3,7 @@
  * them in one transaction and wakes their owners. Alone it costs no thread switch; together they share one fsync, and
  * while it runs the next group gathers. Its first one leads in turn, after a moment for others to come.
  */
+#include <errno.h>
 #include <semaphore.h>
 #include <stdio.h>
 
@@ -42,7 +43,7 @@ static bool run_statement(struct db *tx, int which)
 	sqlite3_stmt **statement = &tx->store->statements[which];
 	int rc = SQLITE_OK;
 
-	tx->error_code = 0;
+	tx->error_code = errno = 0;
 	if (!*statement)
 		rc = sqlite3_prepare_v3(tx->sqlite, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
 	if (rc == SQLITE_OK)
@@ -59,7 +60,7 @@ static void finish(struct write *w, struct db *tx, enum db_result result)
 	w->error_code = result == DB_OK ? 0 : tx->error_code;
 	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
 	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
-		watch_failed(tx->store, tx->error_code, sqlite3_system_errno(tx->sqlite));
+		watch_failed(tx->store, tx->error_code, tx->error_errno);
 }
 
 /* For lack of memory it may fail; then the next group does it. */

@@ -194,7 +194,7 @@ def test_peer_that_does_not_read_is_left(program):
 
 
 def test_more_connections_than_descriptors(program):
-    alone = program(start=False)
+    alone = program(start=False, WORKER_THREADS="4")
     limit = 64
     alone.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
     crowd = [alone.connect() for _ in range(limit)]
