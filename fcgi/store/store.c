@@ -161,6 +161,8 @@ static bool configure_writer(struct db *db)
 {
 	int64_t synchronous, foreign_keys;
 
+	if (sqlite3_db_readonly(db->sqlite, "main")) /* SQLite opens what it may not write all the same */
+		return store_refuse_code(db->store, NULL, SQLITE_READONLY);
 	if (!set_wal(db) ||
 	    !connection_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 				 "PRAGMA cache_size = -" WRITER_CACHE_KIB) ||
