@@ -108,7 +108,7 @@ static bool in_place(struct db *tx)
 
 /*
  * The files are looked at before the commit, so that nothing is written that is refused, and after it, so that nothing
- * is acknowledged that went elsewhere in between. A look costs 2 µs.
+ * is acknowledged that went elsewhere in between. A look costs 4 µs.
  */
 static void run_group(struct write *first, struct db *tx)
 {

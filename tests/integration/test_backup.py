@@ -1,8 +1,10 @@
 """db/backup and db/restore: copies of one moment under load, and nothing replaced that should not be."""
 import contextlib
+import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -198,7 +200,8 @@ def test_nothing_is_replaced_while_it_runs(own, copies):
     with own.without("users"):  # one part that runs is enough
         copies.refused(backup, "(orders|notifications).db is in use")
     assert own.gateway.get(f"/api/v1/orders/{later['id']}").json()["id"] == later["id"]
-    assert not list(copies.directory.glob("replaced-*")) and not list(own.data.glob("*.restored"))
+    assert not list(copies.directory.glob("replaced-*")) and not list(own.data.glob("*.restore*"))
+    assert not (own.data / ".restore").exists()
 
 
 def test_a_backup_after_kill_9(own, copies):
@@ -223,6 +226,9 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
+FILES = ["orders/orders.db", "users.db"]
+
+
 def write(path, text):
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -238,7 +244,12 @@ def read(path):
 
 @pytest.fixture
 def alone(data, tmp_path):
-    return Copies(data, tmp_path / "a b'c")
+    (tmp_path / "schema").mkdir()
+    for name in ("users", "orders", "traces"):
+        (tmp_path / f"schema/{name}.sql").write_text("-- step 1: nothing\n")
+    copies = Copies(data, tmp_path / "a b'c")
+    copies.environment["SCHEMA_DIR"] = str(tmp_path / "schema")
+    return copies
 
 
 def test_databases_go_back_to_where_they_were(alone, data):
@@ -294,7 +305,33 @@ def test_a_damaged_backup_is_refused(alone, data):
         alone.refused(spoiled, "not a whole backup")
     (spoiled / "SHA256SUMS").write_text("")
     alone.refused(spoiled, "not a whole backup")
-    assert read(data / "users.db") == "second" and not list(data.rglob("*.restored"))
+    assert read(data / "users.db") == "second"
+    check_tidy(data, alone)
+
+
+def check_tidy(data, copies):
+    """Nothing is left of a restore that did not take place, or is finished."""
+    files = (str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
+    assert sorted(path for path in files if not path.endswith("-shm")) == FILES  # one that a backup has left
+    assert not [path for path in copies.directory.glob("replaced-*") if not (path / "SHA256SUMS").exists()]
+
+
+def test_a_backup_of_some_databases_is_refused(alone, data):
+    """Whether its sums name less than there is in it, or less than there has to be."""
+    backup = alone.backup()
+    sums = (backup / "SHA256SUMS").read_text().splitlines(keepends=True)
+    for path in ("users.db", "orders/orders.db"):
+        write(data / path, "second")
+    (backup / "SHA256SUMS").write_text(sums[1])
+    alone.refused(backup, "names other databases than there are in it")
+    (backup / "orders.db").unlink()
+    alone.refused(backup, "it lacks orders")
+    (data / "more").mkdir()
+    write(data / "more/more.db", "a service without a schema")
+    (backup / "SHA256SUMS").write_text("".join(sums))
+    alone.refused(backup, "names other databases")
+    alone.refused(alone.backup().parent / backup.name, "names other databases")
+    assert [read(data / path) for path in ("users.db", "orders/orders.db")] == ["second", "second"]
 
 
 def test_what_is_wrong_inside_is_refused_too(alone, data):
@@ -306,7 +343,8 @@ def test_what_is_wrong_inside_is_refused_too(alone, data):
     (backup / "SHA256SUMS").write_text(sums.stdout)
     write(data / "orders/orders.db", "second")
     alone.refused(backup, "users.db is damaged")
-    assert read(data / "orders/orders.db") == "second" and not list(data.rglob("*.restored"))
+    assert read(data / "orders/orders.db") == "second"
+    check_tidy(data, alone)
 
 
 def test_a_writer_is_waited_for(alone, data):
@@ -322,7 +360,7 @@ def test_a_writer_is_waited_for(alone, data):
 
 
 def test_usage(alone, data, tmp_path):
-    for tool, arguments in (("backup", ["x"]), ("restore", []), ("restore", ["--what"])):
+    for tool, arguments in (("backup", ["x"]), ("restore", []), ("restore", [""]), ("restore", ["--what"])):
         done = run(tool, *arguments, environment=alone.environment)
         assert done.returncode == 2 and done.stderr.startswith("usage:")
         assert run(tool, "--help", environment=alone.environment).stdout.startswith("usage:")
@@ -340,4 +378,221 @@ def test_make(alone, data):
     backup = make("backup").strip()
     write(data / "users.db", "second")
     make("restore", f"FROM={backup}")
+    assert read(data / "users.db") == "first"
+
+
+def test_what_make_is_told_is_not_run(alone, data, tmp_path):
+    """Neither by make nor by a shell: FROM is a directory's name, whatever is in it."""
+    backup = alone.backup()
+    odd = tmp_path / "it's a \"name\" $(touch one) `touch two`; touch three $HOME ä"
+    shutil.copytree(backup, odd)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    for arguments, more in (([f"FROM={odd}"], {}), ([], {"FROM": str(odd)})):
+        write(data / "users.db", "second")
+        done = subprocess.run(["make", "-s", "-f", ROOT / "Makefile", "-C", ROOT, "restore", *arguments],
+                              env=environment | alone.environment | more, capture_output=True, text=True, check=True)
+        assert f"restored {odd}" in done.stdout
+        assert read(data / "users.db") == "first"
+    assert not [name for name in ("one", "two", "three") if (ROOT / name).exists()]
+
+
+# ---- a restore that ends halfway
+
+
+STEPS = ("mkdir", "write", "fsync", "renameat", "unlink", "unlinkat", "fchmod", "flock")
+DECIDED = ("renameat", 3)  # the first is the journal's, the second the decision's, the third the first database's
+
+
+def kill_at(copies, directory, call, number):
+    """Kills db/restore as it makes that system call for the nth time. False: it makes fewer, and has ended well."""
+    done = subprocess.run(["strace", "-qq", "-o", os.devnull, "-e", f"trace={call}",
+                           "-e", f"inject={call}:signal=KILL:when={number}", ROOT / "db/restore", directory],
+                          env={**os.environ, **copies.environment, "PYTHONDONTWRITEBYTECODE": "1"},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode in (0, -signal.SIGKILL, 128 + signal.SIGKILL), done
+    return done.returncode != 0
+
+
+def contents(data):
+    return [read(data / path) for path in FILES]
+
+
+@pytest.mark.parametrize("call", STEPS)
+def test_killed_at_any_step(alone, data, tmp_path, call):
+    """What is there then is the old set or is not started on; the next call finishes, with or without an argument."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    backup = alone.backup()
+    for path in FILES:
+        write(data / path, "second")
+    original = tmp_path / "original"
+    shutil.copytree(data, original)
+    number = 1
+    while True:
+        shutil.rmtree(data)
+        shutil.copytree(original, data)
+        if not kill_at(alone, backup, call, number):
+            break
+        unfinished = (data / ".restore").exists()
+        marked = [(data / path.replace(".db", ".restore")).exists() for path in FILES]
+        if not all(marked):
+            assert len(set(contents(data))) == 1, "a program that starts finds one half of each"
+            assert unfinished or contents(data) == ["first", "first"] or not any(marked)
+        done = run("restore", *([] if unfinished and number % 2 else [backup]), environment=alone.environment)
+        assert (done.returncode, done.stderr) == (0, ""), (call, number, done)
+        assert contents(data) == ["first", "first"], (call, number)
+        assert not (data / "orders.db").exists()
+        check_tidy(data, alone)
+        kept = max(alone.directory.glob("replaced-*"))
+        if "what was there" in done.stdout:
+            assert re.search("is in (.*)", done.stdout)[1] == str(kept)
+        assert sorted(path.name for path in kept.glob("*.db")) == ["orders.db", "users.db"]
+        subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=kept, check=True)
+        number += 1
+    assert number > 1, "it makes no such call"
+    assert contents(data) == ["first", "first"]
+
+
+def killed_halfway(alone, backup, data):
+    """After the decision, before the first database is in its place."""
+    for path in FILES:
+        write(data / path, "second")
+    assert kill_at(alone, backup, *DECIDED)
+    assert contents(data) == ["second", "second"] and json.loads((data / ".restore").read_text())["decided"]
+
+
+def test_an_unfinished_restore_is_finished_first(alone, data):
+    backup = alone.backup()
+    killed_halfway(alone, backup, data)
+    other = shutil.copytree(backup, alone.directory / "other")
+    done = run("restore", other, environment=alone.environment)
+    assert done.returncode == 1 and f"a restore of {backup} was cut off" in done.stderr
+    done = run("backup", environment=alone.environment)
+    assert done.returncode == 1 and "a restore is not finished" in done.stderr
+    assert run("restore", environment=alone.environment).returncode == 0
+    assert contents(data) == ["first", "first"]
+    check_tidy(data, alone)
+
+
+def test_no_program_starts_on_an_unfinished_restore(program, tmp_path):
+    """Killed at its decision; the program that is started then refuses, and finds what was restored after."""
+    alone = program("users")
+    copies = Copies(alone.dir / "data", tmp_path / "backups")
+    (tmp_path / "schema").mkdir()
+    shutil.copy(ROOT / "db/schema/users.sql", tmp_path / "schema")
+    copies.environment["SCHEMA_DIR"] = str(tmp_path / "schema")
+    backup = copies.backup()
+    copies.refused(backup, "users.db is in use: .*make stop")
+    assert alone.ask(method="DELETE", path="/api/v1/users/1").status == 204
+    alone.terminate()
+    assert alone.wait()[0] == 0
+    assert kill_at(copies, backup, *DECIDED)
+    alone.start(ready=False)
+    assert alone.wait()[0] == 1 and b"restore" in alone.process.stderr.read()
+    assert run("restore", environment=copies.environment).returncode == 0
+    alone.start()
+    assert alone.ask(path="/api/v1/users/1").status == 200
+
+
+# ---- what is not ours
+
+
+@pytest.mark.parametrize("name", ["users.db", "users.db-wal", "users.db-shm", "users.db.restored", "users.restore",
+                                  "users.lock", "orders", ".restore", ".restore.new"])
+def test_no_link_is_followed(alone, data, tmp_path, name):
+    """As root, db/restore works in a directory of somebody who is not: what a link there points at stays as it is."""
+    backup = alone.backup()
+    foreign = tmp_path / "foreign"
+    if name == "orders":
+        shutil.move(data / "orders", foreign)
+        write(foreign / "orders.db", "foreign")
+    else:
+        foreign.write_text("foreign")
+        (data / name).unlink(missing_ok=True)
+    (data / name).symlink_to(foreign)
+    done = run("restore", backup, environment=alone.environment)
+    assert (done.returncode == 0) == (name == ".restore.new"), done
+    assert "Traceback" not in done.stderr
+    if name == "orders":
+        assert [path.name for path in foreign.iterdir()] == ["orders.db"] and read(foreign / "orders.db") == "foreign"
+    else:
+        assert foreign.read_text() == "foreign" and not foreign.is_symlink()
+    assert not list(data.rglob("*.restored")) or name == "users.db.restored"
+
+
+def test_a_strangers_journal_is_not_believed(alone, data, tmp_path):
+    """It would name the files that are removed."""
+    if os.geteuid() != 0:
+        pytest.skip("takes root, to make another user's file")
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "users.db").write_text("mine")
+    journal = data / ".restore"
+    journal.write_text(json.dumps({"from": str(victim), "kept": str(victim), "names": ["users"], "decided": False}))
+    os.chown(journal, 65534, 65534)
+    done = run("restore", environment=alone.environment)
+    assert done.returncode == 1 and (victim / "users.db").read_text() == "mine"
+
+
+# ---- a backup that lacks something
+
+
+def test_a_backup_without_a_database_is_none(alone, data):
+    (data / "orders/orders.db").rename(data / "away")
+    done = run("backup", environment=alone.environment)
+    assert done.returncode == 1 and "there is no" in done.stderr and "orders.db" in done.stderr
+    assert done.stdout == "" and list(alone.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("put", [False, True])
+def test_what_its_program_does_not_have_open_is_not_backed_up(program, tmp_path, put):
+    """The database was moved; with and without another one in its place."""
+    alone = program("users")
+    copies = Copies(alone.dir / "data", tmp_path / "backups")
+    (tmp_path / "schema").mkdir()
+    shutil.copy(ROOT / "db/schema/users.sql", tmp_path / "schema")
+    copies.environment["SCHEMA_DIR"] = str(tmp_path / "schema")
+    assert copies.backup().is_dir()
+    path = alone.dir / "data/users.db"
+    path.rename(alone.dir / "away")
+    if put:
+        write(path, "another")
+    done = run("backup", environment=copies.environment)
+    assert done.returncode == 1 and done.stdout == ""
+    wanted = f"not the file that its program .process {alone.process.pid}. has open" if put else "was it moved"
+    assert re.search(wanted, done.stderr), done.stderr
+    assert len(list(copies.directory.iterdir())) == 1
+
+
+# ---- any path, any locale
+
+
+ODD = ["with space", "it's", 'quo"te', "back\\slash", "测试", "-x", "$HOME", "a;b", "new\nline"]
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "de_DE.ISO-8859-1"])
+def test_any_path_and_locale(alone, data, tmp_path, name, locale):
+    """Also relative ones, which begin below the project's root, and with CDPATH set."""
+    place = tmp_path / name
+    shutil.move(data, place)
+    below = os.path.relpath(place, ROOT)
+    copies = Copies(place, tmp_path / f"{name} backups")
+    copies.environment |= {"SCHEMA_DIR": str(tmp_path / "schema"), "LC_ALL": locale, "CDPATH": f"/:{tmp_path}:.",
+                           "DATA_DIR": below}
+    backup = copies.backup()
+    assert sorted(path.name for path in backup.iterdir()) == ["SHA256SUMS", "orders.db", "users.db"]
+    write(place / "users.db", "second")
+    assert f"restored {backup}" in copies.restore(backup)
+    assert contents(place) == ["first", "first"]
+
+
+def test_a_directory_that_begins_with_a_dash(alone, data):
+    backup = alone.backup()
+    dashed = backup.rename(backup.with_name("-backup"))
+    write(data / "users.db", "second")
+    for arguments in (["--", "-backup"], ["./-backup"]):
+        done = subprocess.run([ROOT / "db/restore", *arguments], cwd=dashed.parent, capture_output=True, text=True,
+                              env={**os.environ, **alone.environment}, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), done
     assert read(data / "users.db") == "first"
