@@ -35,6 +35,13 @@ static long read_holder(int fd)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
 }
 
+bool store_lock_had_database(const struct store_lock *lock)
+{
+	char byte;
+
+	return pread(lock->fd, &byte, 1, 0) == 1;
+}
+
 /* -EAGAIN: the file was removed in between, try again. */
 static int try_once(struct store_lock *lock, long *holder)
 {

@@ -26,6 +26,9 @@ void store_lock_init(struct store_lock *lock, const char *database);
  */
 int store_lock_take(struct store_lock *lock, unsigned wait_ms, long *holder);
 
+/* A program before has had a database open: the file says so until another one is described. */
+bool store_lock_had_database(const struct store_lock *lock);
+
 /* Says what is open. */
 void store_lock_describe(const struct store_lock *lock, const struct stat *database);
 

@@ -113,21 +113,27 @@ static bool no_restore(struct store *store)
 			    "a restore of a backup was begun and is not finished (%s is there)", path);
 }
 
-/* SQLite would take it for a new database, and remove the log. */
-static bool no_lonely_log(struct store *store)
+/*
+ * Where nothing is a new database is made, with the first rows of an example. Not where one has been: somebody has
+ * moved it, and would find their orders gone. SQLite would remove the log that it has left, with the newest of them in
+ * it.
+ */
+static bool not_taken_away(struct store *store)
 {
+	static const char remedy[] =
+		"put it back, or restore a backup: make restore FROM=db/backups/TIME; to begin with a "
+		"new one, move that file away";
 	struct stat database, log;
 	char path[PATH_MAX];
 
 	if (stat(store->path, &database) == 0 && database.st_size > 0)
 		return true;
-	if (stat(beside(store, ".db-wal", path), &log) != 0 || log.st_size == 0)
-		return true;
-	return store_refuse(
-		store, true,
-		"put it back, or restore a backup: make restore FROM=db/backups/TIME; to begin with an empty "
-		"one, move the log away",
-		"the database was moved or deleted, but its log %s is there", path);
+	if (stat(beside(store, ".db-wal", path), &log) == 0 && log.st_size > 0)
+		return store_refuse(store, true, remedy, "it was moved or deleted, but its log %s is there", path);
+	if (!store->cache && store_lock_had_database(&store->lock_file))
+		return store_refuse(store, false, remedy, "it was moved or deleted: %s says that it was here",
+				    store->lock_file.path);
+	return true;
 }
 
 /* What others may read is made private; of files that are somebody else's that is not possible, and no reason to stop.
@@ -159,7 +165,7 @@ bool place_take(struct store *store)
 	snprintf(store->path, PATH_MAX, "%s", store->given_path);
 	if (mkdir(directory, 0750) != 0 && errno != EEXIST)
 		return refuse_errno(store, directory, errno);
-	if (!resolve(store) || !take_lock(store) || !no_restore(store) || !no_lonely_log(store))
+	if (!resolve(store) || !take_lock(store) || !no_restore(store) || !not_taken_away(store))
 		return false;
 	tighten(store);
 	return true;

@@ -271,11 +271,36 @@ def test_a_lonely_log_is_not_thrown_away(program):
         assert log
         alone.pid_file.unlink()
         said = refusal(alone.start(ready=False))
-        assert "was moved or deleted, but its log" in said and "make restore FROM=" in said
+        assert "it was moved or deleted, but its log" in said and "make restore FROM=" in said
         assert path.with_name("orders.db-wal").read_bytes() == log
         (alone.dir / "away").rename(path)
         alone.start()
         assert alone.ask(path=f"/api/v1/orders/{order}").status == 200
+
+
+def test_a_database_that_was_there_is_not_made_anew(program):
+    """All of its files were moved away, and the program is started again: its rows are not gone, they are elsewhere."""
+    alone = program("users")
+    assert alone.ask(**new_user()).status == 201
+    (alone.dir / "away").mkdir()
+    for path in (alone.dir / "data").glob("users.db*"):
+        path.rename(alone.dir / "away" / path.name)
+    wait_not_ready(alone, "was moved or deleted")
+    alone.terminate()
+    assert alone.wait()[0] == 0
+    said = refusal(alone.start(ready=False))
+    assert "it was moved or deleted" in said and "users.lock says that it was here" in said
+    assert [path.name for path in (alone.dir / "data").iterdir()] == ["users.lock"]
+    for path in (alone.dir / "away").iterdir():
+        path.rename(alone.dir / "data" / path.name)
+    alone.start()
+    assert len(json.loads(alone.ask(path="/api/v1/users?limit=100").body)["items"]) > 10
+    alone.terminate()
+    assert alone.wait()[0] == 0
+    for path in (alone.dir / "data").iterdir():  # what one does who wants a new one
+        path.unlink()
+    alone.start()
+    assert ready(alone).status == 200
 
 
 # ---- writes that fail
@@ -402,7 +427,8 @@ def test_an_unfinished_restore_is_not_started_on(program):
     alone, path = stopped(program, "users")
     marker = path.with_name("users.restore")
     marker.write_text("")
-    path.unlink()
+    for one in (path, path.with_name("users.lock")):
+        one.unlink()
     assert "a restore of a backup was begun and is not finished" in refusal(alone.start(ready=False))
     assert not path.exists(), "a new one would be taken for the restored one"
     marker.unlink()

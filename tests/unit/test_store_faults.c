@@ -153,8 +153,12 @@ static const char *file_path(int file)
 
 static void remove_database(void)
 {
+	char lock[600];
+
 	for (int i = 0; i < FILES; i++)
 		unlink(file_path(i));
+	snprintf(lock, sizeof(lock), "%s/orders.lock", fixture_dir); /* it says that there was a database */
+	unlink(lock);
 	memset(outcome, 0, sizeof(*outcome));
 }
 
