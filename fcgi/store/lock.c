@@ -78,18 +78,19 @@ int store_lock_take(struct store_lock *lock, unsigned wait_ms, long *holder)
 	return error;
 }
 
-void store_lock_describe(const struct store_lock *lock, const struct stat *database)
+void store_lock_describe(const struct store_lock *lock, const struct stat files[2])
 {
-	char text[96];
-	int bytes = snprintf(text, sizeof(text), "%d %llu:%llu\n", (int)getpid(), (unsigned long long)database->st_dev,
-			     (unsigned long long)database->st_ino);
+	char text[128];
+	int bytes = snprintf(text, sizeof(text), "%d %llu:%llu %llu:%llu\n", (int)getpid(),
+			     (unsigned long long)files[0].st_dev, (unsigned long long)files[0].st_ino,
+			     (unsigned long long)files[1].st_dev, (unsigned long long)files[1].st_ino);
 
 	/* Without it only the messages of others say less. */
 	if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)bytes, 0) != bytes)
 		return;
 }
 
-bool store_lock_keep(struct store_lock *lock, const struct stat *database)
+bool store_lock_keep(struct store_lock *lock, const struct stat files[2])
 {
 	struct store_lock again = *lock;
 	long holder;
@@ -101,7 +102,7 @@ bool store_lock_keep(struct store_lock *lock, const struct stat *database)
 		return error != -EWOULDBLOCK;
 	store_lock_drop(lock);
 	*lock = again;
-	store_lock_describe(lock, database);
+	store_lock_describe(lock, files);
 	return true;
 }
 

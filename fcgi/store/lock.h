@@ -1,8 +1,9 @@
 /*
  * One program at a time has a database: it holds a lock (flock) on a file beside it, from its start to its end. The
  * kernel lets go of the lock with the process, so that a file which is left over is no obstacle, and children do not
- * inherit it. In the file are the process and the database that it has open ("PID DEVICE:INODE"), for messages and for
- * db/backup, which would not see otherwise that the file at the path is not the program's.
+ * inherit it. In the file are the process and the database that it has open ("PID DEVICE:INODE DEVICE:INODE", the
+ * second its log), for messages and for db/backup, which would not see otherwise that the file at the path is not the
+ * program's.
  */
 #ifndef APM_STORE_LOCK_H
 #define APM_STORE_LOCK_H
@@ -29,14 +30,14 @@ int store_lock_take(struct store_lock *lock, unsigned wait_ms, long *holder);
 /* A program before has had a database open: the file says so until another one is described. */
 bool store_lock_had_database(const struct store_lock *lock);
 
-/* Says what is open. */
-void store_lock_describe(const struct store_lock *lock, const struct stat *database);
+/* Says what is open: the database and its log. */
+void store_lock_describe(const struct store_lock *lock, const struct stat files[2]);
 
 /*
  * Puts the file at its path again, where others look, when somebody has removed it. False: another program has taken
  * the lock meanwhile.
  */
-bool store_lock_keep(struct store_lock *lock, const struct stat *database);
+bool store_lock_keep(struct store_lock *lock, const struct stat files[2]);
 
 void store_lock_drop(struct store_lock *lock);
 

@@ -250,7 +250,7 @@ static bool start_watch(struct store *store)
 	if (!watch_init(store))
 		return store_refuse(store, false, "see who moves the files in DATA_DIR, and start again",
 				    "its files were moved while it was opened");
-	store_lock_describe(&store->lock_file, &store->watch.files[WATCH_DATABASE]);
+	store_lock_describe(&store->lock_file, store->watch.files);
 	writer_start(store);
 	int error = watch_start(store);
 	return !error || store_refuse(store, false, "see the limit of threads (ulimit -u, TasksMax=)",

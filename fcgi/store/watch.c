@@ -59,7 +59,7 @@ static void look_at_all(struct store *store)
 	struct watch *watch = &store->watch;
 	int place = find_place(watch, WATCH_FILES);
 
-	if (place == PLACE_OK && !store_lock_keep(&store->lock_file, &watch->files[WATCH_DATABASE]))
+	if (place == PLACE_OK && !store_lock_keep(&store->lock_file, watch->files))
 		place = PLACE_TAKEN;
 	watch->place = place;
 }

@@ -544,22 +544,22 @@ def test_a_backup_without_a_database_is_none(alone, data):
     assert done.stdout == "" and list(alone.directory.iterdir()) == []
 
 
-@pytest.mark.parametrize("put", [False, True])
-def test_what_its_program_does_not_have_open_is_not_backed_up(program, tmp_path, put):
-    """The database was moved; with and without another one in its place."""
+@pytest.mark.parametrize("suffix, put", [("", False), ("", True), ("-wal", False), ("-wal", True)])
+def test_what_its_program_does_not_have_open_is_not_backed_up(program, tmp_path, suffix, put):
+    """The database or its log was moved; with and without another one in its place."""
     alone = program("users")
     copies = Copies(alone.dir / "data", tmp_path / "backups")
     (tmp_path / "schema").mkdir()
     shutil.copy(ROOT / "db/schema/users.sql", tmp_path / "schema")
     copies.environment["SCHEMA_DIR"] = str(tmp_path / "schema")
     assert copies.backup().is_dir()
-    path = alone.dir / "data/users.db"
+    path = alone.dir / f"data/users.db{suffix}"
     path.rename(alone.dir / "away")
     if put:
-        write(path, "another")
+        path.write_bytes((alone.dir / "away").read_bytes())
     done = run("backup", environment=copies.environment)
     assert done.returncode == 1 and done.stdout == ""
-    wanted = f"not the file that its program .process {alone.process.pid}. has open" if put else "was it moved"
+    wanted = "was it moved" if not suffix and not put else f"its program .process {alone.process.pid}. has open"
     assert re.search(wanted, done.stderr), done.stderr
     assert len(list(copies.directory.iterdir())) == 1
 

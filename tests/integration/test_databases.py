@@ -321,8 +321,9 @@ def test_ready_means_that_writes_succeed(program):
     assert {answer.status for answer in answers} == {503} and all("Retry-After" in a.headers for a in answers)
     wait_not_ready(alone, r"Nothing can be stored in users\.db: it has reached a limit on the size of files.*ulimit -f")
     assert alone.ask(path="/api/v1/users/1").status == 200, "reading goes on"
-    told = [line for line in lines(alone, "error") if line["msg"] == "the database cannot be written"]
-    assert len(told) == 1 and told[0]["remedy"]
+    told, = wait_until(lambda: [line for line in lines(alone, "error")
+                                if line["msg"] == "the database cannot be written"], "nothing is said")
+    assert told["remedy"]
     limit_files(alone, None)
     wait_ready(alone)  # by itself: nobody writes
     assert alone.ask(**new_user()).status == 201
