@@ -186,38 +186,40 @@ static bool run(struct migration *m)
 
 /* ---- a cache: its tables are those of the schema ---- */
 
-/* Owned by the caller, NULL: failed. */
+/* Owned by the caller. "": there are none, or they cannot be read. */
 static char *tables_of(sqlite3 *sqlite)
 {
 	sqlite3_stmt *stmt = NULL;
-	char *text = NULL;
+	const char *text = "";
 
 	if (sqlite3_prepare_v2(sqlite,
 			       "SELECT group_concat(type || name || coalesce(sql, ''), char(10)) FROM"
 			       " (SELECT * FROM sqlite_schema ORDER BY type, name)",
 			       -1, &stmt, NULL) == SQLITE_OK &&
 	    sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
-		text = strdup((const char *)sqlite3_column_text(stmt, 0));
+		text = (const char *)sqlite3_column_text(stmt, 0);
+	char *copy = strdup(text);
 	sqlite3_finalize(stmt);
-	return text;
+	if (!copy)
+		abort();
+	return copy;
 }
 
 /* A new one in memory shows how they should be. */
 static bool check_tables(const struct migration *m)
 {
-	char *found = tables_of(m->store->writer->sqlite), *wanted = NULL;
 	sqlite3 *fresh = NULL;
 	bool made = sqlite3_open(":memory:", &fresh) == SQLITE_OK;
 
 	for (int64_t i = 0; i < m->count && made; i++)
 		made = sqlite3_exec(fresh, m->steps[i], NULL, NULL, NULL) == SQLITE_OK;
-	if (made)
-		wanted = tables_of(fresh);
-	sqlite3_close(fresh);
-	bool same = found && wanted && strcmp(found, wanted) == 0;
+	char *wanted = tables_of(fresh), *found = tables_of(m->store->writer->sqlite);
+	bool same = strcmp(found, wanted) == 0;
 	free(found);
 	free(wanted);
-	return same || store_refuse(m->store, true, "move it away", "its tables are not those of %s", m->schema_path);
+	sqlite3_close(fresh);
+	return !made || same ||
+	       store_refuse(m->store, true, "move it away", "its tables are not those of %s", m->schema_path);
 }
 
 bool migrate(struct store *store)

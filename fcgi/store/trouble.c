@@ -61,10 +61,13 @@ bool trouble_is_of_disk(int code)
 	}
 }
 
+static struct trouble known_or(struct trouble found, struct trouble otherwise)
+{
+	return found.what ? found : otherwise;
+}
+
 struct trouble trouble_of(int code, int system_errno, const char *path)
 {
-	struct trouble trouble = {0};
-
 	switch (code & 0xff) {
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
@@ -78,12 +81,10 @@ struct trouble trouble_of(int code, int system_errno, const char *path)
 	case SQLITE_FULL: return trouble_of_errno(ENOSPC);
 	case SQLITE_PERM: return trouble_of_errno(EACCES);
 	case SQLITE_READONLY:
-		trouble = trouble_of_errno(access(path, W_OK) == 0 ? 0 : errno);
-		return trouble.what ? trouble : (struct trouble){"it can only be read", own_it};
-	case SQLITE_IOERR:
-		trouble = trouble_of_errno(system_errno);
-		return trouble.what ? trouble : trouble_of_errno(EIO);
+		return known_or(trouble_of_errno(access(path, W_OK) == 0 ? 0 : errno),
+				(struct trouble){"it can only be read", own_it});
+	case SQLITE_IOERR: return known_or(trouble_of_errno(system_errno), trouble_of_errno(EIO));
 	case SQLITE_CANTOPEN: return trouble_of_errno(system_errno);
-	default: return trouble;
+	default: return (struct trouble){0};
 	}
 }
