@@ -233,6 +233,8 @@ enum db_result db_end(struct db_query *q)
 		sqlite3_clear_bindings(q->stmt); /* they point at the caller's text */
 	}
 	enum db_result result = result_of(q->rc);
+	if (trouble_is_damage(q->rc))
+		watch_failed(q->db->store, q->rc, 0);
 	if (!q->db->in_transaction)
 		operation_end(&q->operation, q->db->store, result, q->db->error_code, q->db->error_text);
 	return result;

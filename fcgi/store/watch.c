@@ -140,8 +140,9 @@ bool watch_trouble(struct store *store, char *out, size_t size)
 	if (!failed)
 		return false;
 	struct trouble trouble = trouble_of_writes(store, failed);
-	snprintf(out, size, "Nothing can be stored in %s.db: %s. Remedy: %s.", store->name, trouble.what,
-		 trouble.remedy);
+	snprintf(out, size, "%s %s.db: %s. Remedy: %s.",
+		 trouble_is_damage(failed) ? "The program cannot rely on" : "Nothing can be stored in", store->name,
+		 trouble.what, trouble.remedy);
 	return true;
 }
 
@@ -165,8 +166,9 @@ static void log_writes(const struct store *store, int failed)
 		return;
 	}
 	struct trouble trouble = trouble_of_writes(store, failed);
-	tel_error("the database cannot be written", tel_str("path", store->path), tel_str("error", trouble.what),
-		  tel_str("remedy", trouble.remedy), tel_int("sqlite.code", failed));
+	tel_error(trouble_is_damage(failed) ? "the database is damaged" : "the database cannot be written",
+		  tel_str("path", store->path), tel_str("error", trouble.what), tel_str("remedy", trouble.remedy),
+		  tel_int("sqlite.code", failed));
 }
 
 /* ---- the thread ---- */

@@ -30,7 +30,7 @@ struct watch {
 	struct stat files[WATCH_FILES]; /* as they were opened */
 
 	atomic_int place;      /* enum watch_place */
-	atomic_int failed;     /* SQLite's code of the last write's failure; 0: it succeeded */
+	atomic_int failed;     /* SQLite's code of the last write's failure, or of damage; 0: it succeeded */
 	atomic_int errno_then; /* of the system call that it came from, or 0 */
 
 	pthread_t thread;
@@ -58,7 +58,7 @@ bool watch_in_place(const struct store *store);
 /* The write-ahead log has gone while the database is there: what is in it alone is still to be saved (writer.c). */
 bool watch_log_lost(const struct store *store);
 
-/* A write has failed (SQLite's code), or has reached the log. The thread that leads. */
+/* A write has failed (SQLite's code) or any operation has met damage; a write has reached the log. Any thread. */
 void watch_failed(struct store *store, int code, int system_errno);
 void watch_written(struct store *store);
 

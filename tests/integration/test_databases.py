@@ -374,6 +374,22 @@ def test_a_damaged_database_is_refused(program, name, where):
     assert path.read_bytes() == before
 
 
+def test_damage_that_is_met_later_is_told(program):
+    """By a request that reads what was damaged while the program runs."""
+    alone, path = stopped(program, "users")
+    alone.start()
+    spoil(path, 4096)
+    assert alone.ask(path="/api/v1/users").status == 500
+    wait_not_ready(alone, r"cannot rely on users\.db: it is damaged.*make restore FROM=")
+    told, = wait_until(lambda: [line for line in lines(alone, "error") if line["msg"] == "the database is damaged"],
+                       "nothing is said")
+    assert "make restore FROM=" in told["remedy"]
+    alone.process.kill()
+    alone.wait()
+    alone.pid_file.unlink()
+    assert "it is damaged" in refusal(alone.start(ready=False))
+
+
 def test_a_newer_database_is_refused(program):
     alone, path = stopped(program, "orders")
     change(path, "PRAGMA user_version = 99")

@@ -283,7 +283,7 @@ static void test_damage_does_not_pass(void **state)
 	(void)state;
 	watch_failed(store, SQLITE_CORRUPT, 0);
 	assert_int_equal(insert(), DB_OK);
-	assert_true(trouble("it is damaged. Remedy: restore a backup"));
+	assert_true(trouble("The program cannot rely on things.db: it is damaged. Remedy: restore a backup"));
 }
 
 /* ---- why it is not opened ---- */
