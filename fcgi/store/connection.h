@@ -70,6 +70,9 @@ bool place_take(struct store *store);
 /* Moves the damaged files of a cache aside, in the place of older ones; no connection is open. False: refused. */
 bool place_clear(struct store *store);
 
+/* How long a lock that somebody else has is waited for ($BUSY_TIMEOUT_MS), in milliseconds. */
+unsigned busy_time_out_ms(void);
+
 /* Opens a connection with what readers and the writer have in common. NULL: failed, see store_refuse_code. */
 struct db *connection_open(struct store *store, int flags);
 

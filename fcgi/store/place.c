@@ -86,7 +86,7 @@ static bool resolve(struct store *store)
 
 static bool take_lock(struct store *store)
 {
-	unsigned wait_ms = (unsigned)env_long("BUSY_TIMEOUT_MS", 1000, 0, 60000);
+	unsigned wait_ms = busy_time_out_ms();
 	char who[48] = "another program";
 	long holder;
 

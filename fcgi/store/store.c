@@ -45,6 +45,11 @@ bool connection_int(struct db *db, const char *sql, int64_t *out)
 
 ENV_SETTING(busy_time_out, .name = "BUSY_TIMEOUT_MS", .unit = "milliseconds", .fallback = 1000, .max = 60000);
 
+unsigned busy_time_out_ms(void)
+{
+	return (unsigned)env_number(&busy_time_out);
+}
+
 struct db *connection_open(struct store *store, int flags)
 {
 	struct db *db = calloc(1, sizeof(*db));
@@ -62,7 +67,7 @@ struct db *connection_open(struct store *store, int flags)
 		return NULL;
 	}
 	sqlite3_extended_result_codes(db->sqlite, 1);
-	sqlite3_busy_timeout(db->sqlite, (int)env_number(&busy_time_out));
+	sqlite3_busy_timeout(db->sqlite, (int)busy_time_out_ms());
 	return db;
 }
 
