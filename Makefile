@@ -91,7 +91,7 @@ do-logs:
 	+@stack/native/logs $(OR_REFUSE)
 trace: do-trace ## print a trace as a waterfall: ID=<X-Trace-Id of an answer>
 do-trace:
-	+@fcgi/deps python3 && fcgi/waterfall "$$ID" $(OR_REFUSE)
+	+@fcgi/deps python3 && stack/native/trace "$$ID" $(OR_REFUSE)
 
 backup: do-backup ## copy the databases, as they are at one moment; everything may run
 do-backup:
@@ -277,8 +277,8 @@ C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi t
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
 SHELL_FILES := db/backup stack/check-docker fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
-PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore fcgi/waterfall stack/doctor \
-	stack/load tests/contain $(filter-out %.py,$(wildcard stack/native/*))
+PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
+	$(filter-out %.py,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
 # missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.

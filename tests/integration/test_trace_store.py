@@ -50,7 +50,7 @@ def search(system, **parameters):
 
 def waterfall(system, trace_id):
     environment = {**os.environ, "TRACES_PORT": str(system.tempo_port), "COLUMNS": "120"}
-    return subprocess.run([ROOT / "fcgi/waterfall", trace_id], env=environment, capture_output=True, text=True,
+    return subprocess.run([ROOT / "stack/native/trace", trace_id], env=environment, capture_output=True, text=True,
                           check=False)
 
 

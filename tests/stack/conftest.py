@@ -6,7 +6,7 @@ from backends import ROOT, Stack, program
 
 
 def load(stack, seconds=12, rate=60):
-    done = stack.run(ROOT / "stack/load", "--rate", str(rate), "--seconds", str(seconds))
+    done = stack.run(ROOT / "stack/native/load", "--rate", str(rate), "--seconds", str(seconds))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -24,7 +24,7 @@ def results(output):
 
 def test_doctor_where_nothing_runs(tmp_path):
     stack = Stack(tmp_path, [])
-    done = stack.run("stack/doctor", "--wait", "0")
+    done = stack.run("stack/native/doctor", "--wait", "0")
     found = results(done.stdout)
     assert done.returncode == 1 and len(found) == 19
     assert not any(well for well, _, _ in found)
@@ -33,7 +33,7 @@ def test_doctor_where_nothing_runs(tmp_path):
 
 
 def test_doctor_of_the_system_alone(alone):
-    done = alone.run("stack/doctor", "--wait", "0")
+    done = alone.run("stack/native/doctor", "--wait", "0")
     found = results(done.stdout)
     assert done.returncode == 1
     ready = {text for well, text, _ in found if well and "ready" in text}
@@ -50,7 +50,7 @@ def test_doctor_knows_the_trace_store(tmp_path):
     del stack.env["OTEL_EXPORTER_OTLP_ENDPOINT"]
     stack.env["TRACES_PORT"] = stack.env["TEMPO_PORT"]
     with stack:
-        output = stack.run("stack/doctor").stdout
+        output = stack.run("stack/native/doctor").stdout
         refused = stack.run("make", "stack-up-backends")
     assert f"ok    port {stack.ports['TEMPO']} is the trace store's" in output, output
     assert "ok    the OTLP endpoint takes a span" in output
@@ -70,7 +70,7 @@ def test_doctor_tells_a_port_that_another_program_has(alone):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        done = alone.run("env", f"TEMPO_PORT={server.server_port}", "stack/doctor", "--wait", "0")
+        done = alone.run("env", f"TEMPO_PORT={server.server_port}", "stack/native/doctor", "--wait", "0")
     finally:
         server.shutdown()
         server.server_close()
@@ -83,7 +83,7 @@ def test_doctor_tells_a_service_that_is_not_ready(alone):
     os.kill(pid, 15)
     try:
         wait_until(lambda: not alive(pid), 20, "users ends")
-        output = alone.run("stack/doctor", "--wait", "0").stdout
+        output = alone.run("stack/native/doctor", "--wait", "0").stdout
     finally:
         alone.ctl("start")
     assert re.search(r"FAIL  user-service is not ready \(50\d .*\)\n      → make status", output), output
@@ -100,7 +100,7 @@ def counted(stack):
 def test_load_sends_what_it_says(alone):
     before = len((alone.dir / "logs/api-gateway.log").read_text().splitlines())
     wait_until(lambda: counted(alone) == before, 20, "the requests of other tests are counted")
-    done = alone.run("stack/load", "--rate", "100", "--seconds", "3")
+    done = alone.run("stack/native/load", "--rate", "100", "--seconds", "3")
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
     assert len(lines) in (2, 3) and all(re.match(r" +\d s +\d+ requests/s +p95 +[\d.]+ ms   in all: ", line)
@@ -112,7 +112,7 @@ def test_load_sends_what_it_says(alone):
 
 
 def test_load_where_nobody_listens(tmp_path):
-    done = Stack(tmp_path, []).run("stack/load", "--rate", "50", "--seconds", "1")
+    done = Stack(tmp_path, []).run("stack/native/load", "--rate", "50", "--seconds", "1")
     assert done.returncode == 1 and "0 requests answered" in done.stdout
 
 
