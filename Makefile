@@ -45,6 +45,10 @@ JOBS := -j$(shell nproc)
 # stack/native/ctl reads this one; what is given on the command line or in the environment reaches it by itself.
 export MODE
 
+# A person's words reach commands as environment variables: no shell reads them, and make leaves a $ in them alone.
+WORDS := ID SERVICE LEVEL LINES FOLLOW TRACE WIDE RATE SECONDS FROM
+$(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override export $(word) := $$(value $(word)))))
+
 LIB_SRC := $(wildcard fcgi/base/*.c fcgi/telemetry/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
@@ -86,12 +90,12 @@ do-stop:
 status: do-status ## a line for each part
 do-status:
 	+@stack/native/ctl status $(OR_REFUSE)
-logs: do-logs ## follow the logs
+logs: do-logs ## show and follow the logs: SERVICE=orders LEVEL=warn TRACE=<id> … (stack/native/logs --help)
 do-logs:
 	+@stack/native/logs $(OR_REFUSE)
-trace: do-trace ## print a trace as a waterfall: ID=<X-Trace-Id of an answer>
+trace: do-trace ## print a trace as a waterfall: ID=<X-Trace-Id of an answer>; without one list the newest
 do-trace:
-	+@fcgi/deps python3 && stack/native/trace "$$ID" $(OR_REFUSE)
+	+@stack/native/trace $(OR_REFUSE)
 
 backup: do-backup ## copy the databases, as they are at one moment; everything may run
 do-backup:
