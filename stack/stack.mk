@@ -43,7 +43,7 @@ stack-down-backends: ## end them
 
 load: do-load ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
 do-load:
-	+@stack/native/load --rate "$${RATE:-20}" --seconds "$${SECONDS:-0}" $(OR_REFUSE)
+	+@stack/native/load $(OR_REFUSE)
 
 doctor: do-doctor ## follow a request through the system and the stack, say what does not work and what to do
 do-doctor:
