@@ -1,0 +1,146 @@
+"""What the doctor asks of Prometheus, Loki, Grafana and Tempo."""
+import base64
+import time
+from typing import NamedTuple
+
+from apm import answers, parts
+from apm.answers import items, members
+from apm.diagnosis import Check, eventually, stranger
+from apm.spans import Trace
+from apm.terminal import Failure
+
+JOBS = {"api-gateway", "user-service"}  # those of the request that is followed
+
+
+class Backend(NamedTuple):
+    name: str
+    variable: str
+    port: str
+    path: str  # where it says who it is
+    sign: str  # a part of that answer
+
+
+KNOWN = [
+    Backend("Tempo", "TEMPO_PORT", "3200", "/metrics", "tempo_build_info"),
+    Backend("Prometheus", "PROMETHEUS_PORT", "9090", "/-/ready", "Prometheus"),
+    Backend("Loki", "LOKI_PORT", "3100", "/metrics", "loki_build_info"),
+    Backend("Grafana", "GRAFANA_PORT", "3000", "/api/health", '"database"'),
+]
+DATA_SOURCES = [("prometheus", "Prometheus", "/api/v1/query?query=1"), ("tempo", "Tempo", "/api/echo"),
+                ("loki", "Loki", "/loki/api/v1/labels")]
+
+
+class Backends:
+    """Those at the ports that the environment names, or at their usual ones."""
+
+    def __init__(self, environment, place):
+        self.environment, self.place = environment, place
+        address = parts.host(environment.get("BIND_ADDRESS") or "127.0.0.1")
+        self.number = {one.name: environment.get(one.variable) or one.port for one in KNOWN}
+        self.url = {name: f"http://{address}:{number}" for name, number in self.number.items()}
+        self.traces = self.url["Tempo"]  # where exemplars lead to
+        self.there = {one.name for one in KNOWN if one.sign in answers.get(self.url[one.name] + one.path).text}
+
+    def are_ours(self):
+        """Whether they belong to this system: a Prometheus or Grafana of somebody else may have the usual port."""
+        return bool(self.there & {"Tempo", "Loki"}) or bool(self.jobs('up{job="api-gateway"}'))
+
+    # ---- Prometheus
+
+    def promql(self, path, **parameters):
+        answer = members(answers.get(f"{self.url['Prometheus']}/api/v1/{path}", **parameters).json)
+        return answer.get("data")
+
+    def jobs(self, query):
+        if "Prometheus" not in self.there:
+            return set()
+        series = items(members(self.promql("query", query=query)).get("result"))
+        return {str(members(one.get("metric")).get("job")) for one in series}
+
+    def check_metrics(self, wait):
+        def scraped():
+            found = self.jobs("http_server_request_duration_seconds_count")
+            return found if JOBS <= found else None
+        found = eventually(scraped, wait)
+        if found:
+            return f"Prometheus has the request metrics of {', '.join(sorted(found))}"
+        missing = ", ".join(sorted(JOBS - self.jobs("http_server_request_duration_seconds_count")))
+        raise Failure(f"Prometheus has no request metrics of {missing}\n"
+                      f"{self.url['Prometheus']}/targets says what each scrape met")
+
+    def check_exemplar(self, wait, has_trace):
+        def newest():
+            now = time.time()
+            series = items(self.promql("query_exemplars", start=now - 3600, end=now,
+                                       query='http_server_request_duration_seconds_bucket{job="user-service"}'))
+            found = [(float(one["timestamp"]), one["labels"]["trace_id"]) for each in series
+                     for one in items(each.get("exemplars")) if "trace_id" in members(one.get("labels"))]
+            return max(found, default=None)
+        exemplar = eventually(newest, wait)
+        if not exemplar:
+            raise Failure("Prometheus has no exemplars of the user service\nit must run with "
+                          "--enable-feature=exemplar-storage and scrape OpenMetrics; unsampled requests leave none")
+        if not eventually(lambda: has_trace(exemplar[1]), min(wait, 5)):
+            raise Failure(f"the newest exemplar names trace {exemplar[1]}, which is not stored\n"
+                          "it is older than what is kept (1 h), or lost: see the dashboard Telemetry health")
+        return f"the newest exemplar leads to a trace ({exemplar[1]})"
+
+    # ---- Loki
+
+    def check_lines(self, wait, trace_id):
+        if not trace_id:
+            return None
+
+        def services():
+            answer = answers.get(self.url["Loki"] + "/loki/api/v1/query_range", start=time.time_ns() - 600 * 10**9,
+                                 query=f'{{job="application-logs"}} | trace_id="{trace_id}"')
+            return {str(members(one.get("stream")).get("service"))
+                    for one in items(members(members(answer.json).get("data")).get("result"))}
+        if eventually(lambda: JOBS <= services(), wait):
+            return "Loki has the request's lines of api-gateway and user-service"
+        missing = ", ".join(sorted(JOBS - services()))
+        raise Failure(f"Loki lacks the request's lines of {missing}\nis Promtail up, and does it see the logs? "
+                      f"{self.place.look('promtail')}")
+
+    # ---- Grafana
+
+    def check_data_source(self, uid, path):
+        login = ":".join(self.environment.get(f"GRAFANA_{name}") or "admin" for name in ("USER", "PASSWORD"))
+        answer = answers.get(f"{self.url['Grafana']}/api/datasources/proxy/uid/{uid}{path}", headers={
+            "Authorization": "Basic " + base64.b64encode(login.encode("utf-8", "replace")).decode()})
+        if answer.status == 200:
+            return f"Grafana reaches its data source {uid}"
+        if answer.status == 401:
+            raise Failure("Grafana does not take the login\n"
+                          "set GRAFANA_USER and GRAFANA_PASSWORD to those of its first start")
+        raise Failure(f"Grafana does not reach its data source {uid}: {answer}\n{self.place.look('grafana')}")
+
+    # ---- all
+
+    def check_there(self, one):
+        if one.name in self.there:
+            return f"{one.name} answers at port {self.number[one.name]}"
+        answer = answers.get(self.url[one.name] + one.path)
+        if answer.status == 0:
+            raise Failure(f"{one.name} does not answer at port {self.number[one.name]} ({answer.text})\n"
+                          f"{self.place.look(one.name.lower())}; or start it: {self.place.start}")
+        if answer.status >= 500:
+            raise Failure(f"{one.name} is not ready: {answer}\n{self.place.look(one.name.lower())}")
+        raise stranger(self.number[one.name], one.variable, answer)
+
+    def checks(self, prefix, request, without=()):
+        """`prefix`: of the names of the system's checks; request(): the trace id of the request, "" without one."""
+        for one in KNOWN:
+            if one.name not in without:
+                yield Check(one.name, (f"{prefix}containers",), lambda _, one=one: self.check_there(one))
+        yield Check("metrics", ("Prometheus", f"{prefix}users", f"{prefix}gateway"), self.check_metrics)
+        yield Check("exemplar", ("Prometheus", "metrics", "Tempo", f"{prefix}trace"),
+                    lambda wait: self.check_exemplar(wait, self.has_trace))
+        yield Check("lines", ("Loki", f"{prefix}request"), lambda wait: self.check_lines(wait, request()))
+        for uid, name, path in DATA_SOURCES:
+            if name not in without:
+                yield Check(f"data source {uid}", ("Grafana", name),
+                            lambda _, uid=uid, path=path: self.check_data_source(uid, path))
+
+    def has_trace(self, trace_id):
+        return Trace(answers.get(f"{self.traces}/api/traces/{trace_id}").json).spans

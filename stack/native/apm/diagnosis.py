@@ -1,0 +1,129 @@
+"""How the doctor examines: a check knows what it rests on, so that a fault is told once, with what follows from it."""
+import socket
+import subprocess
+import time
+from typing import Callable, NamedTuple
+
+from apm import answers
+from apm.terminal import Failure, said
+
+POLL_SECONDS = 0.2
+
+
+class Check(NamedTuple):
+    name: str
+    needs: tuple  # names of checks: when one of them fails, it is why this one does
+    examine: Callable  # of the seconds that it may wait; returns what is well, or raises Failure
+
+
+class Place(NamedTuple):
+    """Where it runs: what a remedy looks like there."""
+    name: str
+    start: str
+    look: Callable  # of a part's name: the command that shows what it says
+
+
+NATIVE = Place("native", "make run", lambda part: f"make logs SERVICE={part} FOLLOW=off")
+STACK = Place("stack", "make stack-up",
+              lambda part: f"docker compose -f stack/compose.yaml logs --tail 50 {container(part)}")
+
+
+def container(part):
+    """What compose calls a program; a backend has one name everywhere."""
+    backends = ("tempo", "loki", "prometheus", "grafana", "promtail")
+    return {"gateway": "gateway-shipper", "nginx": "api-gateway"}.get(part) or (
+        part if part in backends else f"{part[:-1] if part.endswith('s') else part}-service")
+
+
+def beside(project):
+    """The backends' containers beside a native system."""
+    return Place("beside", "make stack-up-backends", lambda part: f"docker compose -p {project} logs --tail 50 {part}")
+
+
+def eventually(ask, seconds):
+    """Asks until the answer is true or time is up; the last answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer or time.monotonic() >= deadline:
+            return answer
+        time.sleep(POLL_SECONDS)
+
+
+def listens(host, number):
+    try:
+        with socket.create_connection((host.strip("[]"), int(number)), 2):
+            return True
+    except OSError:
+        return False
+
+
+def stranger(number, variable, answer):
+    """The failure of a port that another program has."""
+    return Failure(f"port {number} ({variable}) is another program's, it answers: {answer}\n"
+                   f"see who it is: ss -ltnp 'sport = :{number}'; end it, or choose another port: {variable}=…")
+
+
+def containers(project):
+    """{service: (state, status)} of a compose project; None when Docker cannot say."""
+    command = ["docker", "ps", "-a", "--filter", f"label=com.docker.compose.project={project}", "--format",
+               '{{.Label "com.docker.compose.service"}}\t{{.State}}\t{{.Status}}']
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=5, check=False,
+                              stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    return {line[0]: (line[1], said(line[2])) for line in lines if len(line) == 3}
+
+
+class Outcome(NamedTuple):
+    check: Check
+    what: str
+    remedy: str
+
+
+def examine(checks, patience, report):
+    """
+    Runs the checks in order; report(text) is told what is well, None is of no interest. Returns [(failed outcome,
+    [those that follow])]. For what rests on something that failed nobody waits.
+    """
+    roots, failed = {}, {}
+    for check in checks:
+        cause = next((failed[name] for name in check.needs if name in failed), None)
+        try:
+            well = check.examine(0 if cause else patience)
+            if well:
+                report(well)
+        except Failure as failure:
+            what, _, remedy = str(failure).partition("\n")
+            failed[check.name] = cause or check.name
+            roots.setdefault(failed[check.name], []).append(Outcome(check, what, remedy))
+    return [(first, others) for first, *others in roots.values()]
+
+
+def asked(url, wait):
+    """The answer to a GET, which is asked for again until it is 200 or time is up."""
+    latest = [None]
+
+    def well():
+        latest[0] = answers.get(url)
+        return latest[0].status == 200
+    eventually(well, wait)
+    return latest[0]
+
+
+def ready(name, url, variable, place, wait):
+    """Whether a part says of itself that it is ready."""
+    number, answer = url.rpartition(":")[2], asked(f"{url}/readyz", wait)
+    if answer.status == 0:
+        raise Failure(f"{name} does not answer at port {number} ({answer.text})\n"
+                      f"{place.look(name)}; or start it: {place.start}")
+    ours = '"status"' in answer.text
+    if answer.status == 200 and ours:
+        return f"{name} is ready"
+    if not ours and "nginx" not in answer.headers.get("Server", ""):  # which answers for a program that is not there
+        raise stranger(number, variable, answer)
+    raise Failure(f"{name} is not ready: {answer}\n{place.look(name)}")
