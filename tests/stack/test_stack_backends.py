@@ -147,8 +147,8 @@ def test_jaeger_and_zipkin_receivers(full):
 def test_doctor_finds_everything_well_but_grafana(full):
     done = full.run("stack/native/doctor")
     faults = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert len(faults) == 4 and all("Grafana" in line for line in faults), done.stdout
-    assert done.stdout.count("\nok ") + done.stdout.startswith("ok ") == 17, done.stdout
+    assert len(faults) == 1 and "Grafana does not answer" in faults[0], done.stdout
+    assert done.stdout.count("↳ so: Grafana does not reach its data source") == 3, done.stdout
 
 
 def test_prometheus_scrapes_everything(full):
