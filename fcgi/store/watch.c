@@ -29,6 +29,8 @@ static int find_place(const struct watch *watch, int count)
 			return PLACE_GONE + i;
 		if (!is_same(&there, &watch->files[i]))
 			return PLACE_REPLACED + i;
+		if (i == WATCH_DATABASE && there.st_size == 0)
+			return PLACE_EMPTIED;
 	}
 	return PLACE_OK;
 }
@@ -108,6 +110,10 @@ static const char *describe_place(const struct store *store, int place, char *ou
 		snprintf(out, size, "another program has taken %.64s.db", store->name);
 		return "end one of the two programs";
 	}
+	if (place == PLACE_EMPTIED) {
+		snprintf(out, size, "%.64s.db was emptied while the program runs", store->name);
+		return "stop the program and restore a backup: make restore FROM=db/backups/TIME";
+	}
 	bool gone = place < PLACE_REPLACED;
 	int file = place - (gone ? PLACE_GONE : PLACE_REPLACED);
 	snprintf(out, size, "%.64s.db%s %s", store->name, suffixes[file],
@@ -129,9 +135,10 @@ static struct trouble trouble_of_writes(const struct store *store, int code)
 
 bool watch_trouble(struct store *store, char *out, size_t size)
 {
-	int place = store->watch.place, failed = store->watch.failed;
 	char why[128];
 
+	watch_look(store);
+	int place = store->watch.place, failed = store->watch.failed;
 	if (place != PLACE_OK) {
 		const char *remedy = describe_place(store, place, why, sizeof(why));
 		snprintf(out, size, "The database cannot be used: %s. Remedy: %s.", why, remedy);

@@ -20,9 +20,10 @@ enum { WATCH_DATABASE, WATCH_LOG, WATCH_INDEX, WATCH_FILES }; /* NAME.db, -wal, 
 /* What is wrong with the files: of the file with the smallest number that is not in its place. */
 enum watch_place {
 	PLACE_OK,
-	PLACE_GONE,                                /* + the file's number: nothing is at its path */
-	PLACE_REPLACED = PLACE_GONE + WATCH_FILES, /* + the number: another file is */
-	PLACE_TAKEN = PLACE_REPLACED + WATCH_FILES /* another program has the lock */
+	PLACE_GONE,                                   /* + the file's number: nothing is at its path */
+	PLACE_REPLACED = PLACE_GONE + WATCH_FILES,    /* + the number: another file is */
+	PLACE_EMPTIED = PLACE_REPLACED + WATCH_FILES, /* the database has no byte left */
+	PLACE_TAKEN                                   /* another program has the lock */
 };
 
 struct watch {

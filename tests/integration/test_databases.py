@@ -188,6 +188,18 @@ def test_another_file_in_its_place_is_not_used(program, suffix):
     assert path.read_bytes() == stored, "it belongs to somebody else"
 
 
+def test_a_database_that_is_emptied_is_missed(program):
+    alone = program("users")
+    assert alone.ask(**new_user()).status == 201
+    os.truncate(alone.dir / "data/users.db", 0)
+    wait_not_ready(alone, "users.db was emptied.*make restore FROM=")
+    assert alone.ask(**new_user()).status == 503
+    assert alone.ask(path="/api/v1/users/1").status == 503
+    alone.terminate()
+    assert alone.wait()[0] == 0
+    assert "make restore FROM=" in refusal(alone.start(ready=False)), "and no new one is made"
+
+
 def test_a_moved_directory_is_missed(program):
     alone = program("users")
     (alone.dir / "data").rename(alone.dir / "elsewhere")
