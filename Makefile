@@ -111,23 +111,23 @@ install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for
 
 .PHONY: openapi
 openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yaml
-	@fcgi/deps python3-yaml
+	@stack/native/deps python3-yaml
 	@cd nginx/console && /usr/bin/python3 -c 'import json, yaml; \
 		print(json.dumps(yaml.safe_load(open("openapi.yaml")), ensure_ascii=False, indent=1))' >openapi.json.new && \
 		mv openapi.json.new openapi.json
 
 .PHONY: deps deps-test deps-lint deps-bench deps-fuzz
 deps: ## install the packages that running needs (nothing when all is there)
-	@fcgi/deps $(RUN_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES)
 deps-test:
-	@fcgi/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
-	@fcgi/deps --wanted $(BROWSER_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@stack/native/deps --wanted $(BROWSER_PACKAGES)
 deps-lint:
-	@fcgi/deps $(RUN_PACKAGES) $(LINT_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(LINT_PACKAGES)
 deps-bench:
-	@fcgi/deps $(RUN_PACKAGES) $(BENCH_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(BENCH_PACKAGES)
 deps-fuzz:
-	@fcgi/deps $(RUN_PACKAGES) $(FUZZ_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(FUZZ_PACKAGES)
 
 # ---- build ---------------------------------------------------------------------------------------------------------
 
@@ -280,9 +280,9 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup stack/check-docker fcgi/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+SHELL_FILES := db/backup stack/check-docker stack/native/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
-	$(filter-out %.py,$(wildcard stack/native/*))
+	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
 # missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.
