@@ -30,7 +30,8 @@ CFLAGS := -std=gnu11 -g $(HARDENING) -Wall -Wextra -Wshadow -Wvla -Wpointer-arit
 LDFLAGS := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 LDLIBS := -lfcgi -ljson-c -lcurl -lsqlite3 -lz -lm -pthread
 
-RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev libcurl4-openssl-dev libsqlite3-dev zlib1g-dev \
+# Any flavour of libcurl does; two of them cannot be there at once.
+RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev 'libcurl4-openssl-dev|libcurl-dev' libsqlite3-dev zlib1g-dev \
 	nginx gettext-base curl jq openssl sqlite3 python3
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus strace \
@@ -120,8 +121,7 @@ openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yam
 deps: ## install the packages that running needs (nothing when all is there)
 	@stack/native/deps $(RUN_PACKAGES)
 deps-test:
-	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
-	@stack/native/deps --wanted $(BROWSER_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES) --wanted $(BROWSER_PACKAGES)
 deps-lint:
 	@stack/native/deps $(RUN_PACKAGES) $(LINT_PACKAGES)
 deps-bench:
