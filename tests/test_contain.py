@@ -62,7 +62,7 @@ def test_an_interrupted_command(contained):
 
 
 def test_a_command_that_is_killed(contained):
-    judge(*contained("kill -9 $$"), 128 + signal.SIGKILL)
+    judge(*contained('until [ -e "$1" ]; do sleep 0.1; done; kill -9 $$'), 128 + signal.SIGKILL)
 
 
 def test_a_command_that_leaves_nothing():
