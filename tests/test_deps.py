@@ -243,12 +243,14 @@ def test_a_system_that_cannot_be_written_to(machine):
 
 # COPY DIRECTORY: runs DIRECTORY/inside with this machine's files below it, in namespaces that end with it.
 COPY = """set -eu
+umask 022
 cd "$1"
 mkdir memory machine
 mount -t tmpfs memory memory
 mkdir memory/upper memory/work
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/memory/upper,workdir=$1/memory/work" machine
 cp -r archive machine/archive
+chmod -R a+rX machine/archive
 cp inside machine/inside
 cp "$2" machine/deps
 mount -t proc proc machine/proc

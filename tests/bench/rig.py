@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +17,7 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's P
 
 from lib.ports import free_ports  # noqa: E402
 from lib.system import INHERITED, parts_of  # noqa: E402
+from apm.common import opener  # noqa: E402
 from lib.wait import wait_until  # noqa: E402
 
 BUILD = ROOT / "build/release"
@@ -156,7 +156,7 @@ class System:
 
     def get(self, path):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['gateway']}{path}", timeout=5) as answer:
+            with opener.open(f"http://127.0.0.1:{self.ports['gateway']}{path}", timeout=5) as answer:
                 return answer.status
         except OSError:
             return 0
@@ -164,7 +164,7 @@ class System:
     def metric(self, program, name):
         """The sum of a metric's series."""
         port = self.ports["metrics" if program == "gateway" else program]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with opener.open(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}[{{ ]", line))
 

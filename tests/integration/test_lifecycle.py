@@ -10,6 +10,7 @@ import time
 import pytest
 
 from lib.client import Client
+from lib.ports import free_ports
 from lib.system import MODE, ROOT
 from lib.wait import SLOWNESS, wait_until
 
@@ -94,7 +95,10 @@ def test_a_taken_port_is_named_before_anything_starts(own, make_system):
 def test_what_nginx_refuses_is_told_before_anything_starts(make_system, tmp_path):
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
-    system = make_system.prepare("broken", environment={"TLS_CERTIFICATE": str(broken), "TLS_KEY": str(broken)})
+    *ports, tls = free_ports(6)
+    system = make_system.prepare("broken", environment={
+        "TLS_CERTIFICATE": str(broken), "TLS_KEY": str(broken), "GATEWAY_TLS_PORT": str(tls)})
+    system.ports = dict(zip(["gateway", "metrics", *system.services], ports))
     try:
         done = system.ctl("start", check=False)
         assert done.returncode != 0

@@ -189,7 +189,7 @@ def test_a_killed_program_is_back(machine, name):
 
 def test_stopping_answers_what_was_accepted(machine):
     """The restart of everything under load: each order is answered 201 or was not accepted; all answered are there."""
-    post = f"""curl -s -o /dev/null -w '%{{http_code}}' -H 'Content-Type: application/json' -d '{ORDER}' \
+    post = f"""curl -s --noproxy '*' -o /dev/null -w '%{{http_code}}' -H 'Content-Type: application/json' -d '{ORDER}' \
         http://127.0.0.1:8080/api/v1/orders"""
     known = stored_orders(machine)
     until_refused = f"while code=$({post}); do echo $code; done; echo $code"

@@ -14,7 +14,6 @@ from lib.wait import wait_until
 RENDER = Path(__file__).resolve().parents[3] / "nginx/render"
 NGINX = os.environ.get("NGINX", "nginx")
 SERVICES = ["users", "orders", "notifications"]
-SETTINGS = re.compile(r".*_PORT$|.*_DIR$|.*_ADDRESS$|TRACE_|RATE_LIMIT|NGINX_USER|TLS|CONSOLE|TEMPO_URL")
 
 
 def nginx_version():
@@ -23,8 +22,7 @@ def nginx_version():
 
 
 def render(*arguments, environment=None, cwd="/", check=True):
-    clean = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
-    return subprocess.run([RENDER, *map(str, arguments)], env={**clean, **(environment or {})}, cwd=cwd,
+    return subprocess.run([RENDER, *map(str, arguments)], env={**os.environ, **(environment or {})}, cwd=cwd,
                           capture_output=True, text=True, check=check)
 
 
@@ -39,8 +37,9 @@ class NginxAlone:
     def __init__(self, directory, environment=None, programs=(*SERVICES, "gateway"), mode=0o660):
         self.dir = Path(directory)
         self.run, self.log = self.dir / "run", self.dir / "logs"
-        for made in (self.run, self.log):
+        for made in (self.dir, self.run, self.log):
             made.mkdir(parents=True, exist_ok=True)
+            made.chmod(0o755)  # whatever the caller's umask is
         self.environment = environment or {}
         self.ports = dict(zip(["gateway", "metrics", *SERVICES], free_ports(5)))
         self.programs = {name: Program(self.run / f"{name}.sock") for name in programs}
@@ -53,8 +52,9 @@ class NginxAlone:
         return {"RUN_DIR": str(self.run), "LOG_DIR": str(self.log), **ports, **self.environment}
 
     def command(self, *arguments):
-        """nginx must not see a variable NGINX: it would take it for the list of sockets that it inherits."""
-        return ["env", "-u", "NGINX", NGINX, "-e", str(self.log / "nginx-error.log"), "-p", f"{self.run}/",
+        """nginx must not see a variable NGINX: it would take it for the list of sockets that it inherits. Its logs are
+        in the zone of its environment."""
+        return ["env", "-u", "NGINX", "TZ=UTC", NGINX, "-e", str(self.log / "nginx-error.log"), "-p", f"{self.run}/",
                 "-c", str(self.run / "nginx/nginx.conf"), *arguments]
 
     def render(self):
@@ -62,7 +62,7 @@ class NginxAlone:
 
     def start(self):
         self.render()
-        done = subprocess.run(self.command(), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(), capture_output=True, text=True, check=False, umask=0o022)
         assert done.returncode == 0 and not done.stderr, done
         wait_until(lambda: len(self.workers()) == 2, "nginx has not two workers")
         return self
