@@ -35,7 +35,7 @@ RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev 'libcurl4-openssl-dev|li
 	nginx gettext-base curl jq openssl sqlite3 python3
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus strace \
-	wrk
+	wrk locales
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3
 BENCH_PACKAGES := python3 wrk binutils
@@ -200,13 +200,27 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
+# RUN_TESTS = pytest with these arguments; what the tests wrote stays when one failed.
+RUN_TESTS = files=$$(mktemp -d -t apm-test.XXXXXX) && if $(PYTEST) --basetemp=$$files $(1); then rm -rf $$files; else \
+	echo "the tests' files are in $$files"; exit 1; fi
+
 .PHONY: test
 test: ## set up, build and run every test
 	@$(MAKE) --no-print-directory deps-test
 	@for mode in release asan tsan; do \
 		echo "building MODE=$$mode"; $(MAKE) --no-print-directory -s $(JOBS) MODE=$$mode build unit-tests fuzz-replay || exit 1; done
-	@files=$$(mktemp -d -t apm-test.XXXXXX) && if $(PYTEST) --basetemp=$$files tests; then rm -rf $$files; else \
-		echo "the tests' files are in $$files"; exit 1; fi
+	@$(call RUN_TESTS,tests)
+
+# Each unit as it will run, and of whole systems what says most in a second.
+CHECKS := tests/unit tests/integration/test_api.py $(addprefix tests/integration/test_traces.py::test_, \
+	the_tree_of_an_order children_nest_in_time_in_every_order an_unknown_user_makes_a_422 a_path_without_a_route) \
+	$(addprefix tests/integration/test_lifecycle.py::test_, stop_and_start_keep_what_was_stored status \
+	the_databases_are_durable_and_sound a_part_that_is_missing_is_started)
+.PHONY: check
+check: ## the most telling tests, in half a minute: after each change
+	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
+	@$(MAKE) --no-print-directory -s $(JOBS) MODE=release build unit-tests
+	@export UNIT_MODES=release MODE=release; $(call RUN_TESTS,$(CHECKS))
 
 # A target is tests/fuzz/fuzz_NAME.c, its inputs are tests/fuzz/corpus/NAME/. Without libFuzzer (MODE other than fuzz) it
 # is a program that replays inputs; fuzz-replay builds these, tests/fuzz/test_replay.py runs them.
