@@ -1,4 +1,4 @@
-"""What is measured: whole systems started by stack/native/ctl on free ports, a receiver of spans, and wrk that asks them."""
+"""What is measured: whole systems started by stack/native/ctl, a receiver of spans, and wrk that asks them."""
 import json
 import os
 import re

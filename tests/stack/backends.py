@@ -113,8 +113,8 @@ class Stack:
 
     def ctl(self, command, check=True):
         with open(self.dir / "ctl.out", "ab") as output:
-            done = subprocess.run([ROOT / "stack/native/ctl", command], env=self.env, stdin=subprocess.DEVNULL, stdout=output,
-                                  stderr=subprocess.STDOUT, timeout=60, check=False)
+            done = subprocess.run([ROOT / "stack/native/ctl", command], env=self.env, stdin=subprocess.DEVNULL,
+                                  stdout=output, stderr=subprocess.STDOUT, timeout=60, check=False)
         assert not check or done.returncode == 0, (self.dir / "ctl.out").read_text()
 
     def run(self, *command, **options):
