@@ -19,6 +19,9 @@ def make_directories(values):
             raise Refused(f"{name} cannot be made: {error.strerror}: {error.filename}\n"
                           f"choose another: make run {name}=…") from None
     check_owner(values)
+    if (Path(values["DATA_DIR"]) / ".restore").exists():
+        raise Refused(f"a restore of {relative(values['DATA_DIR'])} was begun and is not finished\n"
+                      "finish it: make restore")
 
 
 def check_owner(values):
