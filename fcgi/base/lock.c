@@ -12,6 +12,8 @@
 
 #include "base/env.h"
 
+#define LOCK_MODE 0640 /* who may open it may lock it, and so keep the program from starting */
+
 static pid_t read_holder(int fd)
 {
 	char text[32];
@@ -20,7 +22,7 @@ static pid_t read_holder(int fd)
 
 	if (bytes > 0) {
 		text[bytes] = '\0';
-		text[strcspn(text, "\n")] = '\0';
+		text[strcspn(text, " \n")] = '\0';
 		env_parse_number(text, 1, INT_MAX, &pid);
 	}
 	return (pid_t)pid;
@@ -36,23 +38,26 @@ static void write_holder(int fd)
 		return;
 }
 
-static bool is_removed(int fd)
+bool lock_is_in_place(int fd, const char *name)
 {
-	struct stat st;
+	struct stat open_one, there;
 
-	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+	return fstat(fd, &open_one) == 0 && lstat(name, &there) == 0 && open_one.st_dev == there.st_dev &&
+	       open_one.st_ino == there.st_ino;
 }
 
-/* A descriptor that is locked, or -errno. */
-static int open_locked(const char *name, pid_t *holder)
+int lock_open(const char *name, pid_t *holder)
 {
+	*holder = 0;
 	for (;;) {
-		int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+		int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, LOCK_MODE);
 		if (fd < 0)
 			return -errno;
 		int error = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-		if (!error && !is_removed(fd))
+		if (!error && lock_is_in_place(fd, name)) {
+			fchmod(fd, LOCK_MODE);
 			return fd;
+		}
 		if (error == EWOULDBLOCK)
 			*holder = read_holder(fd);
 		close(fd);
@@ -67,7 +72,6 @@ int lock_take(struct lock *lock, const char *path, pid_t *holder)
 	const char *slash = strrchr(path, '/');
 	int directory = slash ? (int)(slash + 1 - path) : 0;
 
-	*holder = 0;
 	lock->fd = -1;
 	if (snprintf(lock->name, sizeof(lock->name), "%.*s.%s.lock", directory, path, path + directory) >=
 	    (int)sizeof(lock->name))
@@ -75,7 +79,7 @@ int lock_take(struct lock *lock, const char *path, pid_t *holder)
 	/* "a.log" makes ".a-log.lock": who looks for *.log* does not find it */
 	for (char *dot = lock->name + directory + 1; (dot = strchr(dot, '.')) && dot[strlen(".lock")];)
 		*dot = '-';
-	int fd = open_locked(lock->name, holder);
+	int fd = lock_open(lock->name, holder);
 	if (fd < 0)
 		return fd;
 	write_holder(fd);

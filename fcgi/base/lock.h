@@ -3,6 +3,7 @@
 #define APM_BASE_LOCK_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct lock {
@@ -17,6 +18,15 @@ struct lock {
  * another -errno: the lock cannot be made. Any thread.
  */
 int lock_take(struct lock *lock, const char *path, pid_t *holder);
+
+/*
+ * The same for a lock file of the caller's choice, which is not removed at the end. No link is followed. Returns the
+ * descriptor that holds the lock, which children do not inherit; -EBUSY with *holder, or another -errno.
+ */
+int lock_open(const char *name, pid_t *holder);
+
+/* Returns false when the lock file was removed or replaced after it was opened: its lock excludes nobody any more. */
+bool lock_is_in_place(int fd, const char *name);
 
 /* Gives a lock back and removes its file; does nothing when it was not taken. */
 void lock_release(struct lock *lock);

@@ -1,15 +1,12 @@
 #include "store/lock.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/lock.h"
 
 #define POLL_NS 20000000
 
@@ -19,22 +16,6 @@ void store_lock_init(struct store_lock *lock, const char *database)
 	snprintf(lock->path, sizeof(lock->path), "%.*s.lock", (int)(strlen(database) - strlen(".db")), database);
 }
 
-/* False: the file was removed or replaced after it was opened, so that its lock excludes nobody. */
-static bool is_in_place(int fd, const char *path)
-{
-	struct stat open_one, there;
-
-	return fstat(fd, &open_one) == 0 && lstat(path, &there) == 0 && open_one.st_dev == there.st_dev &&
-	       open_one.st_ino == there.st_ino;
-}
-
-static long read_holder(int fd)
-{
-	char text[32] = "";
-
-	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
-}
-
 bool store_lock_had_database(const struct store_lock *lock)
 {
 	char byte;
@@ -42,40 +23,17 @@ bool store_lock_had_database(const struct store_lock *lock)
 	return pread(lock->fd, &byte, 1, 0) == 1;
 }
 
-/* -EAGAIN: the file was removed in between, try again. */
-static int try_once(struct store_lock *lock, long *holder)
-{
-	/* No link is followed: what it points at would be written to. */
-	int fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	int error = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		error = errno;
-		*holder = read_holder(fd);
-	} else if (!is_in_place(fd, lock->path)) {
-		error = ESTALE;
-	}
-	if (error) {
-		close(fd);
-		return -error;
-	}
-	fchmod(fd, 0640); /* who may open it may lock it, and so keep the program from starting */
-	lock->fd = fd;
-	return 0;
-}
-
-int store_lock_take(struct store_lock *lock, unsigned wait_ms, long *holder)
+int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * UINT64_C(1000000);
-	int error;
+	int fd;
 
-	*holder = 0;
-	while ((error = try_once(lock, holder)) == -ESTALE ||
-	       (error == -EWOULDBLOCK && clock_monotonic_ns() < deadline_ns))
-		nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
-	return error;
+	while ((fd = lock_open(lock->path, holder)) == -EBUSY && clock_monotonic_ns() < deadline_ns)
+		clock_sleep_until(clock_monotonic_ns() + POLL_NS);
+	if (fd < 0)
+		return fd;
+	lock->fd = fd;
+	return 0;
 }
 
 void store_lock_describe(const struct store_lock *lock, const struct stat files[2])
@@ -93,13 +51,13 @@ void store_lock_describe(const struct store_lock *lock, const struct stat files[
 bool store_lock_keep(struct store_lock *lock, const struct stat files[2])
 {
 	struct store_lock again = *lock;
-	long holder;
+	pid_t holder;
 
-	if (is_in_place(lock->fd, lock->path))
+	if (lock_is_in_place(lock->fd, lock->path))
 		return true;
 	int error = store_lock_take(&again, 0, &holder);
 	if (error)
-		return error != -EWOULDBLOCK;
+		return error != -EBUSY;
 	store_lock_drop(lock);
 	*lock = again;
 	store_lock_describe(lock, files);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 struct store_lock {
 	int fd; /* -1: not held */
@@ -22,10 +23,10 @@ struct store_lock {
 void store_lock_init(struct store_lock *lock, const char *database);
 
 /*
- * Waits up to `wait_ms` for another program to end. 0: held. -EWOULDBLOCK: another one has it, whose process id, 0 when
- * it is not known, is in *holder. Else -errno.
+ * Waits up to `wait_ms` for another program to end. 0: held. -EBUSY: another one has it, whose process id, 0 when it is
+ * not known, is in *holder. Else -errno.
  */
-int store_lock_take(struct store_lock *lock, unsigned wait_ms, long *holder);
+int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder);
 
 /* A program before has had a database open: the file says so until another one is described. */
 bool store_lock_had_database(const struct store_lock *lock);

@@ -88,16 +88,16 @@ static bool take_lock(struct store *store)
 {
 	unsigned wait_ms = busy_time_out_ms();
 	char who[48] = "another program";
-	long holder;
+	pid_t holder;
 
 	store_lock_init(&store->lock_file, store->path);
 	int error = store_lock_take(&store->lock_file, wait_ms, &holder);
 	if (!error)
 		return true;
-	if (error != -EWOULDBLOCK)
+	if (error != -EBUSY)
 		return refuse_errno(store, store->lock_file.path, -error);
 	if (holder)
-		snprintf(who, sizeof(who), "process %ld", holder);
+		snprintf(who, sizeof(who), "process %d", (int)holder);
 	return store_refuse(store, false, "end that program first (make stop), or set another DATA_DIR",
 			    "it is in use by %s, and two programs on one database would contradict each other", who);
 }

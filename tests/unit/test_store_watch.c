@@ -155,7 +155,7 @@ static void test_a_lock_that_another_has_taken(void **state)
 	(void)state;
 	snprintf(lock, sizeof(lock), "%s/things.lock", fixture_dir);
 	struct store_lock other;
-	long holder;
+	pid_t holder;
 	store_lock_init(&other, store->path);
 	assert_int_equal(unlink(lock), 0);
 	assert_int_equal(store_lock_take(&other, 0, &holder), 0);
