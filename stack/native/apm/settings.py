@@ -47,9 +47,9 @@ def percent(text):
 
 def one_of(*choices: str) -> Callable:
     def check(text):
-        if text not in choices:
+        if text.lower() not in choices:
             raise ValueError(" or ".join(choice or "empty" for choice in choices))
-        return text
+        return text.lower()
     return check
 
 

@@ -234,8 +234,11 @@ class System:
                    seconds=seconds)
 
     def kill_everything(self):
-        """kill -9 of every process of this system at once, the supervisor first, so that it sees nothing of it."""
-        family = [self.supervisor(), *self.processes().values()]
+        """kill -9 of every process of this system at once. The supervisor is frozen before and sees nothing of it; its
+        own end, of which the kernel tells the others, comes last."""
+        supervisor = self.supervisor()
+        family = [*self.processes().values(), supervisor]
+        os.kill(supervisor, signal.SIGSTOP)
         for pid in family:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(alive(pid) for pid in family), "killed processes still run")
