@@ -261,8 +261,7 @@ static int run(const struct app *app)
 	if (!raise_file_limit(threads, limits, sizeof(limits)))
 		return fail(limits, "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower WORKER_THREADS");
 	if (!is_listening(LISTEN_FD))
-		return fail("file descriptor 0 is not a listening socket",
-			    "start it as make run does");
+		return fail("file descriptor 0 is not a listening socket", "start it as make run does");
 	if (FCGX_Init() != 0)
 		return fail("libfcgi did not initialise", "is there memory?");
 	restore_signals();
