@@ -165,7 +165,7 @@ clean: ## remove what was built
 # Debian's Python has the test packages; another python3 may come first on PATH.
 # Most tests wait rather than compute, so more of them than cores run at a time, each file on one worker. -rs: says why a
 # test was skipped.
-PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n 4 --dist loadgroup
+PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n 6 --dist loadgroup
 
 # Tests that count allocations (tests/unit/count_allocations.h).
 WRAP_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

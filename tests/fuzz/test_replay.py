@@ -17,7 +17,10 @@ def test_corpus(target, mode):
     program = ROOT / "build" / mode / "fuzz" / f"fuzz_{target}"
     assert program.exists(), f"{program} is not built: make fuzz-replay MODE={mode}"
     corpus = ROOT / "tests" / "fuzz" / "corpus" / target
-    run = subprocess.run([program, corpus], capture_output=True, timeout=240, check=False)
+    environment = dict(os.environ)
+    if mode == "asan":  # which sees that newlocale() of glibc leaks it, in json-c
+        environment.pop("LOCPATH", None)
+    run = subprocess.run([program, corpus], env=environment, capture_output=True, timeout=240, check=False)
     output = (run.stdout + run.stderr).decode(errors="replace")
     assert run.returncode == 0, output[-8000:]
     assert output.endswith(f"{len(list(corpus.iterdir()))} inputs\n"), output[-1000:]

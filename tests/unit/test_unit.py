@@ -17,6 +17,8 @@ def test_unit(name, mode, tmp_path):
     program = ROOT / "build" / mode / "unit" / name
     assert program.exists(), f"{program} is not built: make unit-tests MODE={mode}"
     environment = dict(os.environ, TMPDIR=str(tmp_path), TSAN_OPTIONS="halt_on_error=1", TEST_MODE=mode)
+    if mode == "asan":  # which sees that newlocale() of glibc leaks it, in json-c
+        environment.pop("LOCPATH", None)
     run = subprocess.run([program], cwd=ROOT, env=environment, capture_output=True, timeout=240, check=False)
     output = (run.stdout + run.stderr).decode(errors="replace")
     assert run.returncode == 0, output[-8000:]
