@@ -8,10 +8,10 @@ import urllib.request
 from typing import Mapping, NamedTuple
 
 from apm import client
-from apm.common import opener
+from apm.common import Refused, opener
 from apm.parts import host
 from apm.settings import speaks_tls
-from apm.terminal import Failure, said
+from apm.terminal import said
 
 BODY_MAX = 256 << 20  # bytes
 
@@ -109,15 +109,15 @@ def items(value):
 # ---- the supervisor ----
 
 def parts(run_dir):
-    """{name: report} as the supervisor has them; None when none runs. Raises Failure when it does not say."""
+    """{name: report} as the supervisor has them; None when none runs. Raises Refused when it does not say."""
     try:
         found = client.ask(run_dir, "state", seconds=2)["parts"]
         return {str(part["name"]): part for part in found}
     except client.NotRunning:
         return None
     except PermissionError:
-        raise Failure(f"{run_dir} belongs to another user, and so does what runs there\n"
+        raise Refused(f"{run_dir} belongs to another user, and so does what runs there\n"
                       "look as that user, or with sudo") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Failure(f"the supervisor of {run_dir} does not answer as it should: {error}\n"
+        raise Refused(f"the supervisor of {run_dir} does not answer as it should: {error}\n"
                       "make stop says what to do, then make run") from None

@@ -7,7 +7,7 @@ from apm import answers, parts
 from apm.answers import items, members
 from apm.diagnosis import Check, eventually, stranger
 from apm.spans import Trace
-from apm.terminal import Failure
+from apm.common import Refused
 
 JOBS = {"api-gateway", "user-service"}  # those of the request that is followed
 
@@ -65,7 +65,7 @@ class Backends:
         if found:
             return f"Prometheus has the request metrics of {', '.join(sorted(found))}"
         missing = ", ".join(sorted(JOBS - self.jobs("http_server_request_duration_seconds_count")))
-        raise Failure(f"Prometheus has no request metrics of {missing}\n"
+        raise Refused(f"Prometheus has no request metrics of {missing}\n"
                       f"{self.url['Prometheus']}/targets says what each scrape met")
 
     def check_exemplar(self, wait, has_trace):
@@ -78,10 +78,10 @@ class Backends:
             return max(found, default=None)
         exemplar = eventually(newest, wait)
         if not exemplar:
-            raise Failure("Prometheus has no exemplars of the user service\nit must run with "
+            raise Refused("Prometheus has no exemplars of the user service\nit must run with "
                           "--enable-feature=exemplar-storage and scrape OpenMetrics; unsampled requests leave none")
         if not eventually(lambda: has_trace(exemplar[1]), min(wait, 5)):
-            raise Failure(f"the newest exemplar names trace {exemplar[1]}, which is not stored\n"
+            raise Refused(f"the newest exemplar names trace {exemplar[1]}, which is not stored\n"
                           "it is older than what is kept (1 h), or lost: see the dashboard Telemetry health")
         return f"the newest exemplar leads to a trace ({exemplar[1]})"
 
@@ -99,7 +99,7 @@ class Backends:
         if eventually(lambda: JOBS <= services(), wait):
             return "Loki has the request's lines of api-gateway and user-service"
         missing = ", ".join(sorted(JOBS - services()))
-        raise Failure(f"Loki lacks the request's lines of {missing}\nis Promtail up, and does it see the logs? "
+        raise Refused(f"Loki lacks the request's lines of {missing}\nis Promtail up, and does it see the logs? "
                       f"{self.place.look('promtail')}")
 
     # ---- Grafana
@@ -111,9 +111,9 @@ class Backends:
         if answer.status == 200:
             return f"Grafana reaches its data source {uid}"
         if answer.status == 401:
-            raise Failure("Grafana does not take the login\n"
+            raise Refused("Grafana does not take the login\n"
                           "set GRAFANA_USER and GRAFANA_PASSWORD to those of its first start")
-        raise Failure(f"Grafana does not reach its data source {uid}: {answer}\n{self.place.look('grafana')}")
+        raise Refused(f"Grafana does not reach its data source {uid}: {answer}\n{self.place.look('grafana')}")
 
     # ---- all
 
@@ -122,10 +122,10 @@ class Backends:
             return f"{one.name} answers at port {self.number[one.name]}"
         answer = answers.get(self.url[one.name] + one.path)
         if answer.status == 0:
-            raise Failure(f"{one.name} does not answer at port {self.number[one.name]} ({answer.text})\n"
+            raise Refused(f"{one.name} does not answer at port {self.number[one.name]} ({answer.text})\n"
                           f"{self.place.look(one.name.lower())}; or start it: {self.place.start}")
         if answer.status >= 500:
-            raise Failure(f"{one.name} is not ready: {answer}\n{self.place.look(one.name.lower())}")
+            raise Refused(f"{one.name} is not ready: {answer}\n{self.place.look(one.name.lower())}")
         raise stranger(self.number[one.name], one.variable, answer)
 
     def checks(self, prefix, request, without=()):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from apm import locks, parts, ports, settings
 from apm.common import Refused, relative
+from apm.part import OPEN_FILES
 
 DESCRIPTORS = 1024  # that the system needs at least, of RLIMIT_NOFILE
 COMMAND_SECONDS = 120  # that one command waits for another one
@@ -60,11 +61,11 @@ def command_lock(run_dir):
 def raise_descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= hard < DESCRIPTORS and os.geteuid() == 0:
-        hard = 8192
+        hard = OPEN_FILES
     if 0 <= hard < DESCRIPTORS:
         raise Refused(f"a process may have {hard} open files here, and {DESCRIPTORS} are needed\n"
                       f"raise the limit (ulimit -Hn {DESCRIPTORS}, or nofile in /etc/security/limits.conf)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard >= 0 else 8192, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if hard < 0 else min(hard, OPEN_FILES), hard))
 
 
 def choose_collector(values, environment, reports):

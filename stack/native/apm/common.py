@@ -1,6 +1,5 @@
 """What the commands share: how they refuse, ask, wait, and name files."""
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -11,18 +10,11 @@ opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Refused(Exception):
-    """What is wrong, and what to do about it, a line each."""
+    """What is wrong, and what to do about it, a line each; `status` is the exit code of the command."""
 
-
-def get(url, seconds=2):
-    """(status, text); status 0 when nothing answered."""
-    try:
-        with opener.open(url, timeout=seconds) as answer:
-            return answer.status, answer.read(4096).decode("utf-8", "replace")
-    except urllib.error.HTTPError as error:
-        return error.code, error.read(4096).decode("utf-8", "replace")
-    except (OSError, ValueError):
-        return 0, ""
+    def __init__(self, message, status=1):
+        super().__init__(message)
+        self.status = status
 
 
 def wait(condition, seconds, patience=None):

@@ -5,7 +5,8 @@ import time
 from typing import Callable, NamedTuple
 
 from apm import answers
-from apm.terminal import Failure, said
+from apm.common import Refused
+from apm.terminal import said
 
 POLL_SECONDS = 0.2
 
@@ -13,7 +14,7 @@ POLL_SECONDS = 0.2
 class Check(NamedTuple):
     name: str
     needs: tuple  # names of checks: when one of them fails, it is why this one does
-    examine: Callable  # of the seconds that it may wait; returns what is well, or raises Failure
+    examine: Callable  # of the seconds that it may wait; returns what is well, or raises Refused
 
 
 class Place(NamedTuple):
@@ -60,7 +61,7 @@ def listens(host, number):
 
 def stranger(number, variable, answer):
     """The failure of a port that another program has."""
-    return Failure(f"port {number} ({variable}) is another program's, it answers: {answer}\n"
+    return Refused(f"port {number} ({variable}) is another program's, it answers: {answer}\n"
                    f"see who it is: ss -ltnp 'sport = :{number}'; end it, or choose another port: {variable}=…")
 
 
@@ -97,7 +98,7 @@ def examine(checks, patience, report):
             well = check.examine(0 if cause else patience)
             if well:
                 report(well)
-        except Failure as failure:
+        except Refused as failure:
             what, _, remedy = str(failure).partition("\n")
             failed[check.name] = cause or check.name
             roots.setdefault(failed[check.name], []).append(Outcome(check, what, remedy))
@@ -119,11 +120,11 @@ def ready(name, url, variable, place, wait):
     """Whether a part says of itself that it is ready."""
     number, answer = url.rpartition(":")[2], asked(f"{url}/readyz", wait)
     if answer.status == 0:
-        raise Failure(f"{name} does not answer at port {number} ({answer.text})\n"
+        raise Refused(f"{name} does not answer at port {number} ({answer.text})\n"
                       f"{place.look(name)}; or start it: {place.start}")
     ours = '"status"' in answer.text
     if answer.status == 200 and ours:
         return f"{name} is ready"
     if not ours and "nginx" not in answer.headers.get("Server", ""):  # which answers for a program that is not there
         raise stranger(number, variable, answer)
-    raise Failure(f"{name} is not ready: {answer}\n{place.look(name)}")
+    raise Refused(f"{name} is not ready: {answer}\n{place.look(name)}")

@@ -1,7 +1,10 @@
 """The supervisor's own log, a JSON object a line, as all logs here are."""
 import json
+import os
 import sys
 from datetime import datetime, timezone
+
+from apm.files import open_own
 
 
 def now_text():
@@ -19,7 +22,7 @@ class LogFile:
 
     def write(self, text):
         try:
-            with open(self.path, "a", encoding="utf-8", errors="replace") as file:
+            with open(open_own(self.path, os.O_WRONLY | os.O_APPEND), "w", encoding="utf-8", errors="replace") as file:
                 file.write(text)
         except OSError as error:
             print(f"{self.path}: {error.strerror}: {text}", end="", file=sys.stderr, flush=True)

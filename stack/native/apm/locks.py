@@ -5,12 +5,14 @@ import signal
 import time
 from pathlib import Path
 
+from apm.files import open_own
+
 LEFT_SECONDS = 6  # for processes whose supervisor has died: the kernel has told them to end
 
 
 def take(path):
     """The descriptor that holds the lock on this file, which children do not inherit; None when somebody has it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fd = open_own(path, os.O_RDWR, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -37,7 +39,7 @@ def kill_holder(pid, path):
     """Kills a process that has the file open. It is looked at again through a handle, so no other one can be hit."""
     try:
         handle = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError:  # it has just ended, or the kernel does not let us
         return
     try:
         if pid in holders(path):

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from apm import client, parts, settings
-from apm.common import Refused, get, tail, wait
+from apm.answers import get, own
+from apm.common import Refused, tail, wait
 from apm.settings import ROOT
 
 RELOAD_SECONDS = 10
@@ -16,8 +17,8 @@ RESTART_SECONDS = 60
 class Configuration:
     """The rendered configuration of nginx in RUN_DIR/nginx, and the one before it until the new one is sure."""
 
-    def __init__(self, values, environment):
-        self.values, self.environment = values, environment
+    def __init__(self, values, environment, lock):
+        self.values, self.environment, self.lock = values, environment, lock
         self.directory = Path(values["RUN_DIR"]) / "nginx"
         self.before = Path(values["RUN_DIR"]) / "nginx.before"
         for left in [self.before, *self.directory.parent.glob("nginx.[0-9]*")]:  # of a command that was killed
@@ -27,7 +28,8 @@ class Configuration:
 
     def render(self, **more):
         done = subprocess.run([ROOT / "nginx/render", self.directory], check=False, capture_output=True, text=True,
-                              env={**parts.render_environment(self.values, self.environment), **more})
+                              env={**parts.render_environment(self.values, self.environment), **more},
+                              pass_fds=[self.lock])  # when this command is killed, the next one waits for it
         if done.returncode:
             raise Refused(done.stderr.strip() + "\nnothing was changed")
         if done.stderr:
@@ -84,8 +86,8 @@ def generation_in(directory):
 
 
 def generation_running(values):
-    status, text = get(f"http://{parts.host(values['SERVICE_ADDRESS'])}:{values['METRICS_PORT']}/generation")
-    return text.strip() if status == 200 else None
+    answer = get(own(values, "METRICS_PORT") + "/generation", 2)
+    return answer.text.strip() if answer.status == 200 else None
 
 
 def ports_left(before, values):

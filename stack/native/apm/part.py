@@ -8,14 +8,18 @@ import socket
 import time
 from pathlib import Path
 
+from apm.files import open_own
 from apm.journal import now_text, say
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+OPEN_FILES = 8192  # descriptors that a part may have, where the hard limit allows it
 BACKLOG = 4096  # the kernel takes net.core.somaxconn when that is less
 END_SECONDS = 8  # for a part that was told to end; then it is killed
 STEADY_SECONDS = 1  # a part that lived so long starts again at once
 PAUSES = (0, 0.1, 0.2, 0.4, 0.8)  # before a start, by the number of deaths in a row
 STDERR_MAX = 1 << 20  # bytes of a part's own words that are kept at its next start
+
+MODULES = ("files", "journal", "locks", "part")  # that the supervisor is made of
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,7 +45,7 @@ def end_text(status):
 def supervisor_program():
     """Digests of the files that the supervisor is made of: another version of it would not understand this one."""
     here = Path(__file__).resolve().parent
-    return [file_digest(path) for path in (here.parent / "supervisor", here / "part.py", here / "locks.py")]
+    return [file_digest(path) for path in (here.parent / "supervisor", *(here / f"{name}.py" for name in MODULES))]
 
 
 class Part:
@@ -53,6 +57,7 @@ class Part:
         self.runs = None  # (specification, digests of its files) of the process
         self.pid = None
         self.listener = None
+        self.place = None  # the path of its socket, and which file that is
         self.since = 0  # monotonic, of the last start
         self.started_at = None  # the same as a date
         self.restarts = 0  # after ends that nobody asked for
@@ -76,27 +81,42 @@ class Part:
         if not path or self.listener:
             return
         Path(path).unlink(missing_ok=True)  # of an earlier supervisor; the lock says that it is gone
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
-        os.chmod(path, 0o660)
-        if group:
-            os.chown(path, -1, grp.getgrnam(group).gr_gid)
-        self.listener.listen(BACKLOG)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(path)
+            os.chmod(path, 0o660)
+            if group:
+                os.chown(path, -1, grp.getgrnam(group).gr_gid)
+            listener.listen(BACKLOG)
+            self.place = (path, os.stat(path))
+        except BaseException:
+            listener.close()
+            raise
+        self.listener = listener
 
     def close(self):
-        if self.listener:
-            Path(self.listener.getsockname()).unlink(missing_ok=True)
-            self.listener.close()
-            self.listener = None
+        """The socket's file goes too, unless it is another one by now."""
+        if not self.listener:
+            return
+        path, own = self.place
+        try:
+            if os.path.samestat(os.stat(path), own):
+                os.unlink(path)
+        except FileNotFoundError:
+            pass
+        self.listener.close()
+        self.listener = None
 
     def start(self):
         self.listen()
         specification = self.wanted
         self.runs = (specification, [file_digest(path) for path in specification["files"]])
         parent = os.getpid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))  # the child has our handlers until it has none
         pid = os.fork()
         if pid == 0:
             self.become(specification, parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
         self.pid, self.kill_at = pid, None
         self.since, self.started_at = time.monotonic(), now_text()
         say("info", "started", part=self.name, pid=pid)
@@ -104,7 +124,7 @@ class Part:
     def become(self, specification, parent):
         """The child: turns into the part. Whatever fails is written where the part's own words go."""
         try:
-            output = os.open(self.stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+            output = open_own(self.stderr, os.O_WRONLY | os.O_APPEND, 0o640)
             if os.fstat(output).st_size > STDERR_MAX:
                 os.ftruncate(output, 0)
             os.dup2(output, 1)
@@ -153,5 +173,6 @@ class Part:
         return next((line for line in reversed(lines) if line.strip()), "")[:500]
 
     def report(self):
+        steady = self.pid and time.monotonic() >= self.since + STEADY_SECONDS
         return {"name": self.name, "state": self.state, "pid": self.pid, "restarts": self.restarts,
-                "deaths": self.deaths, "since": self.started_at, "last": self.last}
+                "deaths": 0 if steady else self.deaths, "since": self.started_at, "last": self.last}

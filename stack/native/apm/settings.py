@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Callable, NamedTuple
 
+from apm.files import open_own
+
 ROOT = Path(__file__).resolve().parents[3]
 REMEMBERED = "settings.json"
 PORT_BASE = 8080  # the default ports are those of this base; another base moves all of them by the difference
@@ -249,6 +251,9 @@ def remembered(directory):
         return {str(name): str(text) for name, text in values.items()}
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except PermissionError:
+        raise BadSettings(f"{directory}/{REMEMBERED} belongs to another user, and so does what runs there: run this "
+                          "command as that user") from None
     except (ValueError, AttributeError):
         raise BadSettings(f"{directory}/{REMEMBERED} cannot be read: remove it, and make run writes it anew") from None
 
@@ -256,7 +261,10 @@ def remembered(directory):
 def remember(values):
     file = Path(values["RUN_DIR"]) / REMEMBERED
     beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    beside.unlink(missing_ok=True)
+    # For nobody else: among them may be a collector's credentials.
+    with open(open_own(beside, os.O_WRONLY | os.O_EXCL, 0o600), "w", encoding="utf-8") as output:
+        output.write(json.dumps(values, indent=1, sort_keys=True) + "\n")
     beside.replace(file)
 
 

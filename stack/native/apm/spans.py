@@ -39,7 +39,7 @@ def attributes(message):
 
 def nanoseconds(value):
     try:
-        return max(int(value or 0), 0)
+        return min(max(int(value or 0), 0), 1 << 63)
     except (TypeError, ValueError, OverflowError):
         return 0
 

@@ -5,12 +5,13 @@ import subprocess
 from pathlib import Path
 
 from apm import client, locks, parts, settings
-from apm.common import Refused, get, relative, tail, wait
-from apm.nginx import Configuration, change_nginx, generation_in, generation_running, ports_left
+from apm.answers import get
+from apm.common import Refused, relative, tail, wait
+from apm.files import open_own
+from apm.nginx import RELOAD_SECONDS, Configuration, change_nginx, generation_in, generation_running, ports_left
 from apm.settings import ROOT
 
 DEATHS = 3  # of a part in a row: it will not come up
-RELOAD_SECONDS = 10
 STOP_SECONDS = 60
 
 
@@ -18,7 +19,7 @@ STOP_SECONDS = 60
 
 def start_supervisor(values):
     run_dir = values["RUN_DIR"]
-    with open(Path(run_dir) / "supervisor.stderr", "wb") as output:
+    with open(open_own(Path(run_dir) / "supervisor.stderr", os.O_WRONLY | os.O_TRUNC), "wb") as output:
         process = subprocess.Popen([str(ROOT / "stack/native/supervisor"), run_dir, values["LOG_DIR"]],
                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
                                    env=parts.EVERYWHERE, cwd="/")
@@ -42,13 +43,16 @@ def apply(values, environment):
     return answer["changed"]
 
 
-def settled(values):
+def settled(values, names):
+    """Whether these parts are up, each in one process."""
     reports = client.parts(values["RUN_DIR"])
-    return set(reports) == set(parts.names(values)) and all(part["state"] == "up" for part in reports.values())
+    return all(reports.get(name, {}).get("state") == "up" for name in names)
 
 
-def check_deaths(values):
+def check_deaths(values, names):
     for part in client.parts(values["RUN_DIR"]).values():
+        if part["name"] not in names:
+            continue
         if part["deaths"] >= DEATHS or (part["name"] == "nginx" and part["deaths"]):
             raise Refused(f"{part['name']} does not come up: {part['last']}\n{log_hint(values, part['name'])}")
 
@@ -58,21 +62,21 @@ def log_hint(values, name):
     return f"see {relative(values['LOG_DIR'])}/{log} and {relative(values['RUN_DIR'])}/{name}.stderr"
 
 
-def wait_ready(values):
-    """Until every part answers. Raises Refused with the part that does not, and why, as soon as that is sure."""
-    waiting = parts.ready_urls(values)
+def wait_ready(values, names):
+    """Until these parts answer. Raises Refused with the one that does not, and why, as soon as that is sure."""
+    waiting = {name: url for name, url in parts.ready_urls(values).items() if name in names}
     configuration = generation_in(Path(values["RUN_DIR"]) / "nginx")
     why = {"nginx": "nginx does not answer"}
 
     def ready():
-        check_deaths(values)
-        if not settled(values) or generation_running(values) != configuration:
+        check_deaths(values, names)
+        if not settled(values, names) or generation_running(values) != configuration:
             return False
         why.pop("nginx", None)
         for name, url in list(waiting.items()):
-            status, text = get(url)
-            if status != 200:
-                why[name] = f"{name} is not ready: {url} answers {status or 'nothing'} {text[:300]}".rstrip()
+            answer = get(url, 2)
+            if answer.status != 200:
+                why[name] = f"{name} is not ready: {url} answers {answer}"
                 return False
             del waiting[name]
             why.pop(name, None)
@@ -91,26 +95,27 @@ def state(run_dir):
     except PermissionError:
         raise Refused(f"{relative(run_dir)} belongs to {Path(run_dir).owner()}, and so does what runs there\n"
                       "run this command as that user") from None
-    except OSError as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         who = " ".join(map(str, locks.holders(Path(run_dir) / "supervisor.lock")))
         raise Refused(f"the supervisor of {relative(run_dir)} does not answer: {error}\n"
                       f"when it hangs, end it with kill -9 {who}, then make run") from None
 
 
-def begin(values, environment, reports):
+def begin(values, environment, reports, lock):
     """
     Brings what runs to these settings. What was started here ends again when that fails. Returns what ran before, the
     names of the parts that were started, and what was done to others: {name: words}.
     """
     before = settings.remembered(values["RUN_DIR"]) or {}
-    configuration = Configuration(values, environment)
+    configuration = Configuration(values, environment, lock)
+    names = parts.names(values)
     left = ports_left(before, values) if reports.get("nginx") else {}
     configuration.render(**left)
     configuration.test()
     settings.remember(values)
     done = []
     if not reports:
-        print(f"apm is starting: {' '.join(parts.names(values))}", flush=True)
+        print(f"apm is starting: {' '.join(names)}", flush=True)
     try:
         if not answers(values["RUN_DIR"]):
             reports = {}
@@ -118,19 +123,26 @@ def begin(values, environment, reports):
         if reports.get("nginx", {}).get("state") == "up":
             done.append(("nginx", change_nginx(configuration, before, values)))
         changed = apply(values, environment)
-        wait(lambda: settled(values), STOP_SECONDS if reports else 0, lambda: "parts that change end first")
+        wait(lambda: settled(values, names), STOP_SECONDS if reports else 0, lambda: "parts that change end first")
         if left:
             configuration.render()
             done.append(("nginx", change_nginx(configuration, values, values)))
-        wait_ready(values)
+        wait_ready(values, names)
     except (Refused, client.NotRunning, OSError, KeyboardInterrupt) as error:
-        if not reports:
-            end_all(values["RUN_DIR"])
-            configuration.undo()
-            raise Refused(f"{error or 'interrupted'}\nnothing was left running") from None
-        raise
+        if reports:
+            raise
+        end_all(values["RUN_DIR"])
+        configuration.undo()
+        raise Refused(f"{reason(error)}\nnothing was left running",
+                      130 if isinstance(error, KeyboardInterrupt) else 1) from None
     configuration.keep()
     return reports, changed, {name: what for name, what in done if what}
+
+
+def reason(error):
+    if isinstance(error, client.NotRunning):
+        return "the supervisor has ended meanwhile"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def renew_workers(run_dir, master):
@@ -143,11 +155,11 @@ def renew_workers(run_dir, master):
 
 # ---- ending ----
 
-def drain(run_dir, master, environment):
+def drain(run_dir, master, environment, lock):
     """The gateway takes no more requests; returns when those in progress are answered."""
-    values = settings.read(environment, settings.remembered(run_dir))
+    values = settings.read({}, settings.remembered(run_dir))
     subprocess.run([ROOT / "nginx/drain", str(master)], check=False, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL, env=parts.render_environment(values, environment))
+                   stderr=subprocess.DEVNULL, env=parts.render_environment(values, environment), pass_fds=[lock])
 
 
 def end_all(run_dir):
@@ -170,8 +182,8 @@ def end_all(run_dir):
     return there
 
 
-def halt(run_dir, reports, environment):
+def halt(run_dir, reports, environment, lock):
     """The gateway first, so that no request meets a stopped service; then the rest. True when there was something."""
     if reports.get("nginx", {}).get("pid"):
-        drain(run_dir, reports["nginx"]["pid"], environment)
+        drain(run_dir, reports["nginx"]["pid"], environment, lock)
     return end_all(run_dir)

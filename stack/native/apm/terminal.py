@@ -1,4 +1,5 @@
 """Text for a person: it fits the terminal and cannot steer it, and the command ends without a traceback."""
+import math
 import os
 import signal
 import sys
@@ -12,14 +13,6 @@ UNITS = [("ns", 1, 1000), ("µs", 1e3, 1000), ("ms", 1e6, 1000), ("s", 1e9, 60),
          ("days", 86400e9, float("inf"))]  # name, nanoseconds, from how many on the next one is used
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "dim": 2, "bold": 1}
 SPECIAL = {"\n": "⏎", "\t": " ", "\u2028": "⏎", "\u2029": "⏎"}
-
-
-class Failure(Refused):
-    """What went wrong and its remedy, for a person; `status` is the exit code."""
-
-    def __init__(self, message, status=1):
-        super().__init__(message)
-        self.status = status
 
 
 # ---- text ----
@@ -68,6 +61,7 @@ def said(text, columns=60):
 
 
 def duration(nanoseconds):
+    nanoseconds = nanoseconds if math.isfinite(nanoseconds) else 0
     name, size, _ = next(unit for unit in UNITS if round(nanoseconds / unit[1]) < unit[2])
     value = nanoseconds / size
     decimals = 0 if name in ("ns", "µs") or value >= 100 else 1 if value >= 10 else 2
@@ -76,6 +70,19 @@ def duration(nanoseconds):
 
 def count(number, noun):
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def number(name, unit, least, most):
+    """A kind of argument: a number of this range."""
+    def check(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise Refused(f"{name} is '{printable(text)}': it has to be a number from {least} to {most} ({unit})", 2)
+        return value
+    return check
 
 
 # ---- the terminal ----
@@ -132,8 +139,8 @@ def wrapped(text, columns_):
 def complain(message):
     """Its first line says what is wrong, the others what to do."""
     room = columns() - 5 if is_terminal(sys.stderr) else 10**6
-    first, _, remedy = str(message).partition("\n")
-    for i, line in enumerate(wrapped(first, room) + (wrapped(" ".join(remedy.split()), room) if remedy else [])):
+    lines = [line for part in str(message).splitlines() for line in wrapped(part, room)]
+    for i, line in enumerate(lines):
         print(f"{'     ' if i else 'apm: '}{line}", file=sys.stderr)
 
 
@@ -151,7 +158,7 @@ def run(main):
     try:
         status = main() or 0
         sys.stdout.flush()
-    except Failure as failure:
+    except Refused as failure:
         complain(failure)
         status = failure.status
     except BadSettings as error:
