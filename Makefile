@@ -200,16 +200,12 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)
 
-# RUN_TESTS = pytest with these arguments; what the tests wrote stays when one failed.
-RUN_TESTS = files=$$(mktemp -d -t apm-test.XXXXXX) && if $(PYTEST) --basetemp=$$files $(1); then rm -rf $$files; else \
-	echo "the tests' files are in $$files"; exit 1; fi
-
 .PHONY: test
 test: ## set up, build and run every test
 	@$(MAKE) --no-print-directory deps-test
 	@for mode in release asan tsan; do \
 		echo "building MODE=$$mode"; $(MAKE) --no-print-directory -s $(JOBS) MODE=$$mode build unit-tests fuzz-replay || exit 1; done
-	@$(call RUN_TESTS,tests)
+	@$(PYTEST) tests
 
 # Each unit as it will run, and of whole systems what says most in a second.
 CHECKS := tests/unit tests/integration/test_api.py $(addprefix tests/integration/test_traces.py::test_, \
@@ -220,7 +216,7 @@ CHECKS := tests/unit tests/integration/test_api.py $(addprefix tests/integration
 check: ## the most telling tests, in half a minute: after each change
 	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES)
 	@$(MAKE) --no-print-directory -s $(JOBS) MODE=release build unit-tests
-	@export UNIT_MODES=release MODE=release; $(call RUN_TESTS,$(CHECKS))
+	@UNIT_MODES=release MODE=release $(PYTEST) $(CHECKS)
 
 # A target is tests/fuzz/fuzz_NAME.c, its inputs are tests/fuzz/corpus/NAME/. Without libFuzzer (MODE other than fuzz) it
 # is a program that replays inputs; fuzz-replay builds these, tests/fuzz/test_replay.py runs them.

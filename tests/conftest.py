@@ -5,7 +5,9 @@ machine has in its environment (zone, language, proxies) stays.
 """
 import os
 import re
+import shutil
 import signal
+import tempfile
 
 import pytest
 
@@ -17,9 +19,18 @@ KEPT = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|TERM|TZ|LANG|LC_[A-Z]+|LOCPATH
 for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
     del os.environ[name]
 
+LONGEST_TMPDIR = 10  # bytes: the RUN_DIR of a test is up to 65 further down, and may have 75
 
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """SIGTERM is what Ctrl-C is: the fixtures stop what they started."""
+    """What the tests write is below a short path, whatever the machine's are. SIGTERM is what Ctrl-C is: the fixtures
+    stop what they started."""
+    if not hasattr(config, "workerinput") and not config.option.basetemp:
+        directory = tempfile.gettempdir()
+        config.option.basetemp = config.files = tempfile.mkdtemp(
+            prefix="apm-test.", dir=directory if len(directory) <= LONGEST_TMPDIR else "/tmp")
+
     def interrupt(*_):
         if hasattr(config, "workerinput"):  # a worker of pytest-xdist is told once more, by its controller
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -38,7 +49,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, exitstatus, config):
+    if hasattr(config, "files"):
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            shutil.rmtree(config.files, ignore_errors=True)
+        else:
+            terminalreporter.write_line(f"the tests' files are in {config.files}")
     for report in terminalreporter.stats.get("passed", ()):
         for name, text in report.user_properties:
             if name == "figures":
