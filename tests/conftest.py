@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import tempfile
+import urllib.request
 
 import pytest
 
@@ -18,6 +19,8 @@ KEPT = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|TERM|TZ|LANG|LC_[A-Z]+|LOCPATH
                   r"|COMMAND_ROUNDS|FAULT_STEP")
 for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
     del os.environ[name]
+# All that tests ask is on this machine.
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
 LONGEST_TMPDIR = 10  # bytes: the RUN_DIR of a test is up to 65 further down, and may have 75
 

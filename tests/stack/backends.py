@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from lib.ports import free_ports  # noqa: E402,F401
 from lib.system import INHERITED  # noqa: E402
-from apm.common import opener  # noqa: E402
 
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
@@ -52,7 +51,7 @@ def fetch(url, body=None, headers=None, **parameters):
     headers = {**(headers or {}), **({"Content-Type": "application/json"} if data else {})}
     request = urllib.request.Request(url, data, headers)
     try:
-        with opener.open(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

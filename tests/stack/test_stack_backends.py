@@ -3,7 +3,7 @@ import json
 import time
 import urllib.request
 
-from backends import SERVICES, answer_of, fetch, opener, wait_until
+from backends import SERVICES, answer_of, fetch, wait_until
 
 # client, server of the service graph
 EDGES = {("api-gateway", "order-service"), ("api-gateway", "user-service"), ("order-service", "user-service"),
@@ -138,7 +138,7 @@ def test_jaeger_and_zipkin_receivers(full):
     request = urllib.request.Request(full.url("JAEGER") + "/api/traces", b"not thrift",
                                      {"Content-Type": "application/x-thrift"})
     try:
-        opener.open(request, timeout=5)
+        urllib.request.urlopen(request, timeout=5)
         raise AssertionError("the Jaeger receiver took what is no Thrift")
     except urllib.error.HTTPError as error:
         assert error.code == 400, "the Jaeger receiver answers"
