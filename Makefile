@@ -48,6 +48,9 @@ export MODE
 
 # A person's words reach commands as environment variables: no shell reads them, and make leaves a $ in them alone.
 WORDS := ID SERVICE LEVEL LINES FOLLOW TRACE WIDE RATE SECONDS FROM
+ifneq ($(origin LINES),command line)
+unexport LINES # of a terminal, where a shell exports it
+endif
 $(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override export $(word) := $$(value $(word)))))
 
 LIB_SRC := $(wildcard fcgi/base/*.c fcgi/telemetry/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
@@ -64,13 +67,15 @@ help: ## show this
 	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md; make deps brings python3, which lists them here."
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
-# code 1 and says nothing; the lines of a recipe that begin with + run all the same.
+# code 1 and says nothing; the lines of a recipe that begin with + run all the same. make -n only prints, as ever.
 COMMANDS := run restart stop status logs trace backup restore load doctor stack-up stack-up-backends
+DRY := $(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
 ifneq ($(MAKECMDGOALS),)
-ifeq ($(filter-out $(COMMANDS),$(MAKECMDGOALS)),)
+ifeq ($(DRY)$(filter-out $(COMMANDS),$(MAKECMDGOALS)),)
 MAKEFLAGS += -q
 endif
 endif
+DO := $(if $(DRY),,+)@
 REFUSED := build/refused.$(shell echo $$PPID)
 OR_REFUSE := || { mkdir -p build; touch $(REFUSED); }
 PLAIN_MAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory
@@ -81,30 +86,29 @@ $(COMMANDS):
 
 run: do-run ## set up, build, start what is missing, start anew what has changed, say what to try
 do-run:
-	+@{ $(PLAIN_MAKE) deps && stack/native/ctl check && $(PLAIN_MAKE) $(JOBS) build && stack/native/ctl start; } $(OR_REFUSE)
+	$(DO){ $(PLAIN_MAKE) deps && stack/native/ctl check && $(PLAIN_MAKE) $(JOBS) build && stack/native/ctl start; } $(OR_REFUSE)
 restart: do-restart ## start parts anew, with the settings that they have: SERVICE=orders, or all
 do-restart:
-	+@stack/native/ctl restart $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
+	$(DO)stack/native/ctl restart $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
 stop: do-stop ## answer what was accepted, then end: SERVICE=orders, or everything
 do-stop:
-	+@stack/native/ctl stop $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
+	$(DO)stack/native/ctl stop $${SERVICE:+"$$SERVICE"} $(OR_REFUSE)
 status: do-status ## a line for each part
 do-status:
-	+@stack/native/ctl status $(OR_REFUSE)
+	$(DO)stack/native/ctl status $(OR_REFUSE)
 logs: do-logs ## show and follow the logs: SERVICE=orders LEVEL=warn TRACE=<id> … (stack/native/logs --help)
 do-logs:
-	+@stack/native/logs $(OR_REFUSE)
+	$(DO)stack/native/logs $(OR_REFUSE)
 trace: do-trace ## print a trace as a waterfall: ID=<X-Trace-Id of an answer>; without one list the newest
 do-trace:
-	+@stack/native/trace $(OR_REFUSE)
+	$(DO)stack/native/trace $(OR_REFUSE)
 
 backup: do-backup ## copy the databases, as they are at one moment; everything may run
 do-backup:
-	+@db/backup $(OR_REFUSE)
+	$(DO)db/backup $(OR_REFUSE)
 restore: do-restore ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
-do-restore: override export FROM := $(value FROM)
 do-restore:
-	+@db/restore -- "$$FROM" $(OR_REFUSE)
+	$(DO)db/restore -- "$$FROM" $(OR_REFUSE)
 
 .PHONY: install
 install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages

@@ -10,7 +10,7 @@ BACKENDS := prometheus tempo loki $(if $(filter alloy,$(COMPOSE_PROFILES)),alloy
 .PHONY: stack-down stack-status stack-logs stack-rotate-logs stack-down-backends dashboards
 stack-up: do-stack-up ## the services and the observability stack in containers
 do-stack-up:
-	+@{ stack/check-docker && $(COMPOSE) up -d --build --wait && \
+	$(DO){ stack/check-docker && $(COMPOSE) up -d --build --wait && \
 		echo "Grafana: http://localhost:$(or $(GRAFANA_PORT),3000)  gateway: http://localhost:$(or $(GATEWAY_PORT),8080)"; \
 	} $(OR_REFUSE)
 
@@ -31,11 +31,11 @@ stack-rotate-logs: ## start new log files in the containers; the last ones stay 
 
 stack-up-backends: do-stack-up-backends ## the backends in containers, for the services of make run, which comes after
 do-stack-up-backends:
-	+@if stack/native/ctl status 2>/dev/null | grep -q '^traces  *up'; then \
+	$(DO)if stack/native/ctl status 2>/dev/null | grep -q '^traces  *up'; then \
 		echo "The trace store has Tempo's ports: make stop, make stack-up-backends, make run." >&2; false; \
 	else stack/check-docker; fi && \
-	mkdir -p $(or $(RUN_DIR),run) $(or $(LOG_DIR),logs) && \
-	stack/native-targets >$(or $(RUN_DIR),run)/prometheus-targets.yml && \
+	mkdir -p "$${RUN_DIR:-run}" "$${LOG_DIR:-logs}" && \
+	stack/native-targets >"$${RUN_DIR:-run}/prometheus-targets.yml" && \
 	$(COMPOSE_NATIVE) up -d --wait $(BACKENDS) $(OR_REFUSE)
 
 stack-down-backends: ## end them
@@ -43,11 +43,11 @@ stack-down-backends: ## end them
 
 load: do-load ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
 do-load:
-	+@stack/native/load $(OR_REFUSE)
+	$(DO)stack/native/load $(OR_REFUSE)
 
 doctor: do-doctor ## follow a request through the system and the stack, say what does not work and what to do
 do-doctor:
-	+@stack/native/doctor $(OR_REFUSE)
+	$(DO)stack/native/doctor $(OR_REFUSE)
 
 dashboards: # write the dashboards' JSON anew
 	stack/grafana/source/dashboards.py

@@ -32,7 +32,7 @@
 #define LOG_MS 300
 #define LAST_MS 4700
 
-#define RESPAWN_MS 300 /* multiwatch starts a program that ended at once: do not let it spin */
+#define RESPAWN_MS 300 /* who starts a program that ended at once (a container's multiwatch) must not spin */
 
 static const char help[] = "usage: %s [--help | --version]\n"
 			   "\n"

@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "store/connection.h"
 #include "store/trouble.h"
 
-#define LOOK_SECONDS 1
+#define LOOK_NS UINT64_C(1000000000)
 
 static const char *const suffixes[WATCH_FILES] = {"", "-wal", "-shm"};
 
@@ -37,10 +36,10 @@ static int find_place(const struct watch *watch, int count)
 
 static void tell_thread(struct watch *watch)
 {
-	pthread_mutex_lock(&watch->lock);
+	pthread_mutex_lock(&watch->thread.lock);
 	watch->news = true;
-	pthread_cond_signal(&watch->wake);
-	pthread_mutex_unlock(&watch->lock);
+	thread_wake(&watch->thread);
+	pthread_mutex_unlock(&watch->thread.lock);
 }
 
 /* The third file is the thread's to look at: nothing is lost with it. */
@@ -183,21 +182,20 @@ static void log_writes(const struct store *store, int failed)
 /* Until there is news or it is time to look. False: it is to end. */
 static bool wait_for_turn(struct watch *watch, bool *news)
 {
-	struct timespec until;
+	struct thread *t = &watch->thread;
+	uint64_t until_ns = clock_monotonic_ns() + LOOK_NS;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += LOOK_SECONDS;
-	pthread_mutex_lock(&watch->lock);
-	while (!watch->stop && !watch->news && pthread_cond_timedwait(&watch->wake, &watch->lock, &until) != ETIMEDOUT)
+	pthread_mutex_lock(&t->lock);
+	while (!t->stopping && !watch->news && !thread_wait(t, until_ns))
 		;
 	*news = watch->news;
 	watch->news = false;
-	bool go_on = !watch->stop;
-	pthread_mutex_unlock(&watch->lock);
+	bool go_on = !t->stopping;
+	pthread_mutex_unlock(&t->lock);
 	return go_on;
 }
 
-static void *run(void *arg)
+static void run(void *arg)
 {
 	struct store *store = arg;
 	struct watch *watch = &store->watch;
@@ -213,19 +211,13 @@ static void *run(void *arg)
 		if (watch->failed ? !news : watch_log_lost(store))
 			writer_try(store);
 	}
-	return NULL;
 }
 
 bool watch_init(struct store *store)
 {
 	struct watch *watch = &store->watch;
-	pthread_condattr_t monotonic;
 
-	pthread_mutex_init(&watch->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&watch->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	watch->thread = (struct thread)THREAD_INITIALIZER;
 	for (int i = 0; i < WATCH_FILES; i++) {
 		int length = snprintf(watch->paths[i], PATH_MAX, "%s%s",
 				      i == WATCH_DATABASE ? store->given_path : store->path, suffixes[i]);
@@ -237,22 +229,15 @@ bool watch_init(struct store *store)
 
 int watch_start(struct store *store)
 {
-	int error = pthread_create(&store->watch.thread, NULL, run, store);
+	int error = thread_start(&store->watch.thread, "watch", run, store);
 
 	store->watch.started = !error;
-	return -error;
+	return error;
 }
 
 void watch_stop(struct store *store)
 {
-	struct watch *watch = &store->watch;
-
-	if (!watch->started)
-		return;
-	pthread_mutex_lock(&watch->lock);
-	watch->stop = true;
-	pthread_cond_signal(&watch->wake);
-	pthread_mutex_unlock(&watch->lock);
-	pthread_join(watch->thread, NULL);
-	watch->started = false;
+	if (store->watch.started)
+		thread_stop(&store->watch.thread, CLOCK_NEVER);
+	store->watch.started = false;
 }

@@ -7,11 +7,12 @@
 #define APM_STORE_WATCH_H
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+
+#include "base/thread.h"
 
 struct store;
 
@@ -34,11 +35,9 @@ struct watch {
 	atomic_int failed;     /* SQLite's code of the last write's failure, or of damage; 0: it succeeded */
 	atomic_int errno_then; /* of the system call that it came from, or 0 */
 
-	pthread_t thread;
+	struct thread thread;
 	bool started;
-	pthread_mutex_t lock; /* of the rest */
-	pthread_cond_t wake;
-	bool stop, news;
+	bool news; /* with the thread's lock: something has failed or was written */
 };
 
 /* After the files are open. False: one of them has gone already. */

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import tempfile
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -119,8 +119,10 @@ def test_a_program_that_is_about_to_end_is_waited_for(pair):
 
 def lock_waits(program):
     """It has tried at least once: it sleeps, and has no database open."""
-    wait = (f"/proc/{program.process.pid}/wchan", f"/proc/{program.process.pid}/fd")
-    names = [os.readlink(f"{wait[1]}/{fd}") for fd in os.listdir(wait[1])]
+    names = []
+    for link in Path(f"/proc/{program.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has just been closed
+            names.append(os.readlink(link))
     return any(name.endswith(".log") for name in names) and not any(name.endswith(".db") for name in names)
 
 

@@ -385,7 +385,7 @@ def test_writes_its_pid_and_opens_its_log_anew(program):
 def test_says_why_it_cannot_start(program, broken, remedy):
     alone = program(start=False, **broken).start(ready=False)
     code, seconds = alone.wait()
-    assert code == 1 and seconds > 0.25  # multiwatch starts it again at once
+    assert code == 1 and seconds > 0.25  # who restarts it at once must not spin
     assert remedy in alone.process.stderr.read().decode()
 
 

@@ -112,7 +112,7 @@ class Connection:
 
 
 class Program:
-    """start() can be called again after wait(): the socket outlives the process, as under multiwatch."""
+    """start() can be called again after wait(): the socket outlives the process, as under the supervisor."""
 
     def __init__(self, name, directory, **environment):
         self.name, self.dir = name, directory
