@@ -47,7 +47,8 @@ JOBS := -j$(shell nproc)
 export MODE
 
 # A person's words reach commands as environment variables: no shell reads them, and make leaves a $ in them alone.
-WORDS := ID SERVICE LEVEL LINES FOLLOW TRACE WIDE RATE SECONDS FROM
+WORDS := ID SERVICE LEVEL LINES FOLLOW TRACE WIDE RATE SECONDS FROM RUN_DIR DATA_DIR LOG_DIR SCHEMA_DIR SEED_DIR \
+	TLS_CERTIFICATE TLS_KEY BACKUP_DIR
 ifneq ($(origin LINES),command line)
 unexport LINES # of a terminal, where a shell exports it
 endif
@@ -76,13 +77,14 @@ MAKEFLAGS += -q
 endif
 endif
 DO := $(if $(DRY),,+)@
-REFUSED := build/refused.$(shell echo $$PPID)
-OR_REFUSE := || { mkdir -p build; touch $(REFUSED); }
+# A directory, because making one follows no link.
+REFUSED := $(or $(TMPDIR),/tmp)/apm-refused.$(shell echo $$PPID)
+OR_REFUSE := || mkdir '$(REFUSED)'
 PLAIN_MAKE = env -u MAKEFLAGS -u MFLAGS $(MAKE) --no-print-directory
 
 .PHONY: $(COMMANDS) $(COMMANDS:%=do-%)
 $(COMMANDS):
-	$(if $(wildcard $(REFUSED)),@$(shell rm -f $(REFUSED))false)
+	$(if $(wildcard $(REFUSED)),@$(shell rmdir '$(REFUSED)')false)
 
 run: do-run ## set up, build, start what is missing, start anew what has changed, say what to try
 do-run:
@@ -105,10 +107,10 @@ do-trace:
 
 backup: do-backup ## copy the databases, as they are at one moment; everything may run
 do-backup:
-	$(DO)db/backup $(OR_REFUSE)
+	$(DO)stack/native/ctl exec db/backup $(OR_REFUSE)
 restore: do-restore ## put a backup in the databases' place: FROM=db/backups/TIME, after make stop
 do-restore:
-	$(DO)db/restore -- "$$FROM" $(OR_REFUSE)
+	$(DO)stack/native/ctl exec db/restore -- "$$FROM" $(OR_REFUSE)
 
 .PHONY: install
 install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages

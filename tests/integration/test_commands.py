@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -379,6 +380,59 @@ def test_what_nginx_refuses_changes_nothing(own, tmp_path):
     assert pids(own) == before and "TLS_CERTIFICATE" not in own.ctl("status").stdout
     os.kill(before["users"], 0)
     assert "nothing had to be changed" in own.ctl("start").stdout
+
+
+@pytest.mark.parametrize("bad", [{"USERS_URL": "no-url"}, {"SCHEMA_DIR": "/nonexistent"}, {"ORDERS_URL": "ftp://a"}])
+def test_what_does_not_come_up_is_taken_back(own, bad):
+    """A running system is not taken down by a setting that its programs refuse."""
+    settings = settings_of(own)
+    done = own.ctl("start", check=False, START_TIMEOUT_SECONDS="5", **bad)
+    assert done.returncode != 0 and "Traceback" not in done.stdout, done.stdout
+    assert own.gateway.get("/readyz").status == 200, done.stdout
+    assert settings_of(own) == settings
+    own.ctl("start")
+    for program in own.programs:  # each tried some times
+        own.deaths[program] = sum(line.get("part") == program and line["msg"] == "ended" and line["level"] == "error"
+                                  for line in own.log_lines("supervisor"))
+        (own.run / f"{program}.stderr").write_text("")
+
+
+def test_another_address_for_the_services(own):
+    """All that find each other by it are told."""
+    own.ctl("start", SERVICE_ADDRESS="127.0.0.2")
+    order = own.gateway.post("/api/v1/orders", {"user_id": 1, "product": "elsewhere", "amount": 1})
+    assert order.status == 201 and order.json()["notification"] == "sent"
+    assert own.gateway.get("/readyz").status == 200
+    own.ctl("start")
+
+
+def test_backup_knows_where_the_data_is(own, tmp_path):
+    done = subprocess.run(["make", "backup"], cwd=ROOT, env=bare(own, BACKUP_DIR=str(tmp_path)), capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    backup, = tmp_path.iterdir()
+    with sqlite3.connect(f"file:{backup}/orders.db?mode=ro", uri=True) as copy:
+        count = "SELECT count(*) FROM orders"
+        assert copy.execute(count).fetchall() == own.query("orders", count)
+
+
+def test_a_command_works_without_a_reader(prepared):
+    system = prepared("unheard")
+    ctl_ = f"'{ROOT}/stack/native/ctl'"
+    for command in (f"{ctl_} start | true", f"{ctl_} stop >&- 2>&-", f"{ctl_} start >/dev/full", f"{ctl_} stop | true"):
+        done = subprocess.run(["sh", "-c", command], env=system.environment(), check=False, capture_output=True,
+                              text=True)
+        assert "Traceback" not in done.stderr and "Exception" not in done.stderr, (command, done.stderr)
+        wait_until(lambda: bool(system.parts()) == ("start" in command), command)
+
+
+def test_logs_that_were_removed(own):
+    """What is written after a second is there again."""
+    shutil.rmtree(own.log)
+    own.deaths = dict.fromkeys(own.deaths, 0)  # what was written of them is gone as well
+    wait_until((own.log / "api-gateway.log").exists, "the access log is not made anew")
+    trace = own.gateway.get("/api/v1/users/1").trace_id
+    own.wait_log("user-service", lambda line: line.get("trace_id") == trace, "the request's")
 
 
 def test_few_descriptors_are_raised(prepared):

@@ -20,6 +20,9 @@ def make_directories(values):
             raise Refused(f"{name} cannot be made: {error.strerror}: {error.filename}\n"
                           f"choose another: make run {name}=…") from None
     check_owner(values)
+    for name in ("SCHEMA_DIR", "SEED_DIR"):
+        if values[name] and not Path(values[name]).is_dir():
+            raise Refused(f"{name} is {values[name]}: there is no such directory\ncorrect it, or leave it out")
     if (Path(values["DATA_DIR"]) / ".restore").exists():
         raise Refused(f"a restore of {relative(values['DATA_DIR'])} was begun and is not finished\n"
                       "finish it: make restore")
@@ -31,6 +34,9 @@ def check_owner(values):
         directory = Path(values[name])
         for path in [directory, *directory.glob("*.db"), *directory.glob("*.log"), *directory.glob("*.lock"),
                      *directory.glob("*.stderr")]:
+            if path.exists() and os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise Refused(f"{path} is on a file system that can only be read, and nothing was started\n"
+                              f"choose another place: make run {name}=…")
             if path.exists() and not os.access(path, os.W_OK):
                 raise Refused(f"{path} belongs to {owner_of(path)}, and nothing was started\n"
                               f"run as that user, or take it: sudo chown -R {os.geteuid()}: '{directory}'")
@@ -59,13 +65,13 @@ def command_lock(run_dir):
 
 
 def raise_descriptors():
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if 0 <= hard < DESCRIPTORS and os.geteuid() == 0:
-        hard = OPEN_FILES
-    if 0 <= hard < DESCRIPTORS:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wanted = OPEN_FILES if hard < 0 or 0 <= hard < DESCRIPTORS else min(hard, OPEN_FILES)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted) if hard >= 0 else hard))
+    except (ValueError, OSError):  # root may raise the hard limit, unless it has given that up
         raise Refused(f"a process may have {hard} open files here, and {DESCRIPTORS} are needed\n"
-                      f"raise the limit (ulimit -Hn {DESCRIPTORS}, or nofile in /etc/security/limits.conf)")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES if hard < 0 else min(hard, OPEN_FILES), hard))
+                      f"raise the limit (ulimit -Hn {DESCRIPTORS}, or nofile in /etc/security/limits.conf)") from None
 
 
 def choose_collector(values, environment, reports):

@@ -15,7 +15,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 OPEN_FILES = 8192  # descriptors that a part may have, where the hard limit allows it
 BACKLOG = 4096  # the kernel takes net.core.somaxconn when that is less
 END_SECONDS = 8  # for a part that was told to end; then it is killed
-STEADY_SECONDS = 1  # a part that lived so long starts again at once
+STEADY_SECONDS = 3  # a part that lived so long has come up
 PAUSES = (0, 0.1, 0.2, 0.4, 0.8)  # before a start, by the number of deaths in a row
 STDERR_MAX = 1 << 20  # bytes of a part's own words that are kept at its next start
 
@@ -64,6 +64,7 @@ class Part:
         self.deaths = 0  # of these, in a row
         self.last = None  # how it ended the last time, when that was not asked
         self.next_start = 0
+        self.words_from = 0  # the size of its stderr when it was started
         self.kill_at = None  # set while it ends
 
     @property
@@ -112,6 +113,7 @@ class Part:
         specification = self.wanted
         self.runs = (specification, [file_digest(path) for path in specification["files"]])
         parent = os.getpid()
+        self.words_from = self.trim_words()
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))  # the child has our handlers until it has none
         pid = os.fork()
         if pid == 0:
@@ -121,12 +123,20 @@ class Part:
         self.since, self.started_at = time.monotonic(), now_text()
         say("info", "started", part=self.name, pid=pid)
 
+    def trim_words(self):
+        """Keeps what it says from growing without end. Returns the size of what is there."""
+        try:
+            size = os.stat(self.stderr).st_size
+            if size > STDERR_MAX:
+                os.truncate(self.stderr, size := 0)
+            return size
+        except FileNotFoundError:
+            return 0
+
     def become(self, specification, parent):
         """The child: turns into the part. Whatever fails is written where the part's own words go."""
         try:
             output = open_own(self.stderr, os.O_WRONLY | os.O_APPEND, 0o640)
-            if os.fstat(output).st_size > STDERR_MAX:
-                os.ftruncate(output, 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.setsid()
@@ -167,7 +177,9 @@ class Part:
 
     def last_words(self):
         try:
-            lines = self.stderr.read_bytes()[-4096:].decode("utf-8", "replace").splitlines()
+            with open(self.stderr, "rb") as file:
+                file.seek(self.words_from)
+                lines = file.read(1 << 16).decode("utf-8", "replace").splitlines()
         except OSError:
             lines = []
         return next((line for line in reversed(lines) if line.strip()), "")[:500]

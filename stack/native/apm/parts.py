@@ -69,12 +69,15 @@ def program_environment(values, name):
     result = {key: text for key, text in values.items()
               if text and (key in wanted or PASSED_ON.fullmatch(key) or key.startswith(own))}
     result.pop("TEMPO_URL", None)
+    local = host(values["SERVICE_ADDRESS"])
     if name == "gateway":
-        local = values["SERVICE_ADDRESS"] or "127.0.0.1"
-        result |= {"READY_URLS": " ".join(f"http://127.0.0.1:{values[variable(one)]}/readyz" for one in services()),
+        result |= {"READY_URLS": " ".join(f"http://{local}:{values[variable(one)]}/readyz" for one in services()),
                    "ACCESS_LOG": f"{values['LOG_DIR']}/api-gateway.log",
                    "CHECKPOINT_FILE": f"{values['LOG_DIR']}/api-gateway.checkpoint",
-                   "STUB_STATUS_URL": f"http://{host(local)}:{values['METRICS_PORT']}/stub_status"}
+                   "STUB_STATUS_URL": f"http://{local}:{values['METRICS_PORT']}/stub_status"}
+    elif name != TRACES and local != "127.0.0.1":  # where programs look for each other by themselves
+        result = {variable(one)[:-len("PORT")] + "URL": f"http://{local}:{values[variable(one)]}"
+                  for one in services()} | result
     return {**EVERYWHERE, **result}
 
 

@@ -65,8 +65,13 @@ def path(text):
     return os.path.normpath(ROOT / text) if text else text
 
 
+def directory(text):
+    """Whatever links lead there: two names of one place are one place."""
+    return os.path.realpath(path(text)) if text else text
+
+
 def run_dir(text):
-    result = path(text)
+    result = directory(text)
     room = SOCKET_PATH_MAX - SOCKET_NAME_MAX
     if len(os.fsencode(result)) > room:
         raise ValueError(f"a path of at most {room} bytes, for the sockets in it; {result} has "
@@ -83,6 +88,8 @@ def names(text):
 def address(text):
     if text:
         try:
+            if "%" in text:
+                raise ValueError
             ipaddress.ip_address(text)
         except ValueError:
             raise ValueError("an IP address of this machine, such as 127.0.0.1 or ::1") from None
@@ -93,6 +100,9 @@ def http_url(text):
     """Of the form that nginx/render takes, too."""
     if not re.fullmatch(r"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", text):
         raise ValueError("of the form http://HOST:PORT")
+    authority = text[7:].partition("/")[0].rpartition(":")
+    if authority[1] and authority[2].isdigit() and not 0 < int(authority[2]) < 65536:
+        raise ValueError("of the form http://HOST:PORT, with a port from 1 to 65535")
     return text.rstrip("/")
 
 
@@ -117,8 +127,8 @@ TABLE = [
     Setting("GATEWAY_ADDRESS", "", address, "the one address of the gateway; empty: all"),
     Setting("SERVICE_ADDRESS", "127.0.0.1", address, "the address of the services' own ports"),
     Setting("RUN_DIR", "run", run_dir, "sockets, generated configuration, what runs"),
-    Setting("DATA_DIR", "db/data", path, "databases"),
-    Setting("LOG_DIR", "logs", path, "logs"),
+    Setting("DATA_DIR", "db/data", directory, "databases"),
+    Setting("LOG_DIR", "logs", directory, "logs"),
     Setting("SCHEMA_DIR", "db/schema", path, "the databases' tables"),
     Setting("SEED_DIR", "db/seed", path, "first rows of new databases; empty: none"),
     Setting("MODE", "release", one_of("release", "debug", "asan", "tsan"), "which build runs"),

@@ -84,6 +84,8 @@ def wait_ready(values, names):
 
     if not wait(ready, int(values["START_TIMEOUT_SECONDS"]), lambda: next(iter(why.values()))):
         name, text = next(iter(why.items()))
+        last = client.parts(values["RUN_DIR"]).get(name, {}).get("last")
+        text += f"\nits last end: {last}" if last else ""
         raise Refused(f"{text}\nnot every part came up within {values['START_TIMEOUT_SECONDS']} s "
                       f"(START_TIMEOUT_SECONDS)\n{log_hint(values, name)}")
 
@@ -130,13 +132,30 @@ def begin(values, environment, reports, lock):
         wait_ready(values, names)
     except (Refused, client.NotRunning, OSError, KeyboardInterrupt) as error:
         if reports:
-            raise
-        end_all(values["RUN_DIR"])
-        configuration.undo()
-        raise Refused(f"{reason(error)}\nnothing was left running",
-                      130 if isinstance(error, KeyboardInterrupt) else 1) from None
+            what = go_back(before, configuration, environment)
+        else:
+            end_all(values["RUN_DIR"])
+            configuration.undo()
+            what = "nothing was left running"
+        raise Refused(f"{reason(error)}\n{what}", 130 if isinstance(error, KeyboardInterrupt) else 1) from None
     configuration.keep()
     return reports, changed, {name: what for name, what in done if what}
+
+
+def go_back(before, configuration, environment):
+    """To the settings that ran before. Returns what came of it, in words."""
+    print("apm goes back to what ran before", flush=True)
+    try:
+        values = settings.read({}, before)
+        settings.remember(before)
+        configuration.undo()
+        if generation_running(values) != generation_in(configuration.directory):
+            client.ask(values["RUN_DIR"], "signal", names=["nginx"], signal=int(signal.SIGHUP))
+        apply(values, environment)
+        wait_ready(values, parts.names(values))
+    except (Refused, settings.BadSettings, client.NotRunning, OSError) as error:
+        return f"and what ran before does not come up any more: {reason(error)}"
+    return "nothing was changed: what ran before runs again"
 
 
 def reason(error):
@@ -150,14 +169,18 @@ def renew_workers(run_dir, master):
         return set(Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split())
     old = workers()
     client.ask(run_dir, "signal", names=["nginx"], signal=int(signal.SIGHUP))
-    wait(lambda: workers() - old, RELOAD_SECONDS)
+    if not wait(lambda: workers() - old, RELOAD_SECONDS):
+        raise Refused("nginx did not start new workers, and works on with the old ones\nsee make logs SERVICE=nginx")
 
 
 # ---- ending ----
 
 def drain(run_dir, master, environment, lock):
     """The gateway takes no more requests; returns when those in progress are answered."""
-    values = settings.read({}, settings.remembered(run_dir))
+    try:
+        values = settings.read({}, settings.remembered(run_dir))
+    except settings.BadSettings:
+        return  # damaged: what cannot be known must not keep a system from being stopped
     subprocess.run([ROOT / "nginx/drain", str(master)], check=False, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL, env=parts.render_environment(values, environment), pass_fds=[lock])
 

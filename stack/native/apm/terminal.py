@@ -149,6 +149,26 @@ def discard(stream):
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+class Unbroken:
+    """A stream for a command that must do its work, also when nobody reads what it says."""
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def write(self, text):
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            discard(self.stream)
+
+    def flush(self):
+        """Each write has done so."""
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
 def run(main):
     """Calls main() and exits with what it returns. A closed pipe is no fault, and Ctrl-C needs no words."""
     for name in ("stdout", "stderr"):
