@@ -64,8 +64,11 @@ FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile $(wildcard stack/stack.mk)
-	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md; make deps brings python3, which lists them here."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-19s", $$1); count = split($$2, word, " "); \
+		for (i = 1; i <= count; i++) { \
+			if (length(line) + length(word[i]) > 78) { print line; line = sprintf("%26s", "") } \
+			line = line " " word[i] } print line }' Makefile $(wildcard stack/stack.mk)
+	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md, and here once python3 is there (make deps)."
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
 # code 1 and says nothing; the lines of a recipe that begin with + run all the same. make -n only prints, as ever.
@@ -264,7 +267,7 @@ attack: ## try to break it for some minutes: kills, malformed requests, bad coll
 	@$(MAKE) --no-print-directory deps-test
 	@$(MAKE) --no-print-directory -s $(JOBS) MODE=release build unit-tests
 	@$(MAKE) --no-print-directory MODE=release fault-walks
-	@ATTACK_SECONDS=60 ATTACK_REQUESTS=$${ATTACK_REQUESTS:-20000} ATTACK_SEED=$${ATTACK_SEED:-$$(date +%s)} \
+	@ATTACK_SECONDS=60 COMMAND_ROUNDS=$${COMMAND_ROUNDS:-200} ATTACK_REQUESTS=$${ATTACK_REQUESTS:-20000} ATTACK_SEED=$${ATTACK_SEED:-$$(date +%s)} \
 		$(PYTEST) -n 0 tests/attack
 
 # Every failure of system calls, memory, SQLite's disk and power, one by one. FAULT_STEP=n: each nth.
