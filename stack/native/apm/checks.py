@@ -87,7 +87,7 @@ def choose_collector(values, environment, reports):
         where = f"{here}, where a collector listens already"
     elif values["TRACE_STORE"] != "off":
         values["TRACE_STORE"] = "on"
-        where = "the trace store of this system: make trace ID=<X-Trace-Id of an answer>"
+        where = "the trace store of this system (make trace)"
     else:
         where = f"{here}, where nothing listens (TRACE_STORE=off)"
     values["OTEL_EXPORTER_OTLP_ENDPOINT"] = here
