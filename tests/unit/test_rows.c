@@ -29,9 +29,8 @@ static void copy_schema(void)
 	write_file("traces.sql", text);
 }
 
-static int open_store(void **state)
+static int open_traces(void **state)
 {
-	clock_source.realtime_ns = fake_now;
 	make_dir(state);
 	copy_schema();
 	store = store_open("traces");
@@ -43,10 +42,24 @@ static int open_store(void **state)
 	return 0;
 }
 
+static int open_store(void **state)
+{
+	clock_source.realtime_ns = fake_now;
+	return open_traces(state);
+}
+
+static int open_store_in_virtual_time(void **state)
+{
+	clock_source.realtime_ns = fake_now;
+	virtual_begin();
+	return open_traces(state);
+}
+
 static int close_store(void **state)
 {
 	db_close(db);
 	store_close(store);
+	virtual_end();
 	return remove_dir(state);
 }
 
@@ -195,16 +208,9 @@ static void old_traces_go(void **state)
 /* Traces of a minute, and a thread that looks every five seconds. */
 static void start_ageing(void)
 {
-	virtual_begin();
 	rows_init(256 * MIB, 60000);
 	store_spans("users", 0, 300, 1, 0, NULL);
 	assert_int_equal(ageing_start(store), 0);
-}
-
-static void stop_ageing(void)
-{
-	ageing_stop();
-	virtual_end();
 }
 
 static void the_thread_removes_what_is_too_old(void **state)
@@ -222,7 +228,7 @@ static void the_thread_removes_what_is_too_old(void **state)
 	assert_int_equal(number_of("traces", "SELECT count(*) FROM pieces"), 10); /* more than fit into one turn */
 	virtual_pass(30 * VIRTUAL_SECOND);
 	assert_int_equal(number_of("traces", "SELECT count(*) FROM pieces"), 0);
-	stop_ageing();
+	ageing_stop();
 }
 
 static void a_wall_clock_that_is_set_back_does_not_stop_the_thread(void **state)
@@ -237,7 +243,7 @@ static void a_wall_clock_that_is_set_back_does_not_stop_the_thread(void **state)
 	store_spans("users", 300, 310, 1, 0, NULL);
 	virtual_pass(65 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(300, &summary), 0);
-	stop_ageing();
+	ageing_stop();
 }
 
 static void the_thread_works_and_ends_in_real_time_too(void **state)
@@ -272,9 +278,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_refused_trace_loses_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),
-		cmocka_unit_test_setup_teardown(the_thread_removes_what_is_too_old, open_store, close_store),
-		cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_back_does_not_stop_the_thread, open_store,
+		cmocka_unit_test_setup_teardown(the_thread_removes_what_is_too_old, open_store_in_virtual_time,
 						close_store),
+		cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_back_does_not_stop_the_thread,
+						open_store_in_virtual_time, close_store),
 		cmocka_unit_test_setup_teardown(the_thread_works_and_ends_in_real_time_too, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_large_trace_says_so, open_store, close_store),
 	};
