@@ -290,11 +290,12 @@ def test_one_base_moves_all_ports(prepared):
 def test_where_spans_go_is_said_and_done(prepared):
     port = free_port()
     system = prepared("spans", environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "", "TRACE_STORE": "off",
-                                            "OTLP_HTTP_PORT": str(port)})
+                                            "OTLP_HTTP_PORT": str(port), "OTEL_BSP_SCHEDULE_DELAY": ""})
     done = system.ctl("start")
     assert f"http://127.0.0.1:{port}, where nothing listens" in done.stdout
     environment = Path(f"/proc/{system.worker('orders')}/environ").read_bytes().split(b"\0")
     assert f"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:{port}".encode() in environment
+    assert b"OTEL_BSP_SCHEDULE_DELAY=1000" in environment, "a person would wait five seconds for a trace"
 
 
 def test_all_taken_ports_in_one_message(own, prepared):

@@ -13,6 +13,7 @@ TRACES = "traces"
 OF_PROGRAMS = ("DATA_DIR", "LOG_DIR", "SCHEMA_DIR", "SEED_DIR", "LOG_LEVEL", "WORKER_THREADS", "CALL_TIMEOUT_MS",
                "BUSY_TIMEOUT_MS")
 OF_TRACES = ("TRACES_MAX_MB", "TRACES_MAX_AGE_SECONDS", "TRACES_SPANS_PER_SECOND")
+SCHEDULE_DELAY_MS = "1000"  # a person who tries things waits for traces; the specification's 5 s are long
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Whatever the machine says: no zone but UTC in any log, no decimal comma.
 EVERYWHERE = {"PATH": PATH, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -69,6 +70,7 @@ def program_environment(values, name):
     result = {key: text for key, text in values.items()
               if text and (key in wanted or PASSED_ON.fullmatch(key) or key.startswith(own))}
     result.pop("TEMPO_URL", None)
+    result.setdefault("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY_MS)
     local = host(values["SERVICE_ADDRESS"])
     if name == "gateway":
         result |= {"READY_URLS": " ".join(f"http://{local}:{values[variable(one)]}/readyz" for one in services()),
