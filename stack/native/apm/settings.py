@@ -161,10 +161,10 @@ def variable(service):
     return service.upper().replace("-", "_") + "_PORT"
 
 
-def services(root=ROOT):
+def services():
     """{service: its default port}, by port: one for every file of nginx/services/."""
     found = {}
-    for file in sorted((root / "nginx/services").glob("*.conf")):
+    for file in sorted((ROOT / "nginx/services").glob("*.conf")):
         match = re.search(r"^# default port: *([0-9]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
         if not match:
             raise BadSettings(f'{file} has no line "# default port: NUMBER": write one, with a port that is free')
@@ -172,10 +172,10 @@ def services(root=ROOT):
     return dict(sorted(found.items(), key=lambda pair: int(pair[1])))
 
 
-def table(root=ROOT):
+def table():
     """TABLE, and the port of every service."""
     return TABLE + [Setting(variable(name), default, port, f"{name}: its API, health and metrics")
-                    for name, default in services(root).items()]
+                    for name, default in services().items()]
 
 
 # ---- reading ----
