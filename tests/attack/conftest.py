@@ -15,7 +15,7 @@ if "lib" not in sys.modules:
     pytest.register_assert_rewrite("lib")
 os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
 
-from lib.fixtures import build, classes, make_system  # noqa: E402,F401
+from lib.fixtures import build, classes, make_system, stranger  # noqa: E402,F401
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,19 +17,9 @@ ROUNDS = int(os.environ.get("COMMAND_ROUNDS", 12))
 SEED = int(os.environ.get("ATTACK_SEED", 0)) or random.SystemRandom().randrange(1 << 30)
 
 
-@pytest.fixture
-def bystander():
-    """Somebody else's process, whose number will stand where those of ours do."""
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    yield process
-    assert process.poll() is None, "a process that is not apm's was ended"
-    process.kill()
-    process.wait()
-
-
 class Commands:
-    def __init__(self, system, bystander):
-        self.system, self.bystander = system, bystander
+    def __init__(self, system, stranger):
+        self.system, self.stranger = system, stranger
         self.acknowledged = {}
         self.choose = random.Random(SEED)
         self.history = []
@@ -84,7 +73,7 @@ class Commands:
     def plant(self):
         """Files that name a process that is not ours."""
         for name in ("nginx.pid", "users.pid", "users.worker.pid", "supervisor.lock"):
-            (self.system.run / name).write_text(f"{self.bystander.pid}\n")
+            (self.system.run / name).write_text(f"{self.stranger.pid}\n")
 
     def order(self):
         try:
@@ -132,8 +121,8 @@ def system(make_system):
     system.abandon()
 
 
-def test_commands_in_random_order(system, bystander, say):
-    commands = Commands(system, bystander)
+def test_commands_in_random_order(system, stranger, say):
+    commands = Commands(system, stranger)
     deeds = [commands.run, commands.run, commands.stop, commands.two_at_once, commands.kill, commands.kill,
              commands.kill_a_command, commands.plant]
     for _ in range(ROUNDS):

@@ -8,7 +8,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -474,15 +473,6 @@ def test_a_tempo_that_cannot_be_resolved(prepared):
 
 
 # ---- processes: ours, and strangers
-
-@pytest.fixture
-def stranger():
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    yield process
-    assert process.poll() is None, "a process that is not apm's was ended"
-    process.kill()
-    process.wait()
-
 
 def test_stale_numbers_are_not_believed(prepared, stranger):
     """Whatever a file says, only what is proven ours is signalled: by stop, by reopening logs, by a start."""

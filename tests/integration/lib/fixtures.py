@@ -1,4 +1,6 @@
 """Fixtures that every folder of tests on whole systems shares: its conftest.py imports them."""
+import subprocess
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -49,6 +51,16 @@ def make_system(request, build, classes, tmp_path_factory):
     with ExitStack() as stack:  # all of them, also when one has a fault
         for system in list(running):
             stack.callback(finish, system)
+
+
+@pytest.fixture
+def stranger():
+    """Somebody else's process, whose number a test writes where those of ours stand: it must outlive the test."""
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    yield process
+    assert process.poll() is None, "a process that is not apm's was ended"
+    process.kill()
+    process.wait()
 
 
 def fixture_of(name, scope, **options):
