@@ -3,9 +3,10 @@
 COMPOSE := docker compose -f stack/compose.yaml
 # Beside a native system: the backends alone, on the host's network, under a project name of their own.
 COMPOSE_NATIVE := PROMETHEUS_TARGETS=$(abspath $(or $(RUN_DIR),run))/prometheus-targets.yml \
-	LOGS_VOLUME=$(abspath $(or $(LOG_DIR),logs)) COMPOSE_PROJECT_NAME=$(or $(COMPOSE_PROJECT_NAME),apm)-backends \
+	LOGS_VOLUME=$(abspath $(or $(LOG_DIR),logs)) ALERT_LOG_USER=$$(id -u):$$(id -g) \
+	ALERTMANAGER_CONFIG=$(abspath $(or $(RUN_DIR),run))/alertmanager.yml COMPOSE_PROJECT_NAME=$(or $(COMPOSE_PROJECT_NAME),apm)-backends \
 	docker compose -f stack/compose.yaml -f stack/compose.native.yaml
-BACKENDS := prometheus tempo loki $(if $(filter alloy,$(COMPOSE_PROFILES)),alloy,promtail) grafana node-exporter
+BACKENDS := prometheus tempo loki alertmanager alert-log $(if $(filter alloy,$(COMPOSE_PROFILES)),alloy,promtail) grafana node-exporter
 
 .PHONY: stack-down stack-status stack-logs stack-rotate-logs stack-down-backends dashboards
 stack-up: do-stack-up ## the services and the observability stack in containers
@@ -26,6 +27,7 @@ stack-logs: ## what the containers write
 stack-rotate-logs: ## start new log files in the containers; the last ones stay as *.log.1
 	$(COMPOSE) exec -T api-gateway /app/container/rotate api-gateway.log nginx-error.log
 	$(COMPOSE) exec -T gateway-shipper /app/container/rotate gateway-shipper.log
+	$(COMPOSE) exec -T alert-log /app/container/rotate alerts.log
 	@for name in user order notification; do \
 		$(COMPOSE) exec -T $$name-service /app/container/rotate $$name-service.log || exit 1; done
 
@@ -36,6 +38,8 @@ do-stack-up-backends:
 	else stack/check-docker; fi && \
 	mkdir -p "$${RUN_DIR:-run}" "$${LOG_DIR:-logs}" && \
 	stack/native-targets >"$${RUN_DIR:-run}/prometheus-targets.yml" && \
+	sed "s/alert-log:9099/127.0.0.1:$${ALERT_LOG_PORT:-9099}/" stack/alertmanager/alertmanager.yml \
+		>"$${RUN_DIR:-run}/alertmanager.yml" && \
 	$(COMPOSE_NATIVE) up -d --wait $(BACKENDS) $(OR_REFUSE)
 
 stack-down-backends: ## end them

@@ -21,7 +21,8 @@ from lib.system import INHERITED  # noqa: E402
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
 PORTS = ["GATEWAY", "METRICS", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "TEMPO_GRPC", "OTLP_GRPC", "OTLP_HTTP",
-         "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER"]
+         "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER", "ALERTMANAGER",
+         "ALERT_LOG"]
 
 
 def program(name, *others):
@@ -70,7 +71,7 @@ class Stack:
     def __init__(self, directory, backends):
         self.dir, self.backends = Path(directory), backends
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
-        self.processes = []
+        self.processes = {}
         self.env = {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
         self.env |= {f"{name}_PORT": str(port) for name, port in self.ports.items()}
         self.env |= {
@@ -80,6 +81,8 @@ class Stack:
             "LISTEN_ADDRESS": "127.0.0.1", "APP_LOGS": str(self.dir / "logs"),
             "TEMPO_DATA": str(self.dir / "tempo"), "LOKI_DATA": str(self.dir / "loki"), "PROMTAIL_DATA": str(self.dir),
             "PROMETHEUS_URL": self.url("PROMETHEUS"), "LOKI_URL": self.url("LOKI"), "TEMPO_URL": self.url("TEMPO"),
+            "ALERTMANAGER_URL": self.url("ALERTMANAGER"), "LOKI_RULES": str(STACK / "loki/rules"),
+            "ALERT_LOG_ADDRESS": f"127.0.0.1:{self.ports['ALERT_LOG']}",
         }
 
     def url(self, name):
@@ -100,15 +103,23 @@ class Stack:
 
     def close(self):
         self.ctl("stop", check=False)
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGTERM)
-        for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes = []
+        for name in [*self.processes]:
+            self.wait_for_end(name)
+
+    def stop(self, name):
+        """Ends one backend; its start_…() starts it again."""
+        self.processes[name].send_signal(signal.SIGTERM)
+        self.wait_for_end(name)
+
+    def wait_for_end(self, name):
+        process = self.processes.pop(name)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def ctl(self, command, check=True):
         with open(self.dir / "ctl.out", "ab") as output:
@@ -128,14 +139,14 @@ class Stack:
         with open(path, "ab") as output:
             process = subprocess.Popen(command, env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=subprocess.STDOUT)
-        self.processes.append(process)
+        self.processes[name] = process
         wait_until(lambda: process.poll() is not None or fetch(ready)[0] == 200, 60,
                    lambda: f"{name} is ready\n{path.read_text()[-2000:]}")
         assert process.poll() is None, f"{name} ended:\n{path.read_text()[-3000:]}"
 
-    def start_prometheus(self):
+    def write_prometheus(self):
         """The shipped configuration; only who is scraped is written here, and every second instead of every fifth."""
-        shutil.copytree(STACK / "prometheus", self.dir / "prometheus")
+        shutil.copytree(STACK / "prometheus", self.dir / "prometheus", dirs_exist_ok=True)
         targets = subprocess.run([STACK / "native-targets"], env=self.env, check=True, capture_output=True,
                                  text=True).stdout
         entries = re.findall(r"(- labels: {job: (\S+)}\n.*\n)", targets)
@@ -147,7 +158,10 @@ class Stack:
             assert f"{name}: {seconds}s" in text
             text = text.replace(f"{name}: {seconds}s", f"{name}: 1s")
         config.write_text(text)
-        self.start("prometheus", program("prometheus"), f"--config.file={config}",
+
+    def start_prometheus(self):
+        self.write_prometheus()
+        self.start("prometheus", program("prometheus"), f"--config.file={self.dir}/prometheus/prometheus.yml",
                    f"--storage.tsdb.path={self.dir}/prometheus/data",
                    f"--web.listen-address=127.0.0.1:{self.ports['PROMETHEUS']}", "--web.enable-remote-write-receiver",
                    "--enable-feature=exemplar-storage", ready=self.url("PROMETHEUS") + "/-/ready")
@@ -164,6 +178,26 @@ class Stack:
 
     def start_promtail(self):
         self.start_expanded("promtail", ready="/metrics")  # /ready waits for the first log file
+
+    def start_alertmanager(self):
+        """The shipped configuration; what is told to whom is at once, but the heartbeat."""
+        text = (STACK / "alertmanager/alertmanager.yml").read_text()
+        for shipped, here in (("//alert-log:9099/", f"//{self.env['ALERT_LOG_ADDRESS']}/"),
+                              ("group_interval: 10s", "group_interval: 1s")):
+            assert shipped in text
+            text = text.replace(shipped, here)
+        (self.dir / "alertmanager.yml").write_text(text)
+        self.start("alertmanager", program("alertmanager", "prometheus-alertmanager"),
+                   f"--config.file={self.dir}/alertmanager.yml",
+                   f"--storage.path={self.dir}/alertmanager", "--cluster.listen-address=",
+                   f"--web.listen-address=127.0.0.1:{self.ports['ALERTMANAGER']}",
+                   ready=self.url("ALERTMANAGER") + "/-/ready")
+
+    def start_alert_log(self):
+        for directory in ("alert-log", "logs"):
+            (self.dir / directory).mkdir(exist_ok=True)
+        self.start("alert-log", "env", f"RUN_DIR={self.dir}/alert-log", STACK / "alertmanager/alert-log",
+                   ready=self.url("ALERT_LOG") + "/healthz")
 
     def start_node_exporter(self):
         self.start("node-exporter", program("node_exporter", "prometheus-node-exporter"),
