@@ -27,7 +27,6 @@ stack-logs: ## what the containers write
 stack-rotate-logs: ## start new log files in the containers; the last ones stay as *.log.1
 	$(COMPOSE) exec -T api-gateway /app/container/rotate api-gateway.log nginx-error.log
 	$(COMPOSE) exec -T gateway-shipper /app/container/rotate gateway-shipper.log
-	$(COMPOSE) exec -T alert-log /app/container/rotate alerts.log
 	@for name in user order notification; do \
 		$(COMPOSE) exec -T $$name-service /app/container/rotate $$name-service.log || exit 1; done
 

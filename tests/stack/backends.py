@@ -82,7 +82,7 @@ class Stack:
             "TEMPO_DATA": str(self.dir / "tempo"), "LOKI_DATA": str(self.dir / "loki"), "PROMTAIL_DATA": str(self.dir),
             "PROMETHEUS_URL": self.url("PROMETHEUS"), "LOKI_URL": self.url("LOKI"), "TEMPO_URL": self.url("TEMPO"),
             "ALERTMANAGER_URL": self.url("ALERTMANAGER"), "LOKI_RULES": str(STACK / "loki/rules"),
-            "ALERT_LOG_ADDRESS": f"127.0.0.1:{self.ports['ALERT_LOG']}",
+            "ALERT_LOG_ADDRESS": "127.0.0.1",
         }
 
     def url(self, name):
@@ -182,7 +182,7 @@ class Stack:
     def start_alertmanager(self):
         """The shipped configuration; what is told to whom is at once, but the heartbeat."""
         text = (STACK / "alertmanager/alertmanager.yml").read_text()
-        for shipped, here in (("//alert-log:9099/", f"//{self.env['ALERT_LOG_ADDRESS']}/"),
+        for shipped, here in (("http://alert-log:9099/", self.url("ALERT_LOG") + "/"),
                               ("group_interval: 10s", "group_interval: 1s")):
             assert shipped in text
             text = text.replace(shipped, here)

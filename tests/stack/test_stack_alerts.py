@@ -12,7 +12,6 @@ from backends import STACK, Stack, fetch, program, wait_until
 from test_stack_rules import alerts
 
 CONFIGURATION = STACK / "alertmanager/alertmanager.yml"
-QUIET = {"Heartbeat", "HeartbeatUnheard"}
 
 
 class Watched(Stack):
@@ -37,8 +36,8 @@ class Watched(Stack):
         return [line for line in self.lines_of_alerts() if line["msg"] == "Heartbeat"]
 
     def wait_for(self, alert, state="firing", job="", seconds=40):
-        return wait_until(lambda: self.notified(alert, state, job), seconds,
-                          lambda: f"{alert} of {job} is {state}: {[line['msg'] for line in self.lines_of_alerts()]}")[-1]
+        return wait_until(lambda: self.notified(alert, state, job), seconds, lambda: f"{alert} of {job} is {state}: "
+                          f"{[line['msg'] for line in self.lines_of_alerts()]}")[-1]
 
     def raise_alert(self, annotations=None, **labels):
         """As Prometheus sends it; it ends after a minute."""
@@ -113,7 +112,8 @@ def test_a_fresh_system_beats_and_is_silent(watched):
         assert set(beat) == {"ts", "level", "service", "msg"} and beat["level"] == "debug", beat
     assert {line["msg"] for line in watched.lines_of_alerts()} == {"Heartbeat"}
     assert watched.firing() == {"Heartbeat"}
-    assert [series["value"][1] for series in watched.promql("prometheus_notifications_alertmanagers_discovered")] == ["1"]
+    found, = watched.promql("prometheus_notifications_alertmanagers_discovered")
+    assert found["value"][1] == "1"
 
 
 def test_every_name_of_a_metric_is_known(watched):

@@ -10,10 +10,10 @@ import pytest
 from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
 
 PROGRAMS = ["user-service", "order-service", "notification-service", "gateway-shipper"]
-OWN = ["api-gateway", *PROGRAMS]
-NEEDED = ["prometheus", "tempo", "loki", "promtail"]
+OWN = ["api-gateway", *PROGRAMS, "alert-log"]
+NEEDED = ["prometheus", "tempo", "loki", "promtail", "alertmanager"]
 PUBLISHED = ["GATEWAY", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "OTLP_GRPC", "OTLP_HTTP", "ZIPKIN", "JAEGER",
-             "PROMETHEUS", "LOKI", "GRAFANA"]
+             "PROMETHEUS", "LOKI", "GRAFANA", "ALERTMANAGER"]
 
 
 def clean_environment():
@@ -46,7 +46,7 @@ def services(cli):
 
 
 def test_all_parts_are_there(services):
-    assert set(services) == {*OWN, "tempo", "prometheus", "loki", "promtail", "grafana", "node-exporter"}
+    assert set(services) == {*OWN, *NEEDED, "grafana", "node-exporter"}
     alloy = configuration(COMPOSE_PROFILES="alloy")
     assert set(services) - set(alloy) == {"promtail"} and set(alloy) - set(services) == {"alloy"}
     file = [{volume["source"] for volume in part["volumes"] if volume["target"].endswith("promtail.yaml")}
@@ -69,7 +69,7 @@ def test_versions_are_exact(services):
 def test_only_the_gateway_is_reachable_from_outside(services):
     ports = [(name, port) for name, service in services.items() for port in service.get("ports", [])]
     assert {(name, port["target"]) for name, port in ports if port["host_ip"] != "127.0.0.1"} == {("api-gateway", 8080)}
-    for target in (8080, 8081, 8082, 8083, 3200, 4317, 4318, 9411, 14268, 9090, 3100, 3000):
+    for target in (8080, 8081, 8082, 8083, 3200, 4317, 4318, 9411, 14268, 9090, 3100, 9093, 3000):
         assert target in [port["target"] for _, port in ports]
 
 
@@ -107,7 +107,7 @@ def test_parts_wait_for_each_other_by_health(services):
 def test_backends_beside_a_native_system(cli):
     files = ("compose.yaml", "compose.native.yaml")
     parts = configuration(files, PROMETHEUS_TARGETS="/tmp/targets.yml", LOGS_VOLUME="/tmp/logs", GRAFANA_PORT="13000")
-    for name in ("prometheus", "tempo", "loki", "promtail", "grafana", "node-exporter"):
+    for name in (*NEEDED, "alert-log", "grafana", "node-exporter"):
         assert parts[name]["network_mode"] == "host" and not parts[name].get("ports"), name
     assert parts["grafana"]["environment"]["GF_SERVER_HTTP_PORT"] == "13000"
     assert {"source": "/tmp/logs", "target": "/var/log/apps"}.items() <= parts["promtail"]["volumes"][1].items()

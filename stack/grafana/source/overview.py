@@ -23,7 +23,8 @@ def at_a_glance():
         stat("Notifications waiting", "Orders whose notification the receiver does not have yet.",
              prom("sum(order_outbox_pending)"), thresholds=steps(GREEN, (10, YELLOW), (100, RED))),
         stat("Alerts", "Firing now. The page /alerts of Prometheus says what each means and what to do.",
-             prom('sum(ALERTS{alertstate="firing"}) or vector(0)'), thresholds=steps(GREEN, (1, RED))),
+             prom('sum(ALERTS{alertstate="firing", severity!="none"}) or vector(0)'),
+             thresholds=steps(GREEN, (1, RED))),
     ]
 
 
@@ -46,7 +47,8 @@ def by_route(recorded):
 def objective_and_routes():
     return [
         bars("Error budget left", "Of the objective that 99.5 % of a service's requests are answered without a 5xx: "
-             "of the failures that 3 days may have, the share that is left.",
+             "of the failures that 3 days may have, the share that is left. Time that Prometheus does not know had "
+             "none.",
              prom("clamp_min(job:slo_error_budget:remaining_ratio, 0)", "{{job}}"),
              width=8, unit="percentunit", thresholds=steps(RED, (0.25, YELLOW), (0.5, GREEN)), min=0, max=1),
         table("Routes", "Every route of the chosen services, over the last minute.",

@@ -1,5 +1,5 @@
 """Telemetry health: whether what the other dashboards show is complete."""
-from panels import ANY_IS_BAD, GREEN, RED, dashboard, prom, stat, steps, timeseries
+from panels import ANY_IS_BAD, GREEN, RED, dashboard, logs, prom, stat, steps, table, timeseries
 from queries import or_none, rate_by
 
 
@@ -67,7 +67,7 @@ def tempo():
 
 
 def stack():
-    parts = 'job=~"tempo|loki|promtail|prometheus|grafana|node-exporter"'
+    parts = 'job!~"api-gateway|.+-service"'
     return [
         stat("Scrapes", "1: the target answers.", prom("min by (job) (up)", "{{job}}"), width=12, height=8,
              thresholds=steps(RED, (1, GREEN)), text="value_and_name"),
@@ -78,6 +78,19 @@ def stack():
     ]
 
 
+def alerts():
+    firing = 'max by (alertname, job, severity) (ALERTS{alertstate="firing", severity!="none"})'
+    return [
+        table("Firing alerts", "By Prometheus, now; its page /alerts says what each means and what to do.",
+              prom(or_none(firing, "alertname"), instant=True, table=True), 8, {
+                  "alertname": ("Alert", None, None), "job": ("Of", None, None), "severity": ("Severity", None, None),
+                  "Value": ("Firing", "short", ANY_IS_BAD)}),
+        logs("Notifications", "What Alertmanager sent: the lines of alerts.log. A line opens and has all alerts of it.",
+             '{job="application-logs", service="alertmanager", level!="debug"} | json message="msg" '
+             '| line_format "{{.message}}"', width=16, height=8),
+    ]
+
+
 def telemetry():
     return dashboard("apm-telemetry", "Telemetry health", __doc__, [], [
-        ("Spans", spans()), ("Logs", lines()), ("Tempo and Prometheus", tempo()), ("The stack", stack())])
+        ("Alerts", alerts()), ("Spans", spans()), ("Logs", lines()), ("Tempo and Prometheus", tempo()), ("The stack", stack())])
