@@ -83,7 +83,8 @@ def alerts():
     return [
         table("Firing alerts", "By Prometheus, now; its page /alerts says what each means and what to do.",
               prom(or_none(firing, "alertname"), instant=True, table=True), 8, {
-                  "alertname": ("Alert", None, None), "job": ("Of", None, None), "severity": ("Severity", None, None),
+                  "alertname": ("Alert", None, None), "job": ("Of", None, None),
+                  "severity": ("Severity", None, None),
                   "Value": ("Firing", "short", ANY_IS_BAD)}),
         logs("Notifications", "What Alertmanager sent: the lines of alerts.log. A line opens and has all alerts of it.",
              '{job="application-logs", service="alertmanager", level!="debug"} | json message="msg" '
@@ -93,4 +94,5 @@ def alerts():
 
 def telemetry():
     return dashboard("apm-telemetry", "Telemetry health", __doc__, [], [
-        ("Alerts", alerts()), ("Spans", spans()), ("Logs", lines()), ("Tempo and Prometheus", tempo()), ("The stack", stack())])
+        ("Alerts", alerts()), ("Spans", spans()), ("Logs", lines()), ("Tempo and Prometheus", tempo()),
+        ("The stack", stack())])
