@@ -66,6 +66,12 @@ def test_versions_are_exact(services):
             assert re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
 
 
+def test_grafana_fetches_nothing(services):
+    environment = services["grafana"]["environment"]
+    assert environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+    assert environment["GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES"] == "false"
+
+
 def test_only_the_gateway_is_reachable_from_outside(services):
     ports = [(name, port) for name, service in services.items() for port in service.get("ports", [])]
     assert {(name, port["target"]) for name, port in ports if port["host_ip"] != "127.0.0.1"} == {("api-gateway", 8080)}

@@ -11,16 +11,21 @@ RULE_TESTS = sorted((ROOT / "tests/stack/rules").glob("*.test.yml"))
 ALERT = re.compile(r"- alert: (\w+)\n(.*?)(?=\n      - alert:|\n\n|\Z)", re.DOTALL)
 
 
-@pytest.fixture(scope="module")
-def promtool():
-    if not shutil.which("promtool"):
-        pytest.skip("promtool is not installed (package prometheus)")
+def tool(name, package):
+    """A function that runs it, sees that it is content, and returns what it says."""
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed (package {package})")
 
     def run(*arguments):
-        done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([name, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
     return run
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    return tool("promtool", "prometheus")
 
 
 def alerts():
