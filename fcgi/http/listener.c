@@ -19,6 +19,7 @@
 #define BACKLOG 65535           /* connections that wait; the kernel takes net.core.somaxconn at most */
 #define LOCKS 64                /* of connections; a power of two */
 #define FRESH_GRACE_MS 1000     /* draining: for the first request of a connection */
+#define QUEUE_GRACE_MS 1500     /* draining: for what waits to be accepted */
 
 enum state {
 	BUSY,  /* in the hands of a thread, or closed */
@@ -240,11 +241,25 @@ static bool wait_until_closed(uint64_t deadline_ns)
 	return listener.open == 0;
 }
 
+/*
+ * What has connected and waits is accepted as ever: where the socket ends with this process, nobody else would answer
+ * it. Where it outlives the process, what does not stop coming is left to the next one.
+ */
+static void wait_for_queue(uint64_t deadline_ns)
+{
+	struct pollfd queue = {.fd = listener.listen_fd, .events = POLLIN};
+
+	while (poll(&queue, 1, 0) == 1 && clock_monotonic_ns() < deadline_ns)
+		clock_sleep_until(clock_monotonic_ns() + 1000000);
+}
+
 bool listener_drain(unsigned budget_ms)
 {
-	uint64_t now = clock_monotonic_ns();
-	uint64_t deadline = now + budget_ms * UINT64_C(1000000);
-	uint64_t grace = now + FRESH_GRACE_MS * UINT64_C(1000000);
+	uint64_t deadline = clock_monotonic_ns() + budget_ms * UINT64_C(1000000);
+	uint64_t patience = clock_monotonic_ns() + QUEUE_GRACE_MS * UINT64_C(1000000);
+
+	wait_for_queue(patience < deadline ? patience : deadline);
+	uint64_t grace = clock_monotonic_ns() + FRESH_GRACE_MS * UINT64_C(1000000);
 
 	listener.draining = true; /* whoever takes a connection's lock after stop_reading_all sees it */
 	epoll_ctl(listener.epoll_fd, EPOLL_CTL_DEL, listener.listen_fd, NULL);

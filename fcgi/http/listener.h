@@ -2,8 +2,8 @@
  * The web server's connections: accepts them, hands each one that has a request to a free thread, lets them go.
  *
  * Idle connections cost no thread, so their number (nginx workers × keepalive) needs no relation to the number of
- * threads. The listening socket is never closed or shut down: it outlives the program, and the next incarnation serves
- * what waits in it.
+ * threads. The listening socket is never closed or shut down: where it outlives the program, the next incarnation
+ * serves what waits in it.
  */
 #ifndef APM_HTTP_LISTENER_H
 #define APM_HTTP_LISTENER_H
@@ -24,9 +24,10 @@ void listener_close(int fd); /* answered, or no use any more */
 void listener_gone(void);    /* the connection was closed by someone else, libfcgi */
 
 /*
- * Takes no new connection from now on. Requests that the web server has sent are served, also those that are on their
- * way on a connection that was just accepted; kept connections without one are closed. Waits until all is answered,
- * `budget_ms` at most. True: it is, and every listener_wait returns -1. Once, on the main thread.
+ * Takes what waits to be accepted, for a moment, and no connection any more from then on. Requests that the web
+ * server has sent are served, also those that are on their way on a connection that was just accepted; kept
+ * connections without one are closed. Waits until all is answered, `budget_ms` at most. True: it is, and every
+ * listener_wait returns -1. Once, on the main thread.
  */
 bool listener_drain(unsigned budget_ms);
 

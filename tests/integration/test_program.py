@@ -342,6 +342,22 @@ def test_ends_within_five_seconds_whatever_hangs(program):
         assert any("take too long" in line["msg"] for line in logs.read(alone.log)[0])
 
 
+def test_what_waits_to_be_accepted_is_answered(program):
+    """In a container the socket ends with the program. Its one thread is busy, so that the others wait in the queue."""
+    with Service(seconds=0.5) as peer:
+        alone = program("orders", USERS_URL=peer.url, NOTIFICATIONS_URL=peer.url, WORKER_THREADS="1")
+        busy = alone.connect()
+        busy.send(request(method="POST", path="/api/v1/orders", body=ORDER))
+        assert peer.asked.acquire(timeout=10)
+        waiting = [alone.connect() for _ in range(20)]
+        for connection in waiting:
+            connection.send(request(keep=False, path="/api/v1/orders?limit=1"))
+        alone.terminate()
+        assert busy.answer().status == 201
+        assert [connection.answer().status for connection in waiting] == [200] * 20
+        assert alone.wait()[0] == 0
+
+
 def test_what_waits_is_served_by_the_next(program):
     alone = program()
     alone.terminate()
