@@ -35,7 +35,8 @@ RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev 'libcurl4-openssl-dev|li
 	nginx gettext-base curl jq openssl sqlite3 python3
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus \
-	prometheus-alertmanager prometheus-node-exporter strace wrk locales
+	prometheus-alertmanager prometheus-node-exporter strace wrk locales spawn-fcgi \
+	multiwatch
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3
 BENCH_PACKAGES := python3 wrk binutils
@@ -299,7 +300,8 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup stack/alertmanager/alert-log stack/check-docker stack/native/deps fcgi/systemd/install nginx/drain nginx/render tests/integration/lib/boot .ci/run
+SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/systemd/install \
+	nginx/drain nginx/render tests/integration/lib/boot .ci/run
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
 	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js

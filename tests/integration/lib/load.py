@@ -25,11 +25,11 @@ class Result:
 class Load:
     """
     `threads` threads that each send the requests (method, path, body and perhaps headers) in turn until the block is
-    left. New connections: `kept` False.
+    left. New connections: `kept` False. Without `pause`, seconds, a thread sends the next one at once.
     """
 
-    def __init__(self, port, requests, threads=4, kept=True):
-        self.port, self.requests, self.kept = port, requests, kept
+    def __init__(self, port, requests, threads=4, kept=True, pause=0):
+        self.port, self.requests, self.kept, self.pause = port, requests, kept, pause
         self.results = []
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(threads)]
@@ -50,6 +50,7 @@ class Load:
             self.results.append(result)
             if not self.kept:
                 client.close()
+            self.stop.wait(self.pause)
         client.close()
 
     def __enter__(self):
