@@ -147,8 +147,7 @@ class Stack:
     def write_prometheus(self):
         """The shipped configuration; only who is scraped is written here, and every second instead of every fifth."""
         shutil.copytree(STACK / "prometheus", self.dir / "prometheus", dirs_exist_ok=True)
-        targets = subprocess.run([STACK / "native-targets"], env=self.env, check=True, capture_output=True,
-                                 text=True).stdout
+        targets = self.run(STACK / "native/containers", "targets").stdout
         entries = re.findall(r"(- labels: {job: (\S+)}\n.*\n)", targets)
         wanted = {*SERVICES, *self.backends}
         (self.dir / "prometheus/targets.yml").write_text("".join(entry for entry, job in entries if job in wanted))

@@ -9,6 +9,8 @@ import time
 import pytest
 from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
 
+from lib.load import MIXED, Load
+
 PROGRAMS = ["user-service", "order-service", "notification-service", "gateway-shipper"]
 OWN = ["api-gateway", *PROGRAMS, "alert-log"]
 NEEDED = ["prometheus", "tempo", "loki", "promtail", "alertmanager"]
@@ -17,7 +19,8 @@ PUBLISHED = ["GATEWAY", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "OTLP_GRPC"
 
 
 def clean_environment():
-    return {name: value for name, value in os.environ.items() if INHERITED.fullmatch(name)}
+    return {name: value for name, value in os.environ.items()
+            if INHERITED.fullmatch(name) or name.startswith("DOCKER_")}
 
 
 def compose(*arguments, files=("compose.yaml",), environment=None, timeout=600):
@@ -194,7 +197,8 @@ def test_an_order_arrives_in_all_three_backends(containers):
 
 def test_doctor_in_containers(containers):
     environment = {**clean_environment(), **containers.environment}
-    done = subprocess.run([STACK / "doctor"], env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([STACK / "native/doctor"], env=environment, capture_output=True, text=True, timeout=120,
+                          check=False)
     faults = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     if "grafana" not in containers.parts:
         faults = [line for line in faults if "Grafana" not in line]
@@ -225,6 +229,40 @@ def test_a_program_that_is_killed_comes_back(containers):
         assert status in (200, 502), text
         time.sleep(0.05)
     wait_until(lambda: fetch(containers.url("GATEWAY") + "/api/v1/orders?limit=1")[0] == 200, 5, "orders are back")
+
+
+def ids(containers):
+    """{service: the id of its one container}"""
+    states = [json.loads(line) for line in containers("ps", "--format", "json").splitlines()]
+    found = {state["Service"]: state["ID"] for state in states}
+    assert len(found) == len(states), "one container of each"
+    return found
+
+
+def stack_up(containers, **changes):
+    environment = {**clean_environment(), **containers.environment, **changes}
+    done = subprocess.run([STACK / "native/containers", "up"], env=environment, cwd=ROOT, capture_output=True,
+                          text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_changed_services_are_replaced_without_losing_a_request(containers, services, record_property):
+    """make stack-up under 50 requests a second; then once more, when there is nothing to do."""
+    if missing := set(services) - set(containers.parts):
+        pytest.skip(f"no image of {', '.join(sorted(missing))} here, and make stack-up starts all")
+    before = ids(containers)
+    with Load(containers.ports["GATEWAY"], MIXED, threads=5, pause=0.1) as load:
+        load.wait_more(50)
+        said = stack_up(containers, OTEL_BSP_SCHEDULE_DELAY="900")
+        load.wait_more(50)
+    after = ids(containers)
+    assert {name for name in after if after[name] != before[name]} == set(PROGRAMS), said
+    slowest = max(load.results, key=lambda result: result.seconds)
+    record_property("figures", f"{len(load.results)} requests, {len(load.faults())} not answered with 2xx, the slowest "
+                    f"{slowest.seconds:.2f} s; {'; '.join(re.findall('.* is replaced: .*', said))}")
+    assert not load.faults(), "\n".join(load.faults())
+    assert "is replaced" not in stack_up(containers, OTEL_BSP_SCHEDULE_DELAY="900") and ids(containers) == after
 
 
 def test_stopping_drains(containers):

@@ -4,7 +4,7 @@ import resource
 import time
 from pathlib import Path
 
-from apm import locks, parts, ports, settings
+from apm import docker, locks, parts, ports, settings
 from apm.common import Refused, relative
 from apm.part import OPEN_FILES
 
@@ -110,10 +110,16 @@ def check_ports(values, reports):
         addresses = outside if public else ["127.0.0.1"] if name in ("GATEWAY_PORT", "CONSOLE_PORT") else [local]
         why = ports.trouble(port, addresses, own, listeners)
         if why:
-            taken.append(f"port {port} ({name}) {why}")
+            taken.append((name, port, why))
     if taken:
-        raise Refused("\n".join([*taken, "nothing was started" if not reports else "nothing was changed",
-                                 "end these programs, or move all ports at once: make run PORT_BASE=18080"]))
+        containers = docker.publishers()
+        held = {port: containers[port] for _, port, _ in taken if port in containers}
+        ends = "; ".join(dict.fromkeys(map(docker.ended_by, held.values()))) or "end these programs"
+        raise Refused("\n".join([
+            *(f"port {port} ({name}) {f'is taken by {docker.called(held[port])}' if port in held else why}"
+              for name, port, why in taken),
+            "nothing was started" if not reports else "nothing was changed",
+            f"{ends}, or move all ports at once: make run PORT_BASE=18080"]))
 
 
 def check_tools(environment, values):
