@@ -1,13 +1,14 @@
-"""What the doctor asks of Prometheus, Loki, Grafana and Tempo."""
+"""What the doctor asks of Prometheus, Alertmanager, Loki, Grafana and Tempo, and by Prometheus of the rest."""
 import base64
 import time
 from typing import NamedTuple
 
 from apm import answers, parts
 from apm.answers import items, members
-from apm.diagnosis import Check, eventually, stranger
+from apm.diagnosis import Check, container_checks, eventually, stranger
 from apm.spans import Trace
 from apm.common import Refused
+from apm.compose import SHIPPERS
 
 JOBS = {"api-gateway", "user-service"}  # those of the request that is followed
 
@@ -18,6 +19,7 @@ class Backend(NamedTuple):
     port: str
     path: str  # where it says who it is
     sign: str  # a part of that answer
+    optional: bool = False  # nobody need have asked for it
 
 
 KNOWN = [
@@ -25,7 +27,10 @@ KNOWN = [
     Backend("Prometheus", "PROMETHEUS_PORT", "9090", "/-/ready", "Prometheus"),
     Backend("Loki", "LOKI_PORT", "3100", "/metrics", "loki_build_info"),
     Backend("Grafana", "GRAFANA_PORT", "3000", "/api/health", '"database"'),
+    Backend("Alertmanager", "ALERTMANAGER_PORT", "9093", "/metrics", "alertmanager_build_info", optional=True),
 ]
+# Parts that only Prometheus reaches, by the names that containers and scrapes have.
+BY_SCRAPE = (*SHIPPERS, "node-exporter")
 DATA_SOURCES = [("prometheus", "Prometheus", "/api/v1/query?query=1"), ("tempo", "Tempo", "/api/echo"),
                 ("loki", "Loki", "/loki/api/v1/labels")]
 
@@ -33,8 +38,8 @@ DATA_SOURCES = [("prometheus", "Prometheus", "/api/v1/query?query=1"), ("tempo",
 class Backends:
     """Those at the ports that the environment names, or at their usual ones."""
 
-    def __init__(self, environment, place):
-        self.environment, self.place = environment, place
+    def __init__(self, environment, place, containers):
+        self.environment, self.place, self.containers = environment, place, containers
         address = parts.host(environment.get("BIND_ADDRESS") or "127.0.0.1")
         self.number = {one.name: environment.get(one.variable) or one.port for one in KNOWN}
         self.url = {name: f"http://{address}:{number}" for name, number in self.number.items()}
@@ -85,6 +90,11 @@ class Backends:
                           "it is older than what is kept (1 h), or lost: see the dashboard Telemetry health")
         return f"the newest exemplar leads to a trace ({exemplar[1]})"
 
+    def check_scrape(self, job, wait):
+        if eventually(lambda: self.jobs(f'up{{job="{job}"}} == 1'), min(wait, 5)):
+            return f"Prometheus reaches {job}"
+        raise Refused(f"Prometheus does not reach {job}\n{self.place.look(job)}; or start it: {self.place.start}")
+
     # ---- Loki
 
     def check_lines(self, wait, trace_id):
@@ -99,8 +109,9 @@ class Backends:
         if eventually(lambda: JOBS <= services(), wait):
             return "Loki has the request's lines of api-gateway and user-service"
         missing = ", ".join(sorted(JOBS - services()))
-        raise Refused(f"Loki lacks the request's lines of {missing}\nis Promtail up, and does it see the logs? "
-                      f"{self.place.look('promtail')}")
+        shipper = next((name for name in SHIPPERS if name in self.containers), SHIPPERS[0])
+        raise Refused(f"Loki lacks the request's lines of {missing}\nis {shipper} up, and does it see the logs? "
+                      f"{self.place.look(shipper)}")
 
     # ---- Grafana
 
@@ -128,15 +139,26 @@ class Backends:
             raise Refused(f"{one.name} is not ready: {answer}\n{self.place.look(one.name.lower())}")
         raise stranger(self.number[one.name], one.variable, answer)
 
+    def presence_checks(self, without=()):
+        """Are they there? What is asked of them rests on these checks, and so does what sends them something."""
+        yield from container_checks(self.containers, self.place)
+        scraped = self.jobs("up") | set(self.containers)
+        for one in KNOWN:
+            name = one.name.lower()
+            if one.name not in without and (not one.optional or one.name in self.there or name in scraped):
+                yield Check(one.name, (f"container {name}",), lambda _, one=one: self.check_there(one))
+        for job in BY_SCRAPE:
+            if job in scraped and "Prometheus" in self.there:
+                yield Check(job, (f"container {job}", "Prometheus"), lambda wait, job=job: self.check_scrape(job, wait))
+
     def checks(self, prefix, request, without=()):
         """`prefix`: of the names of the system's checks; request(): the trace id of the request, "" without one."""
-        for one in KNOWN:
-            if one.name not in without:
-                yield Check(one.name, (f"{prefix}containers",), lambda _, one=one: self.check_there(one))
-        yield Check("metrics", ("Prometheus", f"{prefix}users", f"{prefix}gateway"), self.check_metrics)
+        yield Check("metrics", ("Prometheus", f"{prefix}nginx", f"{prefix}users", f"{prefix}gateway",
+                                "container gateway-shipper"), self.check_metrics)
         yield Check("exemplar", ("Prometheus", "metrics", "Tempo", f"{prefix}trace"),
                     lambda wait: self.check_exemplar(wait, self.has_trace))
-        yield Check("lines", ("Loki", f"{prefix}request"), lambda wait: self.check_lines(wait, request()))
+        shippers = (name for one in SHIPPERS for name in (f"container {one}", one))
+        yield Check("lines", ("Loki", *shippers, f"{prefix}request"), lambda wait: self.check_lines(wait, request()))
         for uid, name, path in DATA_SOURCES:
             if name not in without:
                 yield Check(f"data source {uid}", ("Grafana", name),

@@ -6,7 +6,8 @@ from typing import Callable, NamedTuple
 
 from apm import answers
 from apm.common import Refused
-from apm.terminal import said
+from apm.settings import services
+from apm.terminal import count, said
 
 POLL_SECONDS = 0.2
 
@@ -22,23 +23,35 @@ class Place(NamedTuple):
     name: str
     start: str
     look: Callable  # of a part's name: the command that shows what it says
+    logs: str = ""  # the command that shows what a container writes; its name follows
 
 
 NATIVE = Place("native", "make run", lambda part: f"make logs SERVICE={part} FOLLOW=off")
-STACK = Place("stack", "make stack-up",
-              lambda part: f"docker compose -f stack/compose.yaml logs --tail 50 {container(part)}")
+COMPOSE = "docker compose -f stack/compose.yaml"
+OWN = {"gateway": "gateway-shipper", "nginx": "api-gateway"}  # programs whose containers have other names
+LOG_FILES = {"nginx": "nginx-error"}  # and whose logs
 
 
 def container(part):
-    """What compose calls a program; a backend has one name everywhere."""
-    backends = ("tempo", "loki", "prometheus", "grafana", "promtail")
-    return {"gateway": "gateway-shipper", "nginx": "api-gateway"}.get(part) or (
-        part if part in backends else f"{part[:-1] if part.endswith('s') else part}-service")
+    """What compose calls a part: users is user-service, a backend has one name everywhere."""
+    return OWN.get(part) or (f"{part[:-1]}-service" if part in services() else part)
+
+
+def look_inside(part):
+    """Our own containers write to files, backends to Docker."""
+    name = container(part)
+    if part not in OWN and name == part:
+        return f"{STACK.logs} {name}"
+    return f"{COMPOSE} exec {name} tail -n 50 /var/log/apps/{LOG_FILES.get(part, name)}.log"
+
+
+STACK = Place("stack", "make stack-up", look_inside, f"{COMPOSE} logs --tail 50")
 
 
 def beside(project):
     """The backends' containers beside a native system."""
-    return Place("beside", "make stack-up-backends", lambda part: f"docker compose -p {project} logs --tail 50 {part}")
+    logs = f"docker compose -p {project} logs --tail 50"
+    return Place("beside", "make stack-up-backends", lambda part: f"{logs} {part}", logs)
 
 
 def eventually(ask, seconds):
@@ -78,6 +91,22 @@ def containers(project):
         return None
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     return {line[0]: (line[1], said(line[2])) for line in lines if len(line) == 3}
+
+
+def container_checks(found, place):
+    """A check of each container that containers() has found, so that what rests on it follows from it."""
+    def examine(name):
+        state, status = found[name]
+        if state != "running" or "unhealthy" in status:
+            raise Refused(f"the container {name} is not well: {status}\n{place.logs} {name}; "
+                          f"or start it: {place.start}")
+
+    programs = [f"container {name}" for name in found if name.endswith("-service") or name == OWN["gateway"]]
+    for name in sorted(found, key=lambda name: name == OWN["nginx"]):  # which is as well as those behind it
+        yield Check(f"container {name}", tuple(programs) if name == OWN["nginx"] else (),
+                    lambda _, name=name: examine(name))
+    if found and all(state == "running" for state, _ in found.values()):
+        yield Check("containers", (), lambda _: f"all {count(len(found), 'container')} run")
 
 
 class Outcome(NamedTuple):

@@ -1,6 +1,8 @@
 """Text for a person: it fits the terminal and cannot steer it, and the command ends without a traceback."""
+import html
 import math
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -53,11 +55,13 @@ def fit(text, columns):
 
 
 def said(text, columns=60):
-    """What a stranger answered, in short: the tags of HTML are left out."""
+    """What a stranger answered, in short: of HTML its title, or what stands between the tags."""
     text = text[:10000]
+    title = re.search(r"<title[^>]*>([^<]+)", text, re.IGNORECASE)
+    text = title[1] if title else re.sub(r"(?is)<(script|style)\b.*?(</\1|$)|<!--.*?(-->|$)", "<", text)
     if "<" in text:
         text = " ".join(part.partition(">")[2] if i else part for i, part in enumerate(text.split("<")))
-    return cut(printable(" ".join(text.split())), columns)
+    return cut(printable(" ".join(html.unescape(text).split())), columns)
 
 
 def duration(nanoseconds):
