@@ -19,7 +19,7 @@ STEADY_SECONDS = 3  # a part that lived so long has come up
 PAUSES = (0, 0.1, 0.2, 0.4, 0.8)  # before a start, by the number of deaths in a row
 STDERR_MAX = 1 << 20  # bytes of a part's own words that are kept at its next start
 
-MODULES = ("files", "journal", "locks", "part")  # that the supervisor is made of
+MODULES = ("files", "journal", "locks", "part", "rotation")  # that the supervisor is made of
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -148,6 +148,7 @@ class Part:
             for number in range(1, signal.NSIG):
                 if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                     signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # "open the log anew" ends nobody who is not listening yet
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             os.execve(specification["argv"][0], specification["argv"], specification["env"])
         except BaseException as error:

@@ -148,6 +148,7 @@ TABLE = [
     Setting("LOG_LEVEL", "info", one_of("debug", "info", "warn", "error"), "the least level that is logged"),
     Setting("PASS_ENV", "", names, "further variables that the programs are given"),
     Setting("LOG_MAX_MB", "64", number(0, 65536, "megabytes; 0: never"), "a larger log is begun anew"),
+    Setting("LOG_KEEP", "4", number(1, 99, "files"), "how many of each log's earlier files are kept"),
     Setting("TRACES_MAX_MB", "256", number(32, 65536, "megabytes"), "what the trace store keeps"),
     Setting("TRACES_MAX_AGE_SECONDS", "3600", number(1, 604800, "seconds"), "how long the trace store keeps it"),
     Setting("TRACES_SPANS_PER_SECOND", "5000", number(1, 1000000, "spans a second"), "what the trace store takes"),

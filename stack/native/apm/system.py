@@ -37,7 +37,8 @@ def answers(run_dir):
 def apply(values, environment):
     """The names of the parts that were started anew."""
     answer = client.ask(values["RUN_DIR"], "apply", parts=parts.specifications(values, environment),
-                        log_dir=values["LOG_DIR"], log_max_bytes=int(values["LOG_MAX_MB"]) << 20)
+                        log_dir=values["LOG_DIR"], log_max_bytes=int(values["LOG_MAX_MB"]) << 20,
+                        log_keep=int(values["LOG_KEEP"]))
     if "error" in answer:
         raise Refused(f"the supervisor refused: {answer['error']}\nrepeat the command")
     return answer["changed"]
