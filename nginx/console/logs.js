@@ -73,11 +73,10 @@ async function* lines(file, offset) {
 	yield null;
 }
 
-async function linesOf(service, traceId, from, until) {
-	const file = `logs/${service}.log`, found = [];
-	const offset = /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(service) ? await begin(file, from) : null;
+async function linesIn(file, {service, traceId, from, until}) {
+	const found = [], offset = await begin(file, from);
 	if (offset === null)
-		return found;
+		return {found, whole: false};
 	for await (const text of lines(file, offset)) {
 		if (text === null) {
 			const msg = `more lines of that time are in ${file} than are read here`;
@@ -90,12 +89,23 @@ async function linesOf(service, traceId, from, until) {
 			break;
 		}
 	}
-	return found;
+	const head = offset > 0 ? null : await part(file, `0-${PROBE - 1}`);
+	return {found, whole: offset > 0 || firstTime(head?.bytes, false) < from};
+}
+
+async function linesOf(wanted) {
+	if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(wanted.service))
+		return [];
+	const log = await linesIn(`logs/${wanted.service}.log`, wanted);
+	if (log.whole)
+		return log.found;
+	const before = await linesIn(`logs/${wanted.service}.log.1`, wanted); // a log that is too large is begun anew
+	return [...before.found, ...log.found];
 }
 
 // In order of time. `from` and `until` (ms): when the trace was.
 export async function logLines(services, traceId, from, until) {
 	const found = await Promise.all(services.map((service) =>
-		linesOf(service, traceId, from - SLACK_MS, until + SLACK_MS)));
+		linesOf({service, traceId, from: from - SLACK_MS, until: until + SLACK_MS})));
 	return found.flat().sort((a, b) => (a.ts < b.ts ? -1 : 1));
 }

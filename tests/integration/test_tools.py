@@ -354,7 +354,19 @@ def test_logs_by_level_number_and_trace(logged):
     assert services(logged.ask("logs", TRACE=ID[:8])) == ["api-gateway"]
     (logged.log / "user-service.log.1").write_bytes(line(1, service="user-service", trace_id=ID))
     assert services(logged.ask("logs", TRACE=ID)) == ["user-service", "api-gateway"]
+    (logged.log / "user-service.log.12").write_bytes(line(0, service="user-service", trace_id=ID))
+    assert services(logged.ask("logs", TRACE=ID)) == ["user-service", "user-service", "api-gateway"]
     assert "no line has the trace" in logged.ask("logs", TRACE="e" * 32).stderr
+
+
+def test_the_last_lines_of_a_log_that_was_begun_anew(place):
+    """Are those before it, of each log by itself; of older files there are too many."""
+    (place.log / "order-service.log").write_bytes(line(9, n=9))
+    (place.log / "order-service.log.1").write_bytes(line(6, n=6) + line(7, n=7))
+    (place.log / "order-service.log.2").write_bytes(line(5, n=5))
+    (place.log / "user-service.log").write_bytes(line(1, n=1) + line(2, n=2) + line(3, n=3))
+    found = [json.loads(one)["n"] for one in place.ask("logs", LINES="3").stdout.splitlines()]
+    assert found == [6, 7, 9]
 
 
 @pytest.mark.parametrize("name, text, says", [
@@ -416,8 +428,10 @@ def test_logs_are_followed_whatever_happens_to_the_files(place):
         append(path, line(n=2)[20:] + line(n=3))
         following.expect(1, 2, 3)
         path.rename(f"{path}.1")
+        path.write_bytes(b"")
+        time.sleep(0.1)  # nobody has told its writer yet
         append(f"{path}.1", line(n=4))
-        path.write_bytes(line(n=5, filler="x" * 99))
+        append(path, line(n=5, filler="x" * 99))
         following.expect(1, 2, 3, 4, 5)
         os.truncate(path, 0)
         time.sleep(1)  # it looks four times a second; the next line is shorter, so a look that comes late is enough
