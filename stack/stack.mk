@@ -4,7 +4,7 @@ COMPOSE := docker compose -f stack/compose.yaml
 # Beside a native system: the backends alone, on the host's network, under a project name of their own.
 COMPOSE_NATIVE := docker compose -p $(or $(COMPOSE_PROJECT_NAME),apm)-backends
 
-.PHONY: stack-down stack-status stack-logs stack-rotate-logs stack-down-backends dashboards
+.PHONY: stack-down stack-status stack-logs stack-down-backends dashboards
 stack-up: do-stack-up ## the services and the observability stack in containers; what has changed is replaced
 do-stack-up:
 	$(DO)stack/native/containers up $(OR_REFUSE)
@@ -17,12 +17,6 @@ stack-status: ## the containers and their health
 
 stack-logs: ## what the containers write
 	@$(COMPOSE) logs --tail 20 -f
-
-stack-rotate-logs: ## start new log files in the containers; the last ones stay as *.log.1
-	$(COMPOSE) exec -T api-gateway /app/container/rotate api-gateway.log nginx-error.log
-	$(COMPOSE) exec -T gateway-shipper /app/container/rotate gateway-shipper.log
-	@for name in user order notification; do \
-		$(COMPOSE) exec -T $$name-service /app/container/rotate $$name-service.log || exit 1; done
 
 stack-up-backends: do-stack-up-backends ## the backends in containers, for the services of make run, which comes after
 do-stack-up-backends:
