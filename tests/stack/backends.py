@@ -21,8 +21,8 @@ from lib.system import INHERITED  # noqa: E402
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
 PORTS = ["GATEWAY", "METRICS", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "TEMPO_GRPC", "OTLP_GRPC", "OTLP_HTTP",
-         "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER", "ALERTMANAGER",
-         "ALERT_LOG"]
+         "JAEGER", "ZIPKIN", "LOKI", "LOKI_GRPC", "ALLOY", "PROMTAIL", "PROMETHEUS", "GRAFANA", "NODE_EXPORTER",
+         "ALERTMANAGER", "ALERT_LOG"]
 
 
 def program(name, *others):
@@ -83,6 +83,7 @@ class Stack:
             "PROMETHEUS_URL": self.url("PROMETHEUS"), "LOKI_URL": self.url("LOKI"), "TEMPO_URL": self.url("TEMPO"),
             "ALERTMANAGER_URL": self.url("ALERTMANAGER"), "LOKI_RULES": str(STACK / "loki/rules"),
             "ALERT_LOG_ADDRESS": "127.0.0.1",
+            "COMPOSE_PROFILES": "promtail" if "promtail" in backends else "alloy",
         }
 
     def url(self, name):
@@ -174,6 +175,11 @@ class Stack:
 
     def start_loki(self):
         self.start_expanded("loki")
+
+    def start_alloy(self):
+        self.start("alloy", program("alloy"), "run", "--disable-reporting", f"--storage.path={self.dir}/alloy",
+                   f"--server.http.listen-addr=127.0.0.1:{self.ports['ALLOY']}", STACK / "alloy/config.alloy",
+                   ready=self.url("ALLOY") + "/-/ready")
 
     def start_promtail(self):
         self.start_expanded("promtail", ready="/metrics")  # /ready waits for the first log file

@@ -1,4 +1,4 @@
-"""The observability stack against the real system. The backends' programs are found by TEMPO_BIN, LOKI_BIN,
+"""The observability stack against the real system. The backends' programs are found by TEMPO_BIN, LOKI_BIN, ALLOY_BIN,
 PROMTAIL_BIN, PROMETHEUS_BIN, NODE_EXPORTER_BIN or on PATH; where one is missing, what needs it is skipped and says
 so."""
 import pytest
@@ -24,8 +24,8 @@ def scraped(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def full(tmp_path_factory):
-    """The system and every backend."""
-    backends = ["prometheus", "tempo", "loki", "promtail"]
+    """The system and every backend, of the log shippers Alloy where it is there."""
+    backends = ["prometheus", "tempo", "loki", "alloy" if program("alloy") else "promtail"]
     missing = [name for name in backends if not program(name)]
     if missing:
         variables = ", ".join(f"{name.upper()}_BIN" for name in missing)

@@ -5,8 +5,10 @@ import re
 from backends import STACK
 
 WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset"}
-# Who provides a metric, by the beginning of its name; all else is the system's own.
-SOURCES = {"traces_": "tempo", "tempo_": "tempo", "loki_": "loki", "promtail_": "promtail", "node_": "node-exporter"}
+# Who provides a metric, by the beginning of its name, the first that fits; all else is the system's own.
+SOURCES = {"traces_": "tempo", "tempo_": "tempo", "loki_write_": "alloy", "loki_source_": "alloy", "loki_": "loki",
+           "promtail_": "promtail", "node_": "node-exporter"}
+SHIPPERS = {"alloy", "promtail"}  # one of them runs
 
 
 def dashboards():
@@ -45,6 +47,17 @@ def metrics(expression):
     return {name for name in names if name not in WORDS}
 
 
+def provider(metric):
+    """A backend, or None for the system itself."""
+    return next((source for start, source in SOURCES.items() if metric.startswith(start)), None)
+
+
 def source(expression):
-    """Who must run for the expression to have data: a set of backends, empty when it is the system alone."""
-    return {source for name in metrics(expression) for start, source in SOURCES.items() if name.startswith(start)}
+    """The backends that an expression asks: a set, empty when it is the system alone."""
+    return {provider(name) for name in metrics(expression)} - {None}
+
+
+def lacks(expression, backends):
+    """Whether one does not run that it needs; of the shippers either will do."""
+    needed = source(expression)
+    return bool((needed - SHIPPERS if needed & SHIPPERS & set(backends) else needed) - set(backends))

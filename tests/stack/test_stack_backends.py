@@ -125,7 +125,8 @@ def test_the_error_log_of_nginx_is_parsed(full):
 
 def test_nothing_is_discarded(full):
     for metric in ("otel_sdk_span_dropped_total", "log_lines_dropped_total", "tempo_discarded_spans_total",
-                   "loki_discarded_samples_total", "promtail_dropped_entries_total"):
+                   "loki_discarded_samples_total", "loki_write_dropped_entries_total",
+                   "promtail_dropped_entries_total"):
         assert sum(float(series["value"][1]) for series in full.promql(metric)) == 0, metric
 
 

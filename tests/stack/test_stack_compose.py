@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
@@ -13,7 +14,7 @@ from lib.load import MIXED, Load
 
 PROGRAMS = ["user-service", "order-service", "notification-service", "gateway-shipper"]
 OWN = ["api-gateway", *PROGRAMS, "alert-log"]
-NEEDED = ["prometheus", "tempo", "loki", "promtail", "alertmanager"]
+NEEDED = ["prometheus", "tempo", "loki", "alloy", "alertmanager"]
 PUBLISHED = ["GATEWAY", "USERS", "ORDERS", "NOTIFICATIONS", "TEMPO", "OTLP_GRPC", "OTLP_HTTP", "ZIPKIN", "JAEGER",
              "PROMETHEUS", "LOKI", "GRAFANA", "ALERTMANAGER"]
 
@@ -50,17 +51,24 @@ def services(cli):
 
 def test_all_parts_are_there(services):
     assert set(services) == {*OWN, *NEEDED, "grafana", "node-exporter"}
-    alloy = configuration(COMPOSE_PROFILES="alloy")
-    assert set(services) - set(alloy) == {"promtail"} and set(alloy) - set(services) == {"alloy"}
-    file = [{volume["source"] for volume in part["volumes"] if volume["target"].endswith("promtail.yaml")}
-            for part in (services["promtail"], alloy["alloy"])]
-    assert file[0] == file[1]
+    promtail = configuration(COMPOSE_PROFILES="promtail")
+    assert set(services) - set(promtail) == {"alloy"} and set(promtail) - set(services) == {"promtail"}
+
+
+def test_the_log_shipper_that_runs_is_scraped_and_no_other(cli):
+    for name in ("alloy", "promtail"):
+        mounted = {volume["target"]: volume for volume in configuration(COMPOSE_PROFILES=name)["prometheus"]["volumes"]}
+        shipper = mounted["/etc/prometheus/shipper.yml"]
+        assert not shipper["bind"].get("create_host_path")
+        assert re.findall(r"job: (\w+)}\n  targets: \[(\w+):", Path(shipper["source"]).read_text()) == [(name, name)]
+        assert name not in Path(mounted["/etc/prometheus/targets.yml"]["source"]).read_text().replace("targets.", "")
+    refused = compose("config", environment={"COMPOSE_PROFILES": ""})
+    assert refused.returncode and "alloy or promtail" in refused.stderr
 
 
 def test_memory_stays_under_one_and_a_half_gigabytes(services):
-    for parts in (services, configuration(COMPOSE_PROFILES="alloy")):
+    for parts in (services, configuration(COMPOSE_PROFILES="promtail")):
         assert sum(int(service["mem_limit"]) for service in parts.values()) < 1.5 * 2**30
-    assert sum(int(service["mem_limit"]) for service in services.values()) < 1.5e9
 
 
 def test_versions_are_exact(services):
@@ -108,7 +116,8 @@ def test_data_is_in_named_volumes_and_the_rest_is_read_only(services):
 
 def test_parts_wait_for_each_other_by_health(services):
     checked = {name for name, service in services.items() if service.get("healthcheck")}
-    assert set(services) - checked == {"promtail", "node-exporter"}, "their images have nothing to check with"
+    assert set(services) - checked == {"node-exporter"}, "its image has nothing to check with"
+    assert configuration(COMPOSE_PROFILES="promtail")["promtail"]["healthcheck"]
     assert {name: need["condition"] for name, need in services["api-gateway"]["depends_on"].items()} \
         == dict.fromkeys(PROGRAMS, "service_healthy")
 
@@ -116,10 +125,15 @@ def test_parts_wait_for_each_other_by_health(services):
 def test_backends_beside_a_native_system(cli):
     files = ("compose.yaml", "compose.native.yaml")
     parts = configuration(files, PROMETHEUS_TARGETS="/tmp/targets.yml", LOGS_VOLUME="/tmp/logs", GRAFANA_PORT="13000")
-    for name in (*NEEDED, "alert-log", "grafana", "node-exporter"):
+    parts |= configuration(files, PROMETHEUS_TARGETS="/tmp/targets.yml", LOGS_VOLUME="/tmp/logs",
+                           COMPOSE_PROFILES="promtail", GRAFANA_PORT="13000")
+    for name in (*NEEDED, "promtail", "alert-log", "grafana", "node-exporter"):
         assert parts[name]["network_mode"] == "host" and not parts[name].get("ports"), name
     assert parts["grafana"]["environment"]["GF_SERVER_HTTP_PORT"] == "13000"
-    assert {"source": "/tmp/logs", "target": "/var/log/apps"}.items() <= parts["promtail"]["volumes"][1].items()
+    for name in ("alloy", "promtail"):
+        assert {"source": "/tmp/logs", "target": "/var/log/apps"}.items() <= parts[name]["volumes"][1].items()
+    mounted = {volume["target"]: volume["source"] for volume in parts["prometheus"]["volumes"]}
+    assert mounted["/etc/prometheus/shipper.yml"] == "/dev/null", "the targets name the shipper"
 
 
 # ---- in containers ----

@@ -8,6 +8,19 @@ def total(metric, selector=""):
     return f"{rate_by([], metric, selector)} or vector(0)"
 
 
+def either(alloy, promtail):
+    """The growth a second of what one of the two log shippers counts, whichever runs."""
+    return f"{rate_by([], alloy, '')} or {rate_by([], promtail, '')} or vector(0)"
+
+
+def not_shipped():
+    """Lines of the last hour that the programs and nginx wrote and the shipper did not read."""
+    read = [f'sum(increase({metric}{{path=~".*/(api-gateway|gateway-shipper|[^/]+-service)[.]log"}}[1h]))'
+            for metric in ("loki_source_file_read_lines_total", "promtail_read_lines_total")]
+    written = "sum(increase(log_lines_written_total[1h])) + sum(increase(gateway_log_lines_total[1h]))"
+    return f"clamp_min({written} - ({read[0]} or {read[1]}), 0)"
+
+
 def lost(title, description, targets, width):
     """A panel that is at 0 when all is well."""
     return timeseries(title, description, targets, width=width, thresholds=ANY_IS_BAD, soft_max=1)
@@ -38,17 +51,21 @@ def spans():
 def lines():
     return [
         timeseries("Log lines written", "By the programs, a second.",
-                   prom(rate_by(["job"], "log_lines_written_total", ""), "{{job}}"), width=6),
+                   prom(rate_by(["job"], "log_lines_written_total", ""), "{{job}}"), width=5),
         lost("Log lines not written", "By the programs: dropped lines and failed writes, a second.",
              [prom(total("log_lines_dropped_total"), "dropped"),
-              prom(total("log_write_errors_total"), "failed writes")], 6),
+              prom(total("log_write_errors_total"), "failed writes")], 5),
         timeseries("Lines shipped", "From file to Loki, a second.",
-                   [prom(total("promtail_read_lines_total"), "read by Promtail"),
-                    prom(total("promtail_sent_entries_total"), "sent"),
-                    prom(total("loki_distributor_lines_received_total"), "received by Loki")], width=6),
-        lost("Lines lost", "Dropped by Promtail, refused by Loki, a second.",
-             [prom(total("promtail_dropped_entries_total"), "dropped by Promtail"),
-              prom(total("loki_discarded_samples_total"), "refused by Loki")], 6),
+                   [prom(either("loki_source_file_read_lines_total", "promtail_read_lines_total"), "read"),
+                    prom(either("loki_write_sent_entries_total", "promtail_sent_entries_total"), "sent"),
+                    prom(total("loki_distributor_lines_received_total"), "received by Loki")], width=5),
+        lost("Lines lost", "Given up by the shipper (Alloy or Promtail), refused or cut by Loki, a second.",
+             [prom(either("loki_write_dropped_entries_total", "promtail_dropped_entries_total"), "given up"),
+              prom(total("loki_discarded_samples_total"), "refused by Loki"),
+              prom(total("loki_mutated_samples_total"), "cut by Loki")], 5),
+        timeseries("Lines not shipped", "Written in the last hour, and not read by the shipper. While Loki is away it "
+                   "grows, and falls as what waits in the files is read. What stays is lost: a log was begun anew "
+                   "twice meanwhile.", prom(not_shipped(), "lines"), width=4, soft_max=100),
     ]
 
 
