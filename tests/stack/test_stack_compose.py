@@ -4,7 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -61,7 +63,8 @@ def test_the_log_shipper_that_runs_is_scraped_and_no_other(cli):
         shipper = mounted["/etc/prometheus/shipper.yml"]
         assert not shipper["bind"].get("create_host_path")
         assert re.findall(r"job: (\w+)}\n  targets: \[(\w+):", Path(shipper["source"]).read_text()) == [(name, name)]
-        assert name not in Path(mounted["/etc/prometheus/targets.yml"]["source"]).read_text().replace("targets.", "")
+        others = Path(mounted["/etc/prometheus/targets.yml"]["source"]).read_text()
+        assert f"job: {name}}}" not in others
     refused = compose("config", environment={"COMPOSE_PROFILES": ""})
     assert refused.returncode and "alloy or promtail" in refused.stderr
 
@@ -120,6 +123,25 @@ def test_parts_wait_for_each_other_by_health(services):
     assert configuration(COMPOSE_PROFILES="promtail")["promtail"]["healthcheck"]
     assert {name: need["condition"] for name, need in services["api-gateway"]["depends_on"].items()} \
         == dict.fromkeys(PROGRAMS, "service_healthy")
+
+
+@pytest.mark.parametrize("name, port", [("alloy", "12345"), ("promtail", "9080")])
+def test_the_health_check_of_an_image_that_has_bash_only(cli, name, port):
+    class Answers(BaseHTTPRequestHandler):
+        status = 200
+
+        def do_GET(self):  # noqa: N802  pylint: disable=invalid-name
+            self.send_response(self.status)
+            self.end_headers()
+    command = configuration(COMPOSE_PROFILES=name)[name]["healthcheck"]["test"]
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [word.replace("$$", "$").replace(port, str(server.server_port)) for word in command[1:]]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+        Answers.status = 503
+        assert subprocess.run(command, check=False, capture_output=True).returncode
+        server.shutdown()
+    assert subprocess.run(command, check=False, capture_output=True).returncode
 
 
 def test_backends_beside_a_native_system(cli):

@@ -114,5 +114,9 @@ def test_native_targets_follow_the_ports(tmp_path):
         "api-gateway": f"127.0.0.1:{stack.ports['METRICS']}", "user-service": f"127.0.0.1:{stack.ports['USERS']}",
         "order-service": f"127.0.0.1:{stack.ports['ORDERS']}",
         "notification-service": f"127.0.0.1:{stack.ports['NOTIFICATIONS']}"}
-    in_containers = set(re.findall(r"job: ([\w-]+)", (STACK / "prometheus/targets.compose.yml").read_text()))
-    assert set(targets) == in_containers, "the same jobs as in containers"
+    assert targets["alloy"] == f"127.0.0.1:{stack.ports['ALLOY']}"
+    in_containers = "".join((STACK / f"prometheus/targets.{name}.yml").read_text() for name in ("compose", "alloy"))
+    assert set(targets) == set(re.findall(r"job: ([\w-]+)", in_containers)), "the same jobs as in containers"
+    stack.env["COMPOSE_PROFILES"] = "promtail"
+    text = stack.run("stack/native/containers", "targets").stdout
+    assert f"{{job: promtail}}\n  targets: [\"127.0.0.1:{stack.ports['PROMTAIL']}\"]" in text and "alloy" not in text
