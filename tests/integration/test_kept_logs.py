@@ -9,6 +9,8 @@ from lib import metrics
 from lib.otlp import Collector
 from lib.wait import wait_until
 
+from apm import rotation
+
 NAMES = ["api-gateway.log.kept", "api-gateway.log.old", "api-gateway.log.1", "monday", "api-gateway.log~"]
 
 
@@ -52,6 +54,21 @@ class Gateway:
         values = metrics.samples(self.program.ask(path="/metrics").body.decode())
         assert metrics.total(values, "gateway_log_gaps_total") == 0
 
+    def outlives(self, rotate, running):
+        """What is written around it is sent and counted once, whether the program runs meanwhile or not."""
+        self.write(3)
+        self.check()
+        if not running:
+            self.stop()
+        rotate()
+        if not running:
+            self.program.start()
+        self.check()
+        self.stop()
+        self.program.start()
+        self.write(1)
+        self.check()  # nothing is sent again
+
     def stop(self):
         self.check()
         self.counted += self.count()
@@ -71,21 +88,25 @@ def gateway(program, classes, tmp_path):
 @pytest.mark.parametrize("running", [False, True], ids=["down", "running"])
 def test_a_log_is_found_whatever_it_is_called(gateway, name, running):
     kept = gateway.dir / name
-    gateway.write(3)
-    gateway.check()
-    if not running:
-        gateway.stop()
-    gateway.write(200)
-    gateway.log.rename(kept)
-    gateway.write(2, kept)  # nginx has not had its signal
-    gateway.write(100)
-    if not running:
-        gateway.program.start()
-    gateway.check()
-    gateway.stop()
-    gateway.program.start()
-    gateway.write(1)
-    gateway.check()  # nothing is sent again
+
+    def rename():
+        gateway.write(200)
+        gateway.log.rename(kept)
+        gateway.write(2, kept)  # nginx has not had its signal
+        gateway.write(100)
+    gateway.outlives(rename, running)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("running", [False, True], ids=["down", "running"])
+def test_every_file_is_read_that_was_begun_anew(gateway, times, running):
+    def rotate():
+        for _ in range(times):
+            gateway.write(50)
+            rotation.begin_anew(str(gateway.log), 4)
+            gateway.write(2, f"{gateway.log}.1")
+            gateway.write(20)
+    gateway.outlives(rotate, running)
 
 
 def test_every_rotation_under_another_name(gateway):

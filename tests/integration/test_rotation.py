@@ -12,7 +12,6 @@ from lib import logs, metrics
 from lib.load import Load
 from lib.system import alive
 from lib.wait import wait_until
-from test_kept_logs import gateway  # noqa: F401
 
 from apm import rotation
 
@@ -168,29 +167,6 @@ def test_a_full_disk(make_system, tmp_path):
     finally:
         system.abandon()
         subprocess.run(["umount", "-l", system.log], check=True)
-
-
-@pytest.mark.parametrize("times", [1, 2, 3])
-@pytest.mark.parametrize("running", [False, True], ids=["down", "running"])
-def test_the_gateway_reads_every_file(gateway, times, running):  # noqa: F811
-    """However often its log was begun anew, whether it ran meanwhile or not."""
-    gateway.write(3)
-    gateway.check()
-    if not running:
-        gateway.stop()
-    for _ in range(times):
-        gateway.write(50)
-        late = gateway.dir / "api-gateway.log.1"
-        rotation.begin_anew(str(gateway.log), 4)
-        gateway.write(2, late)  # nginx has not had its signal
-        gateway.write(20)
-    if not running:
-        gateway.program.start()
-    gateway.check()
-    gateway.stop()
-    gateway.program.start()
-    gateway.write(1)
-    gateway.check()  # nothing is sent again
 
 
 def test_a_rotation_that_was_cut_short_is_finished(tmp_path):
