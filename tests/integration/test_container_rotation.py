@@ -208,8 +208,9 @@ def test_a_log_that_cannot_be_begun_anew(rotated):
         wait_until(lambda: (container.log / "x.log.1").is_file() and not rotated.log.stat().st_size, container.output)
 
 
-@pytest.mark.parametrize("name, text", [("LOG_MAX_MB", "64M"), ("LOG_MAX_MB", "-1"), ("LOG_KEEP", "0"),
-                                        ("LOG_KEEP", "100"), ("LOG_MAX_MB", "99999999999999999999"), ("LOG_MAX_MB", "064")])
+@pytest.mark.parametrize("name, text", [
+    ("LOG_MAX_MB", "64M"), ("LOG_MAX_MB", "-1"), ("LOG_KEEP", "0"), ("LOG_KEEP", "100"),
+    ("LOG_MAX_MB", "99999999999999999999"), ("LOG_MAX_MB", "064")])
 def test_settings_are_checked(rotated, name, text):
     """The container ends, and says why."""
     with rotated(**{name: text}) as container:
