@@ -15,6 +15,8 @@ from lib.wait import wait_until
 
 from apm import rotation
 
+# A queue that a machine with other work does not fill.
+SMALL = {"LOG_MAX_MB": "1", "OTEL_BSP_MAX_QUEUE_SIZE": "20000"}
 LONG = f"/api/v1/users/1?{'q' * 1500}"  # of long lines, to get there soon
 
 
@@ -53,7 +55,7 @@ class Watch(threading.Thread):
 
 def test_every_request_has_one_line_whenever_logs_are_begun_anew(make_system):
     """Under load, while the gateway program is killed and nginx starts new workers."""
-    system = make_system("begun", environment={"LOG_MAX_MB": "1", "LOG_KEEP": "50"})
+    system = make_system("begun", environment=SMALL | {"LOG_KEEP": "50"})
     system.repeats_expected = True  # the gateway's spans: it is killed while it sends them
     with Watch(system.log / "api-gateway.log") as watch, \
             Load(system.ports["gateway"], [("GET", LONG, None)], kept=False) as load:
@@ -79,7 +81,7 @@ def test_every_request_has_one_line_whenever_logs_are_begun_anew(make_system):
 
 def test_requests_are_counted_once(make_system):
     """The gateway's metrics are those of the lines, over all files."""
-    system = make_system("counted", environment={"LOG_MAX_MB": "1"})
+    system = make_system("counted", environment=SMALL)
     with Load(system.ports["gateway"], [("GET", LONG, None)], threads=2) as load:
         wait_until(lambda: len(generations(system, "api-gateway")) >= 3, "three files before this one", 60)
     assert not load.faults(200)
@@ -93,7 +95,7 @@ def test_requests_are_counted_once(make_system):
 
 
 def test_only_so_many_files_are_kept(make_system):
-    system = make_system("few", environment={"LOG_MAX_MB": "1", "LOG_KEEP": "2"})
+    system = make_system("few", environment=SMALL | {"LOG_KEEP": "2"})
     (system.log / "api-gateway.log.3").write_text("of a time when more were kept\n")
     (system.log / "api-gateway.log.kept").write_text("a person's\n")
     with Load(system.ports["gateway"], [("GET", LONG, None)], threads=2):
@@ -108,7 +110,7 @@ def test_only_so_many_files_are_kept(make_system):
 
 def test_a_log_that_cannot_be_begun_anew(make_system):
     """It is said once, everything goes on, and once that is possible it is begun anew."""
-    system = make_system("stuck", environment={"LOG_MAX_MB": "1", "LOG_KEEP": "1"})
+    system = make_system("stuck", environment=SMALL | {"LOG_KEEP": "1"})
     (system.log / "api-gateway.log.1" / "something").mkdir(parents=True)
     said = "a log cannot be begun anew and grows on"
     with Load(system.ports["gateway"], [("GET", LONG, None)], threads=2) as load:
@@ -138,7 +140,7 @@ def test_a_log_that_was_moved_is_begun_anew(make_system):
 
 def test_a_full_disk(make_system, tmp_path):
     """Nothing ends, requests are answered, and logs go on when there is room again."""
-    system = make_system.prepare("full", environment={"LOG_MAX_MB": "1", "LOG_KEEP": "99"})
+    system = make_system.prepare("full", environment=SMALL | {"LOG_KEEP": "99"})
     system.log.mkdir(parents=True)
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", system.log], capture_output=True,
                           text=True, check=False)
