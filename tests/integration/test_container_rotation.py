@@ -130,7 +130,7 @@ def test_a_program(app):
         assert set(found) <= set(answered)
         connection.close()
         assert container.end(signal.SIGTERM) == 0
-    assert not container.output()
+    assert container.output() == "users listens\n"
 
 
 def test_nginx(app, tmp_path_factory):

@@ -33,6 +33,11 @@ def program(name, *others):
     return next((found for found in map(shutil.which, (name, *others)) if found), None)
 
 
+def shipper():
+    """The log shipper that is there: Alloy, the default, where it can be had."""
+    return "alloy" if program("alloy") else "promtail"
+
+
 def wait_until(ask, seconds, what):
     """The first true answer. Fails with `what` when there is none in time."""
     deadline = time.monotonic() + seconds

@@ -2,7 +2,7 @@
 PROMTAIL_BIN, PROMETHEUS_BIN, NODE_EXPORTER_BIN or on PATH; where one is missing, what needs it is skipped and says
 so."""
 import pytest
-from backends import ROOT, Stack, program
+from backends import ROOT, Stack, program, shipper
 
 
 def load(stack, seconds=12, rate=60):
@@ -25,7 +25,7 @@ def scraped(tmp_path_factory):
 @pytest.fixture(scope="session")
 def full(tmp_path_factory):
     """The system and every backend, of the log shippers Alloy where it is there."""
-    backends = ["prometheus", "tempo", "loki", "alloy" if program("alloy") else "promtail"]
+    backends = ["prometheus", "tempo", "loki", shipper()]
     missing = [name for name in backends if not program(name)]
     if missing:
         variables = ", ".join(f"{name.upper()}_BIN" for name in missing)
