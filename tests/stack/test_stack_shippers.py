@@ -194,7 +194,9 @@ def test_what_loki_would_refuse_for_its_age_is_left_out(shipping):
 def test_logs_that_are_begun_anew(shipping):
     """As the supervisor and the containers do it, again and again."""
     lines, log = Lines("rotated-service"), shipping.log / "rotated-service.log"
-    made = []
+    made = lines()
+    shipping.write(log.name, *texts(made))
+    shipping.expect(log.name, [entry for _, entry in made])  # the file is known
     for _ in range(4):
         made += lines(200)
         shipping.write(log.name, *texts(made[-200:]))
