@@ -2,8 +2,9 @@
 from panels import (ANY_IS_BAD, GREEN, LOGS_OF_SERIES, NONE, RED, SERVICE_OF_SERIES, YELLOW, bars, dashboard,
                     log_levels, logs, prom, query_variable, service_graph, stacked, stat, steps, table, timeseries,
                     traces)
-from queries import (ERROR_RATIO, ERRORS, FAILED_TRACES, P95, REQUESTS, SECONDS, SERVICES, SLOW_TRACES, a_minute,
-                     error_ratio, failed_spans, quantile, rate_by, slow, slow_spans)
+from queries import (ERROR_RATIO, ERRORS, FAILED_TRACES, P95, REFUSED_REQUESTS, REQUESTS, SECONDS, SERVICES,
+                     SLOW_TRACES, a_minute, error_ratio, failed_spans, quantile, rate_by, refused_requests, slow,
+                     slow_spans)
 
 GATEWAY = 'job="api-gateway"'
 SELECTED = 'job=~"$service", http_route=~"$route"'
@@ -116,8 +117,9 @@ def overview():
                              description="The services that the dashboard shows.")
     route = query_variable("route", "Route", f'label_values({REQUESTS}_count{{job=~"$service"}}, http_route)',
                            multi=True, description="The routes that rate, errors and duration are of.")
-    graph = service_graph("Service graph", "Made by Tempo from spans. A circle's numbers: average duration and "
-                          "requests a second; the red part of its ring failed. A click leads to metrics and traces.")
+    graph = service_graph("Service graph", "Made by Tempo from spans, over the whole time of the dashboard. A circle's "
+                          "numbers: average duration and requests a second; the red part of its ring failed for who "
+                          "called (4xx too). A click leads to metrics and traces.")
     which = '=~ "${service:regex}"'
     lines = '{job="application-logs", service=~"$service"'
     return dashboard("apm-overview", "APM Overview", __doc__, [service, route, slow()], [
@@ -125,7 +127,8 @@ def overview():
         ("Who calls whom", [graph]),
         ("Business", business()),
         ("Traces", [traces("Slow traces", SLOW_TRACES, slow_spans(which)),
-                    traces("Failed traces", FAILED_TRACES, failed_spans(which))]),
+                    traces("Failed traces", FAILED_TRACES, failed_spans(which)),
+                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which))]),
         ("Logs", [log_levels("Log lines by level", "Of the chosen services.", lines + "}"),
                   logs("Warnings and errors", "Of the chosen services. A line opens; its trace_id leads to the trace.",
                        lines + ', level=~"warn|error"}')]),

@@ -122,7 +122,7 @@ def log_levels(title, description, selector, width=24, height=5):
     return result
 
 
-def traces(title, description, query, width=12, height=9):
+def traces(title, description, query, width=8, height=9):
     return panel("table", title, description, traceql(query), width, height, source=TEMPO,
                  options={"showHeader": True, "cellHeight": "sm"}, custom={"align": "auto"}, unit="none")
 

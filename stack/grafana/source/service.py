@@ -1,8 +1,8 @@
 """Service: one service, its routes, its database, its calls, its traces and log lines."""
 from panels import (GREEN, LOGS_OF_VARIABLE, RED, dashboard, heatmap, logs, prom, query_variable, stacked, stat, steps,
                     timeseries, traces)
-from queries import (CALLS, ERROR_RATIO, ERRORS, FAILED_TRACES, P95, REQUESTS, SECONDS, SLOW_TRACES, STORE, error_ratio,
-                     failed_spans, or_none, quantile, rate_by, slow, slow_spans)
+from queries import (CALLS, ERROR_RATIO, ERRORS, FAILED_TRACES, P95, REFUSED_REQUESTS, REQUESTS, SECONDS, SLOW_TRACES,
+                     STORE, error_ratio, failed_spans, or_none, quantile, rate_by, refused_requests, slow, slow_spans)
 
 ONE = 'job="$service"'
 SELECTED = 'job="$service", http_route=~"$route"'
@@ -39,9 +39,8 @@ def golden_signals():
         timeseries("Duration by route, p95", P95, prom(quantile(0.95, REQUESTS, ROUTE, SELECTED), ROUTE_LEGEND,
                                                        exemplars=True),
                    width=12, unit="s", thresholds=SECONDS, links=LINKS),
-        heatmap("Durations", "How many requests took how long; the dots are exemplars and open their trace.",
-                prom(f"sum by (le) (increase({REQUESTS}_bucket{{{SELECTED}}}[$__rate_interval]))", "{{le}}",
-                     exemplars=True),
+        heatmap("Durations", "How many requests a second took how long; the dots are exemplars and open their trace.",
+                prom(rate_by(["le"], f"{REQUESTS}_bucket", SELECTED), "{{le}}", exemplars=True),
                 width=12, links=LINKS),
     ]
 
@@ -100,7 +99,8 @@ def service():
         ("Database", database()),
         ("Outgoing calls and spans", outgoing()),
         ("Traces", [traces("Slow traces", SLOW_TRACES, slow_spans(which)),
-                    traces("Failed traces", FAILED_TRACES, failed_spans(which))]),
+                    traces("Failed traces", FAILED_TRACES, failed_spans(which)),
+                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which))]),
         ("Logs", [logs("Log lines", "A line opens; its trace_id leads to the trace.",
                        '{job="application-logs", service="$service"}', height=12)]),
         ("Process", process()),

@@ -1,0 +1,199 @@
+"""What is known without Prometheus, Tempo and Loki: the request lines in the log files, the rows in the databases,
+/proc, and the services' own counters, read at two quiet moments with traffic between them."""
+import json
+import os
+import re
+import sqlite3
+import time
+from collections import Counter, defaultdict
+from contextlib import closing
+from datetime import datetime, timezone
+from pathlib import Path
+
+from backends import SERVICES, answer_of, fetch, wait_until
+from lib import metrics
+from lib.system import parts_of
+
+PORT_OF = {"api-gateway": "METRICS", "user-service": "USERS", "order-service": "ORDERS",
+           "notification-service": "NOTIFICATIONS"}
+PART_OF = {"api-gateway": "gateway", "user-service": "users", "order-service": "orders",
+           "notification-service": "notifications"}
+# The database of a service, which is the name of its node on the graph, and of the table that requests read and write.
+DATABASE = {service: part for service, part in PART_OF.items() if service != "api-gateway"}
+TICKS = os.sysconf("SC_CLK_TCK")
+COUNTED = "http_server_request_duration_seconds_count"
+
+
+def scrape(stack, service):
+    """{(name, labels): value}, as the service says it."""
+    return metrics.samples(fetch(f"{stack.url(PORT_OF[service])}/metrics", headers={"Accept": "text/plain"})[2])
+
+
+def log_lines(stack, name):
+    """Every line that is JSON; also of a file that was rotated away meanwhile."""
+    path = stack.dir / f"logs/{name}.log"
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+
+
+def request_lines(stack, service):
+    return [line for line in log_lines(stack, service) if line["msg"] == "request"]
+
+
+def fullest_disk():
+    """The share in use."""
+    shares = [0]
+    for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines():
+        device, point, kind = line.split()[:3]
+        if device.startswith("/dev/") and not re.fullmatch("tmpfs|squashfs|overlay", kind) and os.path.isdir(point):
+            size = os.statvfs(point)
+            shares.append(1 - size.f_bavail / size.f_blocks)
+    return max(shares)
+
+
+def memory_in_use():
+    fields = dict(re.findall(r"(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii")))
+    return 1 - int(fields["MemAvailable"]) / int(fields["MemTotal"])
+
+
+def process(pid):
+    """What the kernel says of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    most = re.search(r"Max open files\s+(\d+)", Path(f"/proc/{pid}/limits").read_text(encoding="ascii")).group(1)
+    return {"cpu": (int(fields[11]) + int(fields[12])) / TICKS, "memory": pages * os.sysconf("SC_PAGE_SIZE"),
+            "files": len(os.listdir(f"/proc/{pid}/fd")), "most files": int(most),
+            "age": uptime - int(fields[19]) / TICKS}
+
+
+def processor_time():
+    """Seconds since the machine's start that its processors spent in each state."""
+    names = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
+    first = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()
+    return dict(zip(names, (int(ticks) / TICKS for ticks in first[1:])))
+
+
+class Moment:
+    """All that is known now."""
+
+    def __init__(self, stack):
+        self.lines = {service: request_lines(stack, service) for service in SERVICES}
+        self.own = {service: scrape(stack, service) for service in SERVICES}
+        parts = parts_of(stack.dir / "run")
+        self.processes = {service: process(parts[part]["pid"]) for service, part in PART_OF.items()}
+        self.processor_time = processor_time()
+        self.rows = {}
+        for name in DATABASE.values():
+            with closing(sqlite3.connect(f"file:{stack.dir}/data/{name}.db?mode=ro", uri=True)) as database:
+                self.rows[name] = database.execute(f"SELECT max(id), count(*) FROM {name}").fetchone()
+        self.at = time.time()
+
+    @property
+    def clock(self):
+        """As the log files have it."""
+        return datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+class Truth:
+    """What happened between two moments."""
+
+    def __init__(self, stack, before, after):
+        self.stack, self.before, self.after = stack, before, after
+        self.end = after.scraped
+        self.seconds = after.scraped - before.at  # begins before the last scrape of the quiet
+
+    def lines(self, service):
+        """The request lines of a service."""
+        return self.after.lines[service][len(self.before.lines[service]):]
+
+    def grouped(self, service, *names):
+        """{(value of each label of the metric): [line]}"""
+        result = defaultdict(list)
+        for line in self.lines(service):
+            labels = {"job": service, "http_request_method": line["method"],
+                      "http_route": line.get("route") or "_unmatched", "http_response_status_code": str(line["status"])}
+            result[tuple(labels[name] for name in names)].append(line)
+        return result
+
+    def every(self, *names):
+        """The same of all services; "job" should be among the names."""
+        result = defaultdict(list)
+        for service in SERVICES:
+            for key, lines in self.grouped(service, *names).items():
+                result[key] += lines
+        return result
+
+    def own(self, service, name, *labels, **where):
+        """{label values: growth} of the service's own counter; where: only series with these labels."""
+        def of(moment):
+            kept = {key: value for key, value in moment.own[service].items() if set(where.items()) <= key[1]}
+            return metrics.by_label(kept, name, *labels)
+        before = of(self.before)
+        return {key: value - before.get(key, 0) for key, value in of(self.after).items()}
+
+    def total(self, service, name, **where):
+        return sum(self.own(service, name, **where).values())
+
+    def files(self):
+        return sorted(file.stem for file in (self.stack.dir / "logs").glob("*.log"))
+
+    def between(self, file):
+        """The lines of a log file, by the time that they have."""
+        return [line for line in log_lines(self.stack, file) if self.before.clock <= line["ts"] < self.after.clock]
+
+    def rows(self, database, sql):
+        """The one figure that a query gives; {since}: the id of the last row before."""
+        with closing(sqlite3.connect(f"file:{self.stack.dir}/data/{database}.db?mode=ro", uri=True)) as connection:
+            return connection.execute(sql.format(since=self.before.rows[database][0] or 0)).fetchone()[0] or 0
+
+    def host_share(self, *states):
+        """The share of all processors' time that went into some states."""
+        spent = {name: self.after.processor_time[name] - self.before.processor_time[name]
+                 for name in self.after.processor_time}
+        return sum(spent[name] for name in states) / sum(spent.values())
+
+    def edges(self):
+        """{(client, server): (requests, failed)}: the edges of the service graph. A call failed for its client when its
+        answer was a 4xx or 5xx; a request through the gateway when it was a 5xx, or nobody waited for the answer."""
+        calls = defaultdict(Counter)
+        for line in self.lines("api-gateway"):
+            calls["user", "api-gateway"][line["status"] >= 499] += 1
+            for address, status in zip(line["up_addr"].split(", "), line["up_status"].split(", ")):
+                if status not in ("", "-"):
+                    service = next(name for name, part in PART_OF.items() if address.endswith(f"/{part}.sock"))
+                    calls["api-gateway", service][int(status) >= 400] += 1
+        for service in ("user-service", "notification-service"):  # who was called, not by the gateway
+            for line in self.lines(service):
+                calls["order-service", service][line["status"] >= 400] += 1
+            calls["order-service", service] -= calls["api-gateway", service]
+        for service, database in DATABASE.items():
+            operations = self.own(service, "db_client_operation_duration_seconds_count", db_collection_name=database)
+            calls[service, database][False] += sum(operations.values())
+        return {edge: (sum(count.values()), count[True]) for edge, count in calls.items() if sum(count.values())}
+
+
+def is_quiet(stack):
+    """Nothing is under way: what the files say is counted, and Prometheus has scraped it."""
+    for service in SERVICES:
+        own = scrape(stack, service)
+        if metrics.total(own, COUNTED) != len(request_lines(stack, service)) \
+                or metrics.total(own, "http_server_active_requests") or metrics.total(own, "order_outbox_pending"):
+            return False
+        seen = answer_of(stack.url("PROMETHEUS") + "/api/v1/query", query=f'{COUNTED}{{job="{service}"}}')
+        if not seen or sum(float(series["value"][1]) for series in seen["data"]["result"]) \
+                != metrics.total(own, COUNTED):
+            return False
+        if "tempo" in stack.backends and metrics.spans_started(own) != metrics.spans_done(own):
+            return False
+    return True
+
+
+def quiet(stack):
+    """A moment at which nothing is under way, and which Prometheus has seen."""
+    wait_until(lambda: is_quiet(stack), 40, "the services' counters, their log files and Prometheus agree")
+    moment = Moment(stack)
+    # One more scrape of everything: its samples are those of a moment when nothing grew any more.
+    wait_until(lambda: min(float(series["value"][1]) for series in stack.promql("timestamp(up)")) > moment.at, 20,
+               "a scrape of every target")
+    moment.scraped = time.time()
+    return moment
