@@ -193,7 +193,7 @@ def quiet(stack):
     wait_until(lambda: is_quiet(stack), 40, "the services' counters, their log files and Prometheus agree")
     moment = Moment(stack)
     # One more scrape of everything: its samples are those of a moment when nothing grew any more.
-    wait_until(lambda: min(float(series["value"][1]) for series in stack.promql("timestamp(up)")) > moment.at, 20,
+    wait_until(lambda: len(stack.promql(f"timestamp(up) > {moment.at}")) == len(SERVICES) + len(stack.backends), 20,
                "a scrape of every target")
     moment.scraped = time.time()
     return moment
