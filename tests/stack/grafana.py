@@ -90,8 +90,8 @@ def trace(stack, query, from_ms, to_ms):
     options = settings("tempo")["traceQuery"]
     window = {}
     if options.get("timeShiftEnabled"):
-        window = {"start": (from_ms - milliseconds(options["spanStartTimeShift"].lstrip("-"))) // 1000,
-                  "end": (to_ms + milliseconds(options["spanEndTimeShift"])) // 1000}
+        before, after = (abs(milliseconds(options[f"span{which}TimeShift"])) for which in ("Start", "End"))
+        window = {"start": int(from_ms - before) // 1000, "end": int(to_ms + after) // 1000}
     answer = answer_of(f"{stack.url('TEMPO')}/api/v2/traces/{query}", **window) or {}
     return [Span(hexadecimal(span["traceId"]), hexadecimal(span["spanId"]), span["name"],
                  span["kind"].removeprefix("SPAN_KIND_"), int(span["startTimeUnixNano"]) / 1e6,

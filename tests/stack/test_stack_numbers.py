@@ -1,10 +1,17 @@
 """Every figure on a dashboard is what happened: panels and recorded series against the log files, the databases, the
 kernel and the services' own counters, over the same time."""
+import math
+import re
+import time
+from collections import Counter
+
+import grafana
 import pytest
-from backends import SERVICES
+from backends import SERVICES, answer_of, wait_until
 from figures import PANELS, RULES
 from judges import RECORDED
-from promql import dashboards, expressions, filled, panels, source
+from promql import dashboards, expressions, filled, panels, source, targets
+from truth import log_lines, requests
 
 
 def judged():
@@ -54,3 +61,90 @@ def test_panels_of_the_system_and_the_host(scraped, truth):
 def test_recorded_series(scraped, truth, name):
     faults = RULES[name].faults(RECORDED[name], truth(scraped))
     assert not faults, "\n".join(faults)
+
+
+# ---- with every backend ----
+
+@pytest.fixture(scope="module")
+def known(full, truth):
+    """What happened in the full system, when the backends have all of it."""
+    result = truth(full)
+
+    def shipped():
+        return sum(lines_by(full, result, '{job="application-logs"}', "job").values())
+    written = len(result.all_written())
+    wait_until(lambda: shipped() == written, 30, lambda: f"{shipped()} of {written} lines in Loki")
+    return result
+
+
+def lines_by(full, known, selector, label):
+    """{value of the label: number of lines} between the two moments, as Loki counts them."""
+    window = math.ceil(known.seconds)
+    query = f"sum by ({label}) (count_over_time({selector}[{window}s]))"
+    answer = answer_of(full.url("LOKI") + "/loki/api/v1/query", query=query, time=known.end)
+    return {series["metric"][label]: int(series["value"][1]) for series in answer["data"]["result"]}
+
+
+def test_panels_of_everything(full, known):
+    """Those of the system as well, now that its spans and lines go somewhere."""
+    items = [item for item in judged() if source(item[2]) <= {*full.backends}]
+    assert len(items) > 80
+    faults = faults_of(items, known)
+    assert not faults, "\n".join(faults)
+
+
+def test_panels_of_log_lines(full, known):
+    """Every line of the files is in Loki, once, with its service and its level."""
+    for service, level in {(line["service"], line["level"]) for line in known.all_written()}:
+        mine = [line for line in known.all_written() if (line["service"], line["level"]) == (service, level)]
+        selector = f'{{job="application-logs", service="{service}", level="{level}"}}'
+        assert lines_by(full, known, selector, "level") == {level: len(mine)}, selector
+    asked = 0
+    for dashboard, title, target in targets():
+        if target["datasource"]["uid"] != "loki":
+            continue
+        asked += 1
+        for service in SERVICES if dashboard == "service" else [".*"]:
+            query = filled(target["expr"], service)
+            selector = re.search(r"\{.*?\}", query).group()
+            mine = Counter(line["level"] for line in known.all_written() if service in (".*", line["service"])
+                           and (line["level"] in ("warn", "error") or "level=" not in query))
+            assert lines_by(full, known, selector, "level") == mine, f"{title}: {query}"
+    assert asked == 3
+
+
+def traces_of(lines):
+    return {line["trace_id"] for line in lines}
+
+
+def test_panels_of_traces(full, known):
+    """Each trace is one that the panel speaks of, and so many are there as it has place for."""
+    every = {service: requests(log_lines(full)[service]) for service in SERVICES}
+    kinds = {
+        "Slow traces": lambda line: line["duration_ms"] >= 0.99,  # $slow is 1 ms; the line is rounded
+        "Refused requests": lambda line: 400 <= line["status"] < 500,
+    }
+    for dashboard, title, target in targets():
+        if title not in kinds:
+            continue
+        for service in SERVICES if dashboard == "service" else [".*"]:
+            of = [line for name in SERVICES if service in (".*", name) for line in every[name] if kinds[title](line)]
+            found = {trace["traceID"].rjust(32, "0")
+                     for trace in grafana.search(full, filled(target["query"], service), target["limit"])}
+            assert found <= traces_of(of), f"{title} of {service}"
+            assert len(found) == min(target["limit"], len(traces_of(of))), f"{title} of {service}"
+
+
+def test_panel_of_failed_traces(full, known):
+    """A span in error of the service: its own 5xx, or a call of its that was refused."""
+    now = time.time() * 1000
+    for dashboard, title, target in targets():
+        for service in (SERVICES if dashboard == "service" else [".*"]) if title == "Failed traces" else []:
+            found = grafana.search(full, filled(target["query"], service), target["limit"])
+            failed = [line for name in SERVICES if service in (".*", name) for line in known.lines(name)
+                      if line["status"] >= 500]
+            assert bool(found) >= bool(failed), service
+            for trace in found:
+                answers = {(span.service, int(span.tags.get("http.response.status_code", 0)) >= 400)
+                           for span in grafana.trace(full, trace["traceID"], now - 900000, now)}
+                assert any(bad and service in (".*", name) for name, bad in answers), f"{service}: {trace}"

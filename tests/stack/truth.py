@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections import Counter, defaultdict
 from contextlib import closing
-from datetime import datetime, timezone
 from pathlib import Path
 
 from backends import SERVICES, answer_of, fetch, wait_until
@@ -29,14 +28,23 @@ def scrape(stack, service):
     return metrics.samples(fetch(f"{stack.url(PORT_OF[service])}/metrics", headers={"Accept": "text/plain"})[2])
 
 
-def log_lines(stack, name):
-    """Every line that is JSON; also of a file that was rotated away meanwhile."""
-    path = stack.dir / f"logs/{name}.log"
-    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+def log_line(text):
+    """A line of a log file; nginx's own messages are plain text."""
+    if text.startswith("{"):
+        return json.loads(text)
+    level = re.search(r"\[(\w+)\]", text).group(1)
+    known = {"debug": "debug", "info": "info", "notice": "info", "warn": "warn"}
+    return {"service": "api-gateway", "level": known.get(level, "error"), "msg": text}
 
 
-def request_lines(stack, service):
-    return [line for line in log_lines(stack, service) if line["msg"] == "request"]
+def log_lines(stack):
+    """{file: [line]} of every log file."""
+    return {file.stem: [log_line(text) for text in file.read_text(encoding="utf-8").splitlines()]
+            for file in sorted((stack.dir / "logs").glob("*.log"))}
+
+
+def requests(lines):
+    return [line for line in lines if line["msg"] == "request"]
 
 
 def fullest_disk():
@@ -77,7 +85,7 @@ class Moment:
     """All that is known now."""
 
     def __init__(self, stack):
-        self.lines = {service: request_lines(stack, service) for service in SERVICES}
+        self.lines = log_lines(stack)
         self.own = {service: scrape(stack, service) for service in SERVICES}
         parts = parts_of(stack.dir / "run")
         self.processes = {service: process(parts[part]["pid"]) for service, part in PART_OF.items()}
@@ -88,11 +96,6 @@ class Moment:
                 self.rows[name] = database.execute(f"SELECT max(id), count(*) FROM {name}").fetchone()
         self.at = time.time()
 
-    @property
-    def clock(self):
-        """As the log files have it."""
-        return datetime.fromtimestamp(self.at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")
-
 
 class Truth:
     """What happened between two moments."""
@@ -102,9 +105,16 @@ class Truth:
         self.end = after.scraped
         self.seconds = after.scraped - before.at  # begins before the last scrape of the quiet
 
+    def written(self, file):
+        """The lines of a log file."""
+        return self.after.lines[file][len(self.before.lines.get(file, [])):]
+
+    def all_written(self):
+        return [line for file in self.after.lines for line in self.written(file)]
+
     def lines(self, service):
         """The request lines of a service."""
-        return self.after.lines[service][len(self.before.lines[service]):]
+        return requests(self.written(service))
 
     def grouped(self, service, *names):
         """{(value of each label of the metric): [line]}"""
@@ -133,13 +143,6 @@ class Truth:
 
     def total(self, service, name, **where):
         return sum(self.own(service, name, **where).values())
-
-    def files(self):
-        return sorted(file.stem for file in (self.stack.dir / "logs").glob("*.log"))
-
-    def between(self, file):
-        """The lines of a log file, by the time that they have."""
-        return [line for line in log_lines(self.stack, file) if self.before.clock <= line["ts"] < self.after.clock]
 
     def rows(self, database, sql):
         """The one figure that a query gives; {since}: the id of the last row before."""
@@ -174,9 +177,10 @@ class Truth:
 
 def is_quiet(stack):
     """Nothing is under way: what the files say is counted, and Prometheus has scraped it."""
+    lines = log_lines(stack)
     for service in SERVICES:
         own = scrape(stack, service)
-        if metrics.total(own, COUNTED) != len(request_lines(stack, service)) \
+        if metrics.total(own, COUNTED) != len(requests(lines[service])) \
                 or metrics.total(own, "http_server_active_requests") or metrics.total(own, "order_outbox_pending"):
             return False
         seen = answer_of(stack.url("PROMETHEUS") + "/api/v1/query", query=f'{COUNTED}{{job="{service}"}}')
