@@ -37,25 +37,32 @@ class Judge:
     expect: Callable  # truth, the service of a dashboard of one or None -> {label values: figure}
     holds: Callable  # what is seen or None, what is expected or None, truth -> bool
     optional: Callable = lambda key: False  # may be there or not, and is not judged
+    when: Callable = lambda truth: truth.end
 
     def faults(self, expression, truth, service=None):
         """What is not as expected, in words."""
         expression = re.sub(r"\[(\$__\w+|\d+[smhd])\]", f"[{window_of(truth)}s]", unfolded(expression))
         seen = {tuple(series["metric"].get(label, "") for label in self.labels): float(series["value"][1])
-                for series in truth.stack.promql(expression, time=truth.end)}
+                for series in truth.stack.promql(expression, time=self.when(truth))}
         expected = self.expect(truth, service)
-        return [f"{dict(zip(self.labels, key))}: {seen.get(key)} is seen, {expected.get(key)} is true"
+        return [f"{dict(zip(self.labels, key))}: {seen.get(key)} is seen, {told(expected.get(key))} is true"
                 for key in sorted({*seen, *expected})
                 if not self.optional(key) and not self.holds(seen.get(key), expected.get(key), truth)]
 
 
-def growth(labels, expect, scale=1, slack=0.0, **more):
+def told(expected):
+    if isinstance(expected, list):
+        return f"{len(expected)} from {min(expected)} to {max(expected)} s"
+    return expected
+
+
+def growth(labels, expect, scale=1, slack=0.0, every=SCRAPE_SECONDS, **more):
     """A counter's growth a second (scale 60: a minute). slack: of what goes on in quiet moments as well, as much more
-    or less is well."""
+    or less is well. every: seconds between its samples."""
     def holds(seen, expected, truth):
         seen, expected = seen or 0, expected or 0
         least = (expected - slack) / window_of(truth) * (1 - TOLERANCE)
-        most = (expected + slack) / (window_of(truth) - 2 * SCRAPE_SECONDS) * (1 + TOLERANCE)
+        most = (expected + slack) / (window_of(truth) - 2 * every) * (1 + TOLERANCE)
         return least <= seen / scale <= most
     return Judge(labels, expect, holds, **more)
 
@@ -64,7 +71,7 @@ def value(labels, expect, within=0.0):
     """A figure of the last moment, within an absolute tolerance."""
     def holds(seen, expected, _):
         return seen is not None and expected is not None and abs(seen - expected) <= within
-    return Judge(labels, expect, holds)
+    return Judge(labels, expect, holds, when=lambda truth: truth.after.at + SCRAPE_SECONDS)
 
 
 def share(labels, expect):

@@ -1,8 +1,6 @@
 """Tempo counts what happened: each edge of the service graph, each span, and no counter begins again."""
-import time
-
 import pytest
-from backends import SERVICES, Stack, answer_of, wait_until
+from backends import SERVICES, Stack, answer_of
 from conftest import load, need, send_what_is_rare
 from lib import metrics
 from truth import Truth, quiet
@@ -10,9 +8,7 @@ from truth import Truth, quiet
 # Every 10 s Tempo looks whether its processors run what is configured: long enough to see several of these looks.
 SECONDS, RATE = 35, 20
 WITHIN = 0.02
-WAIT_SECONDS = 14  # service_graphs.wait, and two more for the look for edges whose time is over
 EXPORTED = "otel_sdk_exporter_span_exported_total"
-RECEIVED = "tempo_metrics_generator_spans_received_total"
 GENERATOR = "tempo_metrics_generator_"
 LOST = ["otel_sdk_span_dropped_total", "tempo_discarded_spans_total", f"{GENERATOR}spans_discarded_total",
         f"{GENERATOR}processor_service_graphs_dropped_spans", f"{GENERATOR}processor_service_graphs_expired_edges",
@@ -28,7 +24,6 @@ def graph(tmp_path_factory):
         load(stack, seconds=SECONDS, rate=RATE)
         send_what_is_rare(stack)
         stack.truth = Truth(stack, before, quiet(stack))
-        settle(stack)
         yield stack
 
 
@@ -36,18 +31,6 @@ def figures(stack, metric, *labels):
     """{label values: value}"""
     return {tuple(series["metric"].get(label, "") for label in labels): float(series["value"][1])
             for series in stack.promql(f"sum by ({', '.join(labels)}) ({metric})")}
-
-
-def settle(stack):
-    """Until Tempo has all spans, and what it has written since then is younger than the longest that it waits for the
-    other half of an edge."""
-    sent = sum(metrics.total(own, EXPORTED, error_type="") for own in stack.truth.after.own.values())
-
-    wait_until(lambda: figures(stack, RECEIVED) == {(): sent}, 20,
-               lambda: f"Tempo has {figures(stack, RECEIVED)} of {sent} spans")
-    since = time.time()
-    wait_until(lambda: (found := stack.promql("max(timestamp(traces_spanmetrics_calls_total))"))
-               and float(found[0]["value"][1]) > since + WAIT_SECONDS, 60, "newer metrics of Tempo")
 
 
 def test_every_edge_is_what_was_called(graph, record_property):

@@ -21,6 +21,10 @@ PART_OF = {"api-gateway": "gateway", "user-service": "users", "order-service": "
 DATABASE = {service: part for service, part in PART_OF.items() if service != "api-gateway"}
 TICKS = os.sysconf("SC_CLK_TCK")
 COUNTED = "http_server_request_duration_seconds_count"
+EXPORTED = "otel_sdk_exporter_span_exported_total"
+RECEIVED = "tempo_metrics_generator_spans_received_total"
+CALLS = "traces_spanmetrics_calls_total"
+WAIT_OF_TEMPO = 14  # seconds: service_graphs.wait, and two each for its looks for edges whose time is over
 
 
 def scrape(stack, service):
@@ -192,12 +196,31 @@ def is_quiet(stack):
     return True
 
 
+def newer(stack, expression, since):
+    """Whether Prometheus has samples of all the series, younger than a moment."""
+    oldest = stack.promql(f"min(timestamp({expression}))")
+    return not oldest or float(oldest[0]["value"][1]) > since
+
+
+def wait_for_tempo(stack):
+    """Until Tempo has all spans, and what it has written since then is younger than the longest that it waits for the
+    other half of an edge."""
+    sent = sum(metrics.total(scrape(stack, service), EXPORTED, error_type="") for service in SERVICES)
+    received = f"sum({RECEIVED}) or vector(0)"
+    wait_until(lambda: float(stack.promql(received)[0]["value"][1]) == sent, 20, lambda: f"Tempo has {sent} spans")
+    since = time.time() + WAIT_OF_TEMPO
+    wait_until(lambda: newer(stack, CALLS, since), 60, "newer metrics of Tempo")
+
+
 def quiet(stack):
     """A moment at which nothing is under way, and which Prometheus has seen."""
     wait_until(lambda: is_quiet(stack), 40, "the services' counters, their log files and Prometheus agree")
+    if "tempo" in stack.backends:
+        wait_for_tempo(stack)
     moment = Moment(stack)
-    # One more scrape of everything: its samples are those of a moment when nothing grew any more.
-    wait_until(lambda: len(stack.promql(f"timestamp(up) > {moment.at}")) == len(SERVICES) + len(stack.backends), 20,
-               "a scrape of every target")
+    # One more sample of everything: it is of a moment when nothing grew any more.
+    targets = len(SERVICES) + len(stack.backends)
+    wait_until(lambda: len(stack.promql("up")) == targets and newer(stack, "up", moment.at)
+               and newer(stack, CALLS, moment.at), 20, "a sample of everything")
     moment.scraped = time.time()
     return moment
