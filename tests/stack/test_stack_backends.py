@@ -5,10 +5,6 @@ import urllib.request
 
 from backends import SERVICES, answer_of, fetch, wait_until
 
-# client, server of the service graph
-EDGES = {("api-gateway", "order-service"), ("api-gateway", "user-service"), ("order-service", "user-service"),
-         ("order-service", "notification-service"), ("user-service", "users"), ("order-service", "orders"),
-         ("notification-service", "notifications")}
 # service, kind, name of the ten spans of an order
 ORDER_SPANS = [
     ("api-gateway", "SERVER", "POST /api/v1/orders"), ("api-gateway", "CLIENT", "POST"),
@@ -18,14 +14,6 @@ ORDER_SPANS = [
     ("notification-service", "SERVER", "POST /api/v1/notifications"),
     ("notification-service", "CLIENT", "INSERT notifications"),
 ]
-
-
-def exemplars(full, metric, label):
-    """Trace ids of the exemplars of a metric, newest first."""
-    answer = answer_of(full.url("PROMETHEUS") + "/api/v1/query_exemplars", query=metric, start=time.time() - 600,
-                       end=time.time())
-    found = [exemplar for series in answer["data"] for exemplar in series["exemplars"] if label in exemplar["labels"]]
-    return [e["labels"][label] for e in sorted(found, key=lambda e: -float(e["timestamp"]))]
 
 
 def test_load_met_only_the_answers_that_it_asks_for(full):
@@ -51,38 +39,6 @@ def test_search_finds_the_order(full):
         answer = answer_of(full.url("TEMPO") + "/api/search", q=query) or {}
         return [trace["traceID"].rjust(32, "0") for trace in answer.get("traces", [])]
     assert wait_until(found, 30, f"{query} finds {trace_id}") == [trace_id]
-
-
-def test_service_graph(full):
-    def edges():
-        return {(series["metric"]["client"], series["metric"]["server"])
-                for series in full.promql("traces_service_graph_request_total")}
-    wait_until(lambda: edges() >= EDGES, 40, lambda: f"the edges {EDGES - edges()}")
-    databases = full.promql('traces_service_graph_request_total{connection_type="database"}')
-    assert {series["metric"]["server"] for series in databases} == {"users", "orders", "notifications"}
-    wait_until(lambda: any(float(series["value"][1]) > 0 for series in full.promql(
-        'traces_service_graph_request_failed_total{client="api-gateway"}')), 20, "a failed request on the graph")
-
-
-def test_span_metrics(full):
-    def calls(selector):
-        return full.promql("traces_spanmetrics_calls_total{%s}" % selector)
-    for service in SERVICES:
-        wait_until(lambda: calls(f'service="{service}", span_kind="SPAN_KIND_SERVER"'), 40,
-                   f"span metrics of {service}")
-    assert calls('service="order-service", http_route="/api/v1/orders", http_request_method="POST", '
-                 'http_response_status_code="201"')
-    assert calls('service="order-service", db_namespace="orders", db_collection_name="orders"')
-
-
-def test_exemplars_lead_to_traces(full):
-    for metric, label in ((f'http_server_request_duration_seconds_bucket{{job="{SERVICES[2]}"}}', "trace_id"),
-                          ('http_server_request_duration_seconds_bucket{job="api-gateway"}', "trace_id"),
-                          ("db_client_operation_duration_seconds_bucket", "trace_id"),
-                          ("traces_spanmetrics_latency_bucket", "traceID")):
-        traces = wait_until(lambda: exemplars(full, metric, label), 40, f"exemplars of {metric}")
-        for trace_id in traces[:3]:
-            wait_until(lambda: full.trace(trace_id.rjust(32, "0")), 10, f"trace {trace_id}, which {metric} names")
 
 
 def test_a_trace_id_finds_the_lines_of_every_service(full):
