@@ -119,8 +119,8 @@ def overview():
                            multi=True, description="The routes that rate, errors and duration are of.")
     graph = service_graph("Service graph", "Made by Tempo from spans, over the whole time of the dashboard. A circle's "
                           "numbers: average duration and requests a second; the red part of its ring failed for who "
-                          "called (4xx too). A click leads to metrics, and from the services behind the gateway to traces; "
-                          "those of the gateway and the databases are on the dashboard of the service.")
+                          "called (4xx too). A click leads to metrics, and from the services behind the gateway to "
+                          "traces; those of the gateway and the databases are on the dashboard of the service.")
     which = '=~ "${service:regex}"'
     lines = '{job="application-logs", service=~"$service"'
     return dashboard("apm-overview", "APM Overview", __doc__, [service, route, slow()], [
