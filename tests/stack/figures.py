@@ -3,7 +3,7 @@ is none. Panels of one title share an entry; their expressions have one judge ea
 from dataclasses import replace
 
 from backends import SERVICES
-from judges import (budget, durations, error_share, failures, growth, numbers, own_durations, quantile, share,
+from judges import (at_most, budget, durations, error_share, failures, growth, numbers, own_durations, quantile, share,
                     upper_bounds, value)
 from truth import fullest_disk, memory_in_use
 
@@ -23,6 +23,8 @@ GRAPH = "test_service_graph.py judges what it shows, test_stack_links.py where i
 TRACES = "test_panels_of_traces judges it"
 LINES = "test_panels_of_log_lines judges it"
 ITS_OWN = "Prometheus's own measure, which nobody else takes"
+WINDOWS = "promtool's units judge it: it is made of nothing but its window"
+LOSSES = "promtool's units judge it: nothing is lost here"
 FOREIGN = "the metric of Memory of the programs, from programs that are not ours"
 
 
@@ -137,6 +139,11 @@ def shipped_lines(truth, _):
     return {(): len(truth.all_written())}
 
 
+def lines_of_services(truth, _):
+    """Those of the programs and of nginx's access log."""
+    return {(): sum(len(truth.written(file)) for file in (*SERVICES, "gateway-shipper"))}
+
+
 def written_lines(truth, service):
     """Those of the service's program: the access log is nginx's."""
     return len(truth.written("gateway-shipper" if service == "api-gateway" else service))
@@ -170,7 +177,7 @@ OVERVIEW = {
     "Notifications waiting": [ZERO],
     "Alerts": ALERTS,
     "Rate": [growth(("job",), of_all(numbers, "job"))],
-    "Error budget left": [budget(least=0)],
+    "Error budget left": [budget()],
     "Routes": [growth(JOB_ROUTE, of_all(numbers, *JOB_ROUTE)), growth(JOB_ROUTE, of_all(failures, *JOB_ROUTE)),
                quantile(.95, JOB_ROUTE, of_all(durations, *JOB_ROUTE))],
     "Service graph": GRAPH,
@@ -229,6 +236,8 @@ SERVICE = {
 }
 
 TELEMETRY = {
+    "Firing alerts": ALERTS,
+    "Notifications": "test_stack_alerts.py judges it",
     "Spans started": [growth(("job",), own("otel_sdk_span_started_total"), slack=2)],
     "Spans exported": [growth(("job",), own(EXPORTED, error_type=""), slack=2)],
     "Spans not taken": [growth(("error_type",), lambda *_: {})],
@@ -239,7 +248,8 @@ TELEMETRY = {
     "Log lines written": [growth(("job",), of_each(written_lines), slack=1)],
     "Log lines not written": [ZERO, ZERO],
     "Lines shipped": [growth((), shipped_lines, slack=3)] * 3,
-    "Lines lost": [ZERO, ZERO],
+    "Lines lost": [ZERO, ZERO, ZERO],
+    "Lines not shipped": [at_most((), one(lambda truth, _: len(truth.all_written()) * 0.15))],
     "Spans received": [growth((), all_own(EXPORTED, error_type=""), slack=4)],
     "Spans discarded": [NONE_LOST],
     "Metrics from spans": [growth((), all_own(EXPORTED, error_type=""), slack=4), ZERO],
@@ -266,5 +276,11 @@ RULES = {
     "job:slo_objective:ratio": value(("job",), of_each(lambda *_: 0.995), within=1e-9),
     **{f"job:slo_errors_per_request:ratio_rate{window}": SHARE_OF_ERRORS
        for window in ("5m", "30m", "1h", "2h", "6h", "1d", "3d")},
+    **{f"job:slo_window_known:ratio_{window}": WINDOWS for window in ("1h", "6h", "1d", "3d")},
     "job:slo_error_budget:remaining_ratio": budget(),
+    "log_lines:written:increase1h": growth((), lines_of_services, scale=None, slack=3),
+    "log_lines:read:increase1h": growth((), lines_of_services, scale=None, slack=3),
+    "job_reason:log_lines_lost:total": LOSSES,
+    "job:log_lines:waiting": LOSSES,
+    "job:storage_failures:total": LOSSES,
 }

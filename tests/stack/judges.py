@@ -14,9 +14,8 @@ from backends import SERVICES, STACK
 SCRAPE_SECONDS = 1  # of the tests
 TOLERANCE = 0.02
 OF_A_SHARE = 0.15  # both of its rates are extrapolated, each by itself
-RECORDED = {rule["record"]: " ".join(rule["expr"].split())
-            for group in yaml.safe_load((STACK / "prometheus/rules/recording.yml").read_text())["groups"]
-            for rule in group["rules"]}
+RECORDED = {rule["record"]: " ".join(rule["expr"].split()) for file in (STACK / "prometheus/rules").glob("*.yml")
+            for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"] if "record" in rule}
 
 
 def unfolded(expression):
@@ -57,13 +56,13 @@ def told(expected):
 
 
 def growth(labels, expect, scale=1, slack=0.0, every=SCRAPE_SECONDS, **more):
-    """A counter's growth a second (scale 60: a minute). slack: of what goes on in quiet moments as well, as much more
-    or less is well. every: seconds between its samples."""
+    """A counter's growth a second (scale 60: a minute; None: in the whole window). slack: of what goes on in quiet
+    moments as well, as much more or less is well. every: seconds between its samples."""
     def holds(seen, expected, truth):
         seen, expected = seen or 0, expected or 0
         least = (expected - slack) / window_of(truth) * (1 - TOLERANCE)
         most = (expected + slack) / (window_of(truth) - 2 * every) * (1 + TOLERANCE)
-        return least <= seen / scale <= most
+        return least <= seen / (scale or window_of(truth)) <= most
     return Judge(labels, expect, holds, **more)
 
 
@@ -74,6 +73,13 @@ def value(labels, expect, within=0.0):
     return Judge(labels, expect, holds, when=lambda truth: truth.after.at + SCRAPE_SECONDS)
 
 
+def at_most(labels, expect):
+    """A figure of the last moment that is small beside others: as if it were a share of them."""
+    def holds(seen, expected, _):
+        return seen is not None and 0 <= seen <= expected
+    return Judge(labels, expect, holds)
+
+
 def share(labels, expect):
     """A quotient of two rates."""
     def holds(seen, expected, _):
@@ -81,14 +87,14 @@ def share(labels, expect):
     return Judge(labels, expect, holds)
 
 
-def budget(least=-math.inf):
-    """Of the failures that 0.5 % of the requests would be, the share that did not happen: as exact as the share of
-    errors that it is made of."""
+def budget():
+    """What is left of the failures that 0.5 % of the requests of three days would be. Of those days Prometheus knows
+    one step of 864, or two when a step's end came between: the others count as free of failures."""
     def expect(truth, _):
-        return {key: max(least, 1 - failed / 0.005) for key, failed in error_share(truth.every("job")).items()}
+        return {key: failed / 0.005 / 864 for key, failed in error_share(truth.every("job")).items()}
 
-    def holds(seen, expected, _):
-        return seen is not None and expected is not None and abs(seen - expected) <= OF_A_SHARE * (1 - expected)
+    def holds(seen, burnt, _):
+        return None not in (seen, burnt) and burnt * (1 - OF_A_SHARE) <= 1 - seen <= 2 * burnt * (1 + OF_A_SHARE)
     return Judge(("job",), expect, holds)
 
 

@@ -7,7 +7,7 @@ from backends import STACK
 WORDS = {"by", "without", "on", "ignoring", "group_left", "group_right", "and", "or", "unless", "bool", "offset"}
 # Who provides a metric, by the beginning of its name, the first that fits; all else is the system's own.
 SOURCES = {"traces_": "tempo", "tempo_": "tempo", "loki_write_": "alloy", "loki_source_": "alloy", "loki_": "loki",
-           "promtail_": "promtail", "node_": "node-exporter"}
+           "log_lines:read": "alloy", "promtail_": "promtail", "node_": "node-exporter"}
 SHIPPERS = {"alloy", "promtail"}  # one of them runs
 
 

@@ -54,7 +54,8 @@ def test_trace_to_metrics_queries_return_data(scraped):
     assert len(queries) == 3
     for query in queries:
         for tags in ('job="order-service"', 'job="order-service", http_route="/api/v1/orders"'):
-            wait_until(lambda: has_number(scraped.promql(query.replace("$$__tags", tags))), 10, query)
+            asked = query.replace("$$__tags", tags)
+            wait_until(lambda: scraped.order() and has_number(scraped.promql(asked)), 20, asked)
 
 
 def test_every_panel_says_what_it_shows():

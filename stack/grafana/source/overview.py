@@ -129,7 +129,7 @@ def overview():
         ("Business", business()),
         ("Traces", [traces("Slow traces", SLOW_TRACES, slow_spans(which)),
                     traces("Failed traces", FAILED_TRACES, failed_spans(which)),
-                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which))]),
+                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which), width=24, height=7)]),
         ("Logs", [log_levels("Log lines by level", "Of the chosen services.", lines + "}"),
                   logs("Warnings and errors", "Of the chosen services. A line opens; its trace_id leads to the trace.",
                        lines + ', level=~"warn|error"}')]),

@@ -122,9 +122,15 @@ def log_levels(title, description, selector, width=24, height=5):
     return result
 
 
-def traces(title, description, query, width=8, height=9):
-    return panel("table", title, description, traceql(query), width, height, source=TEMPO,
-                 options={"showHeader": True, "cellHeight": "sm"}, custom={"align": "auto"}, unit="none")
+def traces(title, description, query, width=12, height=9):
+    """The columns are Tempo's; what is left of the width is the name's."""
+    result = panel("table", title, description, traceql(query), width, height, source=TEMPO,
+                   options={"showHeader": True, "cellHeight": "sm"}, custom={"align": "auto"}, unit="none")
+    widths = {"Trace ID": 120, "Start time": 180, "Service": 130, "Duration": 90}  # pixels
+    result["fieldConfig"]["overrides"] = [
+        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "custom.width", "value": pixels}]}
+        for name, pixels in widths.items()]
+    return result
 
 
 def service_graph(title, description, width=24, height=13):

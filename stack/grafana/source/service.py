@@ -100,7 +100,7 @@ def service():
         ("Outgoing calls and spans", outgoing()),
         ("Traces", [traces("Slow traces", SLOW_TRACES, slow_spans(which)),
                     traces("Failed traces", FAILED_TRACES, failed_spans(which)),
-                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which))]),
+                    traces("Refused requests", REFUSED_REQUESTS, refused_requests(which), width=24, height=7)]),
         ("Logs", [logs("Log lines", "A line opens; its trace_id leads to the trace.",
                        '{job="application-logs", service="$service"}', height=12)]),
         ("Process", process()),
