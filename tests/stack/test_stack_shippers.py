@@ -9,7 +9,7 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-from backends import ROOT, Stack, fetch, program, wait_until
+from backends import ROOT, Stack, answer_of, fetch, program, wait_until
 
 sys.path.append(str(ROOT / "stack/native"))
 from apm import rotation  # noqa: E402
@@ -82,12 +82,17 @@ class Shipping(Stack):
 
 
 @pytest.fixture(scope="module", params=["alloy", "promtail"])
-def shipping(request, tmp_path_factory):
+def shipper(request):
     missing = [name for name in ("loki", request.param) if not program(name)]
     if missing:
         variables = ", ".join(f"{name.upper()}_BIN" for name in missing)
         pytest.skip(f"no program {', '.join(missing)}: neither on PATH nor given as {variables}")
-    with Shipping(tmp_path_factory.mktemp(request.param), request.param) as stack:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def shipping(shipper, tmp_path_factory):
+    with Shipping(tmp_path_factory.mktemp(shipper), shipper) as stack:
         yield stack
         assert stack.metric(DROPPED) == 0, "lines were given up"
 
@@ -260,3 +265,27 @@ def test_loki_may_be_away(shipping):
     wait_until(lambda: len(times()) >= len(made), 120, lambda: f"{len(made)} lines: {len(times())} came")
     assert times() == [entry[2] for _, entry in made]
     assert shipping.metric(DROPPED) == 0
+
+
+def test_every_line_of_a_system_is_shipped_while_its_logs_are_begun_anew(shipper, tmp_path):
+    """Of each service. A line that is written in the millisecond between the new file and the signal may be missed."""
+    stack = Stack(tmp_path, ["loki", shipper])
+    stack.env |= {"LOG_MAX_MB": "1", "LOG_KEEP": "50", "OTEL_TRACES_SAMPLER": "always_off", "TRACE_STORE": "off"}
+    names = ["api-gateway", "user-service", "order-service"]
+
+    def lines(name):
+        return sum(path.read_bytes().count(b"\n") for path in tmp_path.glob(f"logs/{name}.log*")
+                   if path.suffix == ".log" or path.suffix[1:].isdigit())
+
+    def shipped(name):
+        query = f'sum(count_over_time({{filename="{tmp_path}/logs/{name}.log"}}[10m]))'
+        result = answer_of(stack.url("LOKI") + "/loki/api/v1/query", query=query)["data"]["result"]
+        return int(float(result[0]["value"][1])) if result else 0
+    with stack:
+        wait_until(lambda: all(map(shipped, names[1:])), 30, "the first lines")
+        done = stack.run(ROOT / "stack/native/load", "--rate", "300", "--seconds", "15")
+        assert done.returncode == 0, done.stderr
+        assert len(list(tmp_path.glob("logs/api-gateway.log.[0-9]*"))) >= 2, "no log was begun anew"
+        for name in names:
+            wait_until(lambda name=name: lines(name) - 2 <= shipped(name) <= lines(name), 60,
+                       lambda name=name: f"{lines(name)} lines of {name}: {shipped(name)} came")

@@ -72,19 +72,27 @@ class Logs:
         self.keep = 0  # FILE.1 to FILE.N
         self.said = set()  # troubles
 
-    def look(self, pids):
-        """Begins those anew that are too large. Returns the processes that have to open theirs, for whatever reason."""
-        troubles = set()
-        begun = [path for path in {log_file.path}.union(*map(written, pids)) if self.begin(path, troubles)]
+    def look(self, pids, tell):
+        """
+        Begins those anew that are too large. tell(pid): that a process has to open its log, for whatever reason. It is
+        told at once: what it writes until then may be missed by who follows the log and has seen the new file.
+        """
+        troubles, begun = set(), []
+        opened = [(path, file, pid) for pid in pids for path, file in written(pid).items()]
+        for path, file, pid in opened:
+            if not same(path, file):
+                self.restore(path, file, troubles)
+                tell(pid)
+        for log in {log_file.path, *(path for path, _, _ in opened)}:
+            if self.begin(log, troubles):
+                begun.append(os.path.basename(log))
+                for pid in (pid for path, _, pid in opened if path == log):
+                    tell(pid)
         if begun:
-            say("info", "logs were begun anew", files=sorted(map(os.path.basename, begun)))
-        late = [(pid, path, file) for pid in pids for path, file in written(pid).items() if not same(path, file)]
-        for _, path, file in late:
-            self.restore(path, file, troubles)
+            say("info", "logs were begun anew", files=sorted(begun))
         for text, reason in troubles - self.said:
             say("error", text, reason=reason)
         self.said = troubles
-        return {pid for pid, _, _ in late}
 
     def begin(self, path, troubles):
         try:
