@@ -6,7 +6,6 @@ import signal
 import sys
 import time
 import urllib.parse
-from pathlib import Path
 
 import pytest
 from backends import ROOT, Stack, answer_of, fetch, program, wait_until
@@ -34,8 +33,7 @@ class Shipping(Stack):
 
     def end(self, name, signum=signal.SIGTERM):
         """`name` is loki or the shipper."""
-        process = next(one for one in self.processes if Path(one.args[0]).name == Path(program(name)).name)
-        self.processes.remove(process)
+        process = self.processes.pop(name)
         process.send_signal(signum)
         process.wait(60)
 
