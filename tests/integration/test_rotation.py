@@ -182,6 +182,16 @@ def test_a_rotation_that_was_cut_short_is_finished(tmp_path):
         "x.log": "", "x.log.1": "newest\n", "x.log.2": "oldest\n"}
 
 
+def test_a_rotation_that_was_cut_short_is_finished_without_a_new_file(tmp_path):
+    """The new file cannot be made either: two names of one file are no log that was begun anew."""
+    log, blocked = tmp_path / "a.log", tmp_path / "a.log.new"
+    log.write_text("x")
+    os.link(log, tmp_path / "a.log.1")
+    blocked.symlink_to("/dev/null")
+    rotation.begin_anew(str(log), 4)
+    assert not log.exists() and (tmp_path / "a.log.1").read_text() == "x"
+
+
 def test_older_files_stay_when_it_fails_again_and_again(tmp_path):
     log = tmp_path / "x.log"
     log.write_text("newest\n")

@@ -53,6 +53,8 @@ def up(state, words, names):
         write(os.environ["PRETEND"], state)
         sys.exit("port is already allocated")
     there = {one["service"] for one in state["containers"]}
+    if "--scale" in words and state["fail"] == "scale":
+        return
     if "--scale" in words:
         one = container(50 + len(state["containers"]), names[-1])
         state["containers"].append(one | {"restarts": 1 if state["fail"] == "start" else 0})

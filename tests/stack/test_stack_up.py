@@ -264,6 +264,13 @@ def test_what_does_not_start_is_taken_back(docker):
     assert "nothing was started by this call" in done.stderr and "***" not in done.stderr
 
 
+def test_no_new_container_is_told_in_words(docker):
+    docker.state(*ours(docker, user_service={"image": "old"}), fail="scale")
+    done = docker.run("make", "stack-up")
+    assert done.returncode and "user-service is not replaced: docker compose made no new container" in done.stderr
+    assert docker.there() == {f"id{i}": "running" for i in range(6)} and "Traceback" not in done.stderr, done.stderr
+
+
 def test_what_fails_half_way_says_what_there_is(docker):
     docker.state(fail="up")
     done = docker.run("make", "stack-up")

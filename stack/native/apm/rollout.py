@@ -29,7 +29,9 @@ def replace(compose, service, place, old):
     compose.ask("up", "-d" if place == SOCKET else "--no-start", "--no-deps", "--no-recreate", "--no-build", "--scale",
                 f"{service}={len(before) + 1}", service)
     known = {one.id for one in before}
-    new = next(one for one in compose.containers() if one.service == service and one.id not in known)
+    new = next((one for one in compose.containers() if one.service == service and one.id not in known), None)
+    if new is None:
+        raise Refused("docker compose made no new container")
     try:
         seconds = hand_over(new, place, old)
     except BaseException:

@@ -62,6 +62,8 @@ def begin_anew(path, keep):
     except OSError:  # a file system without hard links, or without room: the writer makes the new file
         Path(empty).unlink(missing_ok=True)
         os.replace(path, last)
+        if same(path, last):  # two names of one file, of which os.replace leaves both
+            os.unlink(path)
 
 
 class Logs:
