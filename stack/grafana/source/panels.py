@@ -97,10 +97,11 @@ def bars(title, description, targets, width=6, **more):
 
 
 def heatmap(title, description, target, width=8, unit="s", **more):
+    """`unit` is that of the buckets; the colours are how many requests a second fell into one."""
     options = {"calculate": False, "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5},
                "yAxis": {"unit": unit}, "tooltip": {"show": True, "yHistogram": False}, "legend": {"show": True},
                "cellGap": 1, "exemplars": {"color": "rgba(0,120,255,0.9)"}}
-    return panel("heatmap", title, description, [{**target, "format": "heatmap"}], width, unit=unit, options=options,
+    return panel("heatmap", title, description, [{**target, "format": "heatmap"}], width, unit="reqps", options=options,
                  **more)
 
 
