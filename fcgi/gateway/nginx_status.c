@@ -110,6 +110,7 @@ void nginx_status_start(const char *url, void (*set_active)(double requests))
 	curl_easy_setopt(nginx.curl, CURLOPT_URL, url);
 	curl_easy_setopt(nginx.curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
 	curl_easy_setopt(nginx.curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(nginx.curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(nginx.curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(nginx.curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(nginx.curl, CURLOPT_WRITEFUNCTION, take);

@@ -90,6 +90,7 @@ static void add_service(const char *url)
 	curl_easy_setopt(service->curl, CURLOPT_URL, url);
 	curl_easy_setopt(service->curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
 	curl_easy_setopt(service->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(service->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(service->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(service->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(service->curl, CURLOPT_WRITEFUNCTION, drop);

@@ -1,5 +1,6 @@
 #include "cmocka_all.h"
 
+#include <netdb.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -97,6 +98,52 @@ static void many_may_ask_at_once(void **state)
 	stop();
 }
 
+/* Takes the place of the C library's, also for libcurl: where every name leads to. */
+static const char *address = "127.0.0.1";
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+	struct {
+		struct addrinfo info;
+		struct sockaddr_in to;
+	} *one = calloc(1, sizeof(*one));
+
+	(void)node;
+	(void)hints;
+	if (!one)
+		return EAI_MEMORY;
+	one->to = (struct sockaddr_in){.sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)atoi(service ? service : "0"))};
+	inet_pton(AF_INET, address, &one->to.sin_addr);
+	one->info = (struct addrinfo){.ai_family = AF_INET,
+				      .ai_socktype = SOCK_STREAM,
+				      .ai_addrlen = sizeof(one->to),
+				      .ai_addr = (struct sockaddr *)&one->to};
+	*found = &one->info;
+	return 0;
+}
+
+void freeaddrinfo(struct addrinfo *found)
+{
+	free(found);
+}
+
+static void finds_a_service_that_has_moved(void **state)
+{
+	char url[64];
+
+	(void)state;
+	tiny_start(&users);
+	snprintf(url, sizeof(url), "http://users.test:%u/readyz", users.port);
+	readiness_start(url);
+	address = "127.0.0.2"; /* nobody is there */
+	assert_non_null(readiness_missing());
+	address = "127.0.0.1";
+	assert_null(readiness_missing());
+	readiness_stop();
+	tiny_stop(&users);
+}
+
 static void without_services_it_is_ready(void **state)
 {
 	(void)state;
@@ -117,6 +164,7 @@ int main(void)
 		cmocka_unit_test(names_the_service_that_is_not_ready),
 		cmocka_unit_test(waits_for_two_seconds_at_most),
 		cmocka_unit_test(many_may_ask_at_once),
+		cmocka_unit_test(finds_a_service_that_has_moved),
 		cmocka_unit_test(without_services_it_is_ready),
 	};
 
