@@ -10,7 +10,7 @@ do-stack-up:
 	$(DO)stack/native/containers up $(OR_REFUSE)
 
 stack-down: ## stop the containers; their data stays (docker compose -f stack/compose.yaml down -v removes it)
-	$(COMPOSE) down --remove-orphans
+	$(COMPOSE) --profile '*' down --remove-orphans
 
 stack-status: ## the containers and their health
 	@$(COMPOSE) ps -a --format 'table {{.Service}}\t{{.Status}}\t{{.Ports}}'
@@ -23,7 +23,7 @@ do-stack-up-backends:
 	$(DO)stack/native/containers up-backends $(OR_REFUSE)
 
 stack-down-backends: ## end them
-	$(COMPOSE_NATIVE) down --remove-orphans
+	$(COMPOSE_NATIVE) --profile '*' down --remove-orphans
 
 load: do-load ## steady mixed traffic: RATE=20 requests a second, SECONDS=0 (until Ctrl-C)
 do-load:

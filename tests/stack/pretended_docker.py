@@ -41,10 +41,12 @@ def services():
     """Of the compose file, as far as they are asked about."""
     text = (ROOT / "stack/compose.yaml").read_text(encoding="utf-8").partition("\nservices:\n")[2]
     blocks = re.split(r"^  ([a-z][a-z-]*):.*\n", text.partition("\nvolumes:\n")[0], flags=re.MULTILINE)
+    chosen = os.environ.get("COMPOSE_PROFILES", "alloy")
     return {name: {"image": "program" if "*program" in block else "other",
                    "labels": dict(re.findall(r"(apm.hand-over): (port)", block)) | (
                        {"apm.hand-over": "socket"} if "*program" in block else {})}
-            for name, block in zip(blocks[1::2], blocks[2::2])}
+            for name, block in zip(blocks[1::2], blocks[2::2])
+            if "profiles: [" not in block or f"profiles: [{chosen}]" in block}
 
 
 def up(state, words, names):

@@ -254,6 +254,24 @@ def test_what_has_changed_is_replaced(docker, change):
     assert "api-gateway is replaced: nobody answered for" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["stack-up", "stack-up-backends"])
+def test_the_shipper_that_is_not_chosen_any_more_ends(docker, command):
+    """Compose ends what has left its file, and leaves alone what its profile no longer chooses."""
+    project = "apm-backends" if "backends" in command else "apm"
+    docker.state(container(7, "alloy", project=project), container(8, "loki", project=project))
+    done = docker.run("make", command)
+    assert done.returncode == 0 and docker.there()["id7"] == "running", done.stderr
+    done = docker.run("make", command, COMPOSE_PROFILES="promtail")
+    assert done.returncode == 0 and docker.done()[-2:] == ["stop id7", "rm id7"], done.stderr
+    assert docker.there()["id8"] == "running"
+
+
+@pytest.mark.parametrize("command", ["stack-down", "stack-down-backends"])
+def test_both_shippers_end_with_the_rest(docker, command):
+    docker.run("make", command)
+    assert "--profile * down --remove-orphans" in docker.done()[0]
+
+
 def test_what_does_not_start_is_taken_back(docker):
     docker.state(*ours(docker, user_service={"image": "old"}, order_service={"image": "old"}), fail="start")
     done = docker.run("make", "stack-up")

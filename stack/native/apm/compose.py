@@ -97,6 +97,13 @@ class Compose:
                               "end them there (make stack-down), or give these ones another name: "
                               "COMPOSE_PROJECT_NAME=…, with ports of their own")
 
+    def end_other_shipper(self, services):
+        """The one of before, when COMPOSE_PROFILES chooses another: compose leaves alone what it does not choose."""
+        others = [one.id for one in self.containers() if one.service in SHIPPERS and one.service not in services]
+        if others:
+            docker.ask("stop", *others)
+            docker.ask("rm", *others)
+
     def changed(self, services, wanted):
         """{service: its running containers} of those, among the wanted ones, that compose would replace."""
         hashes = dict(line.split() for line in self.ask("config", "--hash", "*").splitlines())
