@@ -196,6 +196,14 @@ def test_a_port_that_is_none(docker):
     assert docker.done() == []
 
 
+@pytest.mark.parametrize("name, text", [("LOG_LEVEL", "loud"), ("LOG_MAX_MB", "abc"), ("COMPOSE_PROFILES", "both")])
+def test_a_setting_that_cannot_be_used(docker, name, text):
+    """Nothing that runs makes way for what would not come up."""
+    done = docker.run("make", "stack-up", **{name: text})
+    assert done.returncode and f"{name} is '{text}': it has to be " in done.stderr, done.stderr
+    assert docker.done() == []
+
+
 def test_two_ports_that_are_one(docker):
     done = docker.run("make", "stack-up", LOKI_PORT=docker.stack.ports["GRAFANA"])
     assert done.returncode and "LOKI_PORT and GRAFANA_PORT are both" in done.stderr and docker.done() == []

@@ -89,6 +89,13 @@ class Compose:
     def containers(self):
         return [one for one in docker.containers() if one.project == self.project]
 
+    def check_settings(self):
+        """Raises BadSettings for what a program or a mount would refuse, when the container of before has ended."""
+        settings.read(self.values)
+        chosen = self.values.get("COMPOSE_PROFILES", "")
+        if chosen not in SHIPPERS:
+            raise settings.BadSettings(f"COMPOSE_PROFILES is '{chosen}': it has to be {' or '.join(SHIPPERS)}")
+
     def check_copy(self):
         """Raises Refused when another copy's containers have this project's name: they would be replaced by ours."""
         for one in self.containers():
