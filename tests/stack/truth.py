@@ -220,7 +220,7 @@ def quiet(stack):
     moment = Moment(stack)
     # One more sample of everything: it is of a moment when nothing grew any more.
     targets = len(SERVICES) + len(stack.backends)
-    wait_until(lambda: len(stack.promql("up")) == targets and newer(stack, "up", moment.at)
-               and newer(stack, CALLS, moment.at), 20, "a sample of everything")
+    wait_until(lambda: len(stack.promql("up == 1")) == targets and newer(stack, "up", moment.at)
+               and newer(stack, CALLS, moment.at), 60, "a sample of everything")
     moment.scraped = time.time()
     return moment
