@@ -1,5 +1,6 @@
 """What the dashboards ask: their expressions, with the variables filled in, and the metrics that these name."""
 import json
+import math
 import re
 
 from backends import STACK
@@ -61,3 +62,7 @@ def lacks(expression, backends):
     """Whether one does not run that it needs; of the shippers either will do."""
     needed = source(expression)
     return bool((needed - SHIPPERS if needed & SHIPPERS & set(backends) else needed) - set(backends))
+
+
+def has_number(result):
+    return any(not math.isnan(float(series["value"][1])) for series in result)

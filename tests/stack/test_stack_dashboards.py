@@ -1,13 +1,12 @@
 """The dashboards: that they are what their source says, refer to nothing that is not there, and show data."""
 import json
-import math
 import re
 import shutil
 import subprocess
 
 import pytest
 from backends import STACK, answer_of, wait_until
-from promql import dashboards, expressions, filled, metrics, panels, provider, source
+from promql import dashboards, expressions, filled, has_number, metrics, panels, provider, source
 
 # Series that appear with the first loss, or while an alert fires.
 ONLY_WITH_TROUBLE = {"ALERTS", "gateway_log_gaps_total", "loki_discarded_samples_total", "loki_mutated_samples_total",
@@ -88,10 +87,6 @@ def missing(stack, asked):
     """The metrics that Prometheus does not know; a rule's result may need some seconds."""
     there = answer_of(stack.url("PROMETHEUS") + "/api/v1/label/__name__/values")["data"]
     return asked - set(there) - ONLY_WITH_TROUBLE
-
-
-def has_number(result):
-    return any(not math.isnan(float(series["value"][1])) for series in result)
 
 
 OWN = [item for item in expressions() if not source(item[2])]

@@ -1,13 +1,12 @@
 """Every provisioned link leads where it says: the queries that Grafana would send are sent, and what they find is about
 the same request, by its id, its service, its route and its time."""
 import json
-import math
 import time
 
 import grafana
 import pytest
 from backends import SERVICES, wait_until
-from promql import dashboards, expressions, filled, panels, targets
+from promql import dashboards, expressions, filled, has_number, panels, targets
 
 ROUTED = ("http_request_method", "http_route")
 
@@ -21,10 +20,6 @@ def order(full):
     query = f'{{job="application-logs"}} | trace_id="{trace_id}"'
     wait_until(lambda: {labels["service"] for labels, _ in full.lines(query)} == set(SERVICES), 20, "its lines")
     return grafana.trace(full, trace_id, now, now)
-
-
-def has_number(result):
-    return any(not math.isnan(float(series["value"][1])) for series in result)
 
 
 def test_from_a_span_to_the_lines_of_its_trace(full, order):
