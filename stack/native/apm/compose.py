@@ -187,7 +187,8 @@ def remedy(held, native, containers, wanted, listeners, command):
     taken = set(listeners) | {port for one in containers for port in one.ports} | {port.number for port in wanted}
     moved = []
     for port in (port for some in held.values() for port in some):
-        number = next(n for n in range((port.number + ELSEWHERE) % 60000 or 10000, 65536) if n not in taken)
+        number = next(n for n in range((port.number + ELSEWHERE) % 60000 or 10000, 65536)
+                      if n not in taken and not ports.trouble(n, [port.address], set(), listeners))
         taken.add(number)
         moved.append(f"{port.variable}={number}")
     return f"{'; '.join(ends)}; or choose other ports: {command} {' '.join(moved)}"
