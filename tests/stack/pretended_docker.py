@@ -59,7 +59,7 @@ def up(state, words, names):
         return
     if "--scale" in words:
         one = container(50 + len(state["containers"]), names[-1])
-        state["containers"].append(one | {"restarts": 1 if state["fail"] == "start" else 0})
+        state["containers"].append(one | {"restarts": 1 if state["fail"] in ("start", "start, rm") else 0})
         return
     state["containers"] += [container(10 + i, name) for i, name in enumerate(names or services()) if name not in there]
 
@@ -102,6 +102,8 @@ def main(words):
         print("users listens\nusers: something is wrong")
     elif words[0] == "exec" and state["fail"] == "health":
         sys.exit(1)
+    elif words[0] == "rm" and state["fail"] in ("rm", "start, rm"):
+        sys.exit("removal is already in progress")
     elif words[0] in ("stop", "restart"):
         for one in chosen:
             one["state"] = "exited" if words[0] == "stop" else "running"

@@ -208,6 +208,16 @@ def test_a_setting_that_cannot_be_used(docker, name, text):
     assert docker.done() == []
 
 
+@pytest.mark.parametrize("variable", ["GATEWAY_ADDRESS", "BIND_ADDRESS"])
+@pytest.mark.parametrize("text", ["192.0.2.1", "[::1]", "localhost"])  # the first is of no machine: RFC 5737
+def test_an_address_of_another_machine(docker, variable, text):
+    """Other ports would not help, and none are proposed."""
+    done = docker.run("make", "stack-up", **{variable: text})
+    assert done.returncode and docker.done() == [], done.stderr
+    assert f"{variable} is '{text}': it has to be an IP address of this machine" in done.stderr, done.stderr
+    assert "other ports" not in done.stderr
+
+
 def test_two_ports_that_are_one(docker):
     done = docker.run("make", "stack-up", LOKI_PORT=docker.stack.ports["GRAFANA"])
     assert done.returncode and "LOKI_PORT and GRAFANA_PORT are both" in done.stderr and docker.done() == []
@@ -292,6 +302,18 @@ def test_what_does_not_start_is_taken_back(docker):
     assert docker.done()[2:] == ["rm id56", "restart id1"]
     assert docker.there() == {f"id{i}": "running" for i in range(6)}
     assert "nothing was started by this call" in done.stderr and "***" not in done.stderr
+
+
+def test_a_container_that_cannot_be_removed(docker):
+    """It is told, and does not hide what has become of the new one."""
+    docker.state(*ours(docker, user_service={"image": "old"}), fail="rm")
+    done = docker.run("make", "stack-up")
+    assert done.returncode == 0 and "user-service is replaced: requests waited for" in done.stdout, done.stderr
+    assert "the container of before is not removed: docker rm: removal is already in progress" in done.stderr
+    docker.state(*ours(docker, user_service={"image": "old"}), fail="start, rm")
+    done = docker.run("make", "stack-up")
+    assert done.returncode and "the container of before is not started again: docker rm: removal" in done.stderr
+    assert "user-service is not replaced: its new container does not start" in done.stderr, done.stderr
 
 
 def test_no_new_container_is_told_in_words(docker):

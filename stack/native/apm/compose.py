@@ -24,6 +24,7 @@ class Port(NamedTuple):
     variable: str
     number: int
     address: str
+    address_variable: str
 
 
 def dotenv(path):
@@ -74,8 +75,9 @@ class Compose:
                 number = self.values.get(variable) or default
                 if not number.isdecimal() or not 0 < int(number) < 65536:
                     raise settings.BadSettings(f"{variable} is '{number}': it has to be a whole number from 1 to 65535")
-                where = self.values.get(address or "BIND_ADDRESS") or at or "127.0.0.1"
-                found.setdefault(variable, Port(service, variable, int(number), where))
+                address = address or "BIND_ADDRESS"
+                where = self.values.get(address) or at or "127.0.0.1"
+                found.setdefault(variable, Port(service, variable, int(number), where, address))
         by_number = {}
         for port in found.values():
             if port.number in by_number:
@@ -142,6 +144,7 @@ def check_ports(compose, services, command):
             published |= {port: one for port, inodes in listeners.items() if inodes & sockets}
     wanted = [port for port in compose.ports(services) if port.service not in own]
     for port in wanted:
+        check_address(port)
         who = holder(port, compose.project, published, native, listeners)
         if who:
             held.setdefault(who, []).append(port)
@@ -153,6 +156,17 @@ def check_ports(compose, services, command):
         lines.append(f"its trace store has Tempo's ports: make stop, {command}, make run")
     raise Refused("\n".join(["ports are taken, and nothing was started:", *lines,
                              remedy(held, native, containers, wanted, listeners, command)]))
+
+
+def check_address(port):
+    """Raises BadSettings when no port at all can be had there: another one would not help."""
+    try:
+        settings.address(port.address)
+        why = ports.trouble(0, [port.address], set(), {})
+        if why:
+            raise ValueError(f"an IP address of this machine: a port {why}")
+    except ValueError as wanted:
+        raise settings.BadSettings(f"{port.address_variable} is '{port.address}': it has to be {wanted}") from None
 
 
 def holder(port, project, published, native, listeners):
@@ -187,7 +201,8 @@ def remedy(held, native, containers, wanted, listeners, command):
     taken = set(listeners) | {port for one in containers for port in one.ports} | {port.number for port in wanted}
     moved = []
     for port in (port for some in held.values() for port in some):
-        number = next(n for n in range((port.number + ELSEWHERE) % 60000 or 10000, 65536)
+        first = port.number + ELSEWHERE if port.number + ELSEWHERE < 60000 else ELSEWHERE
+        number = next(n for n in range(first, 65536)
                       if n not in taken and not ports.trouble(n, [port.address], set(), listeners))
         taken.add(number)
         moved.append(f"{port.variable}={number}")

@@ -5,6 +5,7 @@ At its socket (stack/container/program) a new container takes the place of the o
 has accepted, and ends; the new one waits for that, then it answers, and no request is lost. A port of this machine has
 room for one container: the new one is made, the other one ended, the new one started, and in between nobody answers.
 """
+import sys
 import time
 
 from apm import docker
@@ -35,10 +36,18 @@ def replace(compose, service, place, old):
     try:
         seconds = hand_over(new, place, old)
     except BaseException:
-        take_back(new, place, old)
+        attempt("the container of before is not started again", take_back, new, place, old)
         raise
-    docker.ask("rm", *(one.id for one in old))
+    attempt("the container of before is not removed", docker.ask, "rm", *(one.id for one in old))
     return seconds
+
+
+def attempt(complaint, work, *arguments):
+    """What fails here is told, and hides neither that the new container is well nor why it is not."""
+    try:
+        work(*arguments)
+    except Refused as failure:
+        print(f"{complaint}: {failure}", file=sys.stderr, flush=True)
 
 
 def hand_over(new, place, old):
