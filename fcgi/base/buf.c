@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain.h"
+
 #define FIRST_CAPACITY 256
 
 void buf_init(struct buf *b, size_t max_bytes)
@@ -151,7 +153,7 @@ void buf_add_double(struct buf *b, double value)
 	if (add_thousandths(b, value))
 		return;
 	do
-		snprintf(text, sizeof(text), "%.*g", digits, value);
-	while (digits++ < DBL_DECIMAL_DIG && strtod(text, NULL) != value);
+		plain_double(text, sizeof(text), digits, value);
+	while (digits++ < DBL_DECIMAL_DIG && plain_strtod(text, NULL) != value);
 	buf_adds(b, text);
 }

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/plain.h"
 
 #define VALUE_SHOWN 80 /* bytes */
 
@@ -17,7 +18,7 @@ const char *env_string(const char *name, const char *fallback)
 
 bool env_bool(const char *name)
 {
-	return strcasecmp(env_string(name, ""), "true") == 0;
+	return plain_same(env_string(name, ""), "true");
 }
 
 /* ---- values ---- */
@@ -59,7 +60,7 @@ static bool is_port(const char *text, size_t bytes)
 
 bool env_is_url(const char *text)
 {
-	size_t scheme = strncasecmp(text, "http://", 7) == 0 ? 7 : strncasecmp(text, "https://", 8) == 0 ? 8 : 0;
+	size_t scheme = plain_same_start(text, "http://", 7) ? 7 : plain_same_start(text, "https://", 8) ? 8 : 0;
 
 	if (!scheme)
 		return false;
@@ -93,7 +94,7 @@ static bool are_urls(const char *text)
 static int find_choice(const char *const *choices, const char *text)
 {
 	for (int i = 0; choices[i]; i++)
-		if (strcasecmp(choices[i], text) == 0)
+		if (plain_same(choices[i], text))
 			return i;
 	return -1;
 }

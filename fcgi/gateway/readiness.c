@@ -1,7 +1,6 @@
 #include "gateway/readiness.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/plain.h"
 
 #define SERVICES_MAX 32
 #define NAME_SIZE 64
@@ -47,7 +47,7 @@ static bool name_by_port(const char *port, char *name)
 			if (c == '_')
 				c = '-';
 			else if (c >= 'A' && c <= 'Z')
-				c = (char)tolower(c);
+				c = plain_lower(c);
 			name[i] = c;
 		}
 		snprintf(name + bytes - 5, NAME_SIZE - (bytes - 5), " service");

@@ -1,7 +1,6 @@
 #include "http/call.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -9,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/plain.h"
 #include "http/names.h"
 #include "telemetry/telemetry.h"
 
@@ -102,7 +101,7 @@ static const char *setting(const char *service, const char *suffix, const char *
 	size_t i = 0;
 
 	for (; i < sizeof(name) - 8 && service[i]; i++)
-		name[i] = (char)(service[i] == '-' ? '_' : toupper((unsigned char)service[i]));
+		name[i] = (char)(service[i] == '-' ? '_' : plain_upper(service[i]));
 	snprintf(name + i, sizeof(name) - i, "%s", suffix);
 	return env_string(name, fallback);
 }
@@ -124,7 +123,7 @@ static void find_base(struct peer *peer)
 static void find_address(struct peer *peer)
 {
 	const char *host = strstr(peer->base, "://");
-	bool tls = strncasecmp(peer->base, "https:", 6) == 0;
+	bool tls = plain_same_start(peer->base, "https:", 6);
 
 	peer->scheme = tls ? "https" : "http";
 	host = host ? host + 3 : peer->base;

@@ -3,8 +3,8 @@
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/plain.h"
 #include "base/utf8.h"
 #include "http/json_check.h"
 
@@ -13,7 +13,7 @@ bool json_body_type(const char *content_type)
 	static const char type[] = "application/json";
 	const char *rest = content_type + sizeof(type) - 1;
 
-	if (strncasecmp(content_type, type, sizeof(type) - 1) != 0)
+	if (!plain_same_start(content_type, type, sizeof(type) - 1))
 		return false;
 	return rest[strspn(rest, " \t")] == '\0' || rest[strspn(rest, " \t")] == ';';
 }

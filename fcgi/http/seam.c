@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/plain.h"
 #include "base/random.h"
 #include "http/app.h"
 #include "http/names.h"
@@ -152,7 +152,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 		attrs[count++] = tel_int("server.port", strtol(port, NULL, 10));
 	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
 		attrs[count++] = tel_str("client.address", text);
-	if (strncasecmp(protocol, "HTTP/", 5) == 0)
+	if (plain_same_start(protocol, "HTTP/", 5))
 		attrs[count++] = tel_str("network.protocol.version", protocol + 5);
 	attrs[count++] = tel_strn("url.path", path, path_bytes);
 	if (*req->query)

@@ -1,8 +1,8 @@
 /* Which exposition format an Accept header asks for (RFC 9110, section 12.5.1). */
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/plain.h"
 #include "telemetry/telemetry.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -41,7 +41,7 @@ static bool take(struct piece *rest, char separator, struct piece *part)
 
 static bool equals(struct piece s, const char *text)
 {
-	return s.length == strlen(text) && strncasecmp(s.at, text, s.length) == 0;
+	return s.length == strlen(text) && plain_same_start(s.at, text, s.length);
 }
 
 /* "0", "0.5", "1.000" as thousandths; what is no qvalue counts as 0. */

@@ -1,22 +1,18 @@
 #include "telemetry/sampler.h"
 
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "base/plain.h"
 
 #define PARENT_BASED "parentbased_"
 
 /* False: not a decimal number from 0 to 1, with a point whatever the locale. */
 static bool parse_ratio(const char *text, uint64_t *threshold)
 {
-	locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
 	char *end;
+	double ratio = plain_strtod(text, &end);
 
-	if (!plain)
-		abort();
-	double ratio = strtod_l(text, &end, plain);
-	freelocale(plain);
 	if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || !(ratio >= 0 && ratio <= 1))
 		return false;
 	*threshold = (uint64_t)((1 - ratio) * (double)SAMPLER_NONE);
@@ -29,17 +25,17 @@ bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
 	if (!name)
 		return true;
 
-	bool parent_based = strncasecmp(name, PARENT_BASED, strlen(PARENT_BASED)) == 0;
+	bool parent_based = plain_same_start(name, PARENT_BASED, strlen(PARENT_BASED));
 	if (parent_based)
 		name += strlen(PARENT_BASED);
 
 	uint64_t threshold = 0;
 	bool valid = true;
-	if (strcasecmp(name, "always_off") == 0)
+	if (plain_same(name, "always_off"))
 		threshold = SAMPLER_NONE;
-	else if (strcasecmp(name, "traceidratio") == 0)
+	else if (plain_same(name, "traceidratio"))
 		valid = !ratio || parse_ratio(ratio, &threshold);
-	else if (strcasecmp(name, "always_on") != 0)
+	else if (!plain_same(name, "always_on"))
 		return false;
 	*out = (struct sampler){parent_based, threshold};
 	return valid;

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/plain.h"
 #include "telemetry/telemetry.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
@@ -116,8 +116,8 @@ static void read_one_compression(struct settings *s, const char *name)
 {
 	const char *value = env_string(name, "");
 
-	if (strcasecmp(value, "gzip") == 0 || strcasecmp(value, "none") == 0)
-		s->gzip = strcasecmp(value, "gzip") == 0;
+	if (plain_same(value, "gzip") || plain_same(value, "none"))
+		s->gzip = plain_same(value, "gzip");
 	else if (*value)
 		ignored(name, value, "it is neither gzip nor none", s->gzip ? "gzip" : "none");
 }
@@ -184,7 +184,7 @@ static void warn_of_fixed(void)
 {
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
 		const char *value = env_string(fixed[i].name, fixed[i].only);
-		if (strcasecmp(value, fixed[i].only) != 0)
+		if (!plain_same(value, fixed[i].only))
 			ignored(fixed[i].name, value, "nothing else is supported", fixed[i].only);
 	}
 }
@@ -241,7 +241,7 @@ void settings_init(struct settings *s, unsigned delay_ms)
 	const char *disabled = env_string("OTEL_SDK_DISABLED", "false");
 
 	*s = (struct settings){.disabled = env_bool("OTEL_SDK_DISABLED")};
-	if (!s->disabled && strcasecmp(disabled, "false") != 0)
+	if (!s->disabled && !plain_same(disabled, "false"))
 		ignored("OTEL_SDK_DISABLED", disabled, "it is neither true nor false", "false");
 	read_sampler(s);
 	read_url(s);
