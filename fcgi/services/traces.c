@@ -148,6 +148,8 @@ static int start(struct store *store)
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!store_forgo_durability(store))
 		return -EIO;
+	if (rows_start_clock(store) != DB_OK)
+		return -EIO;
 	return ageing_start(store);
 }
 

@@ -14,6 +14,7 @@
 
 TEL_COUNTER(received, "traces_spans_received_total", "Spans that came in requests.");
 TEL_COUNTER(dropped, "traces_spans_dropped_total", "Spans that were not stored, by reason.", "reason");
+TEL_COUNTER(repeated, "traces_spans_repeated_total", "Spans that came again in the same words, and are stored once.");
 TEL_COUNTER(refused, "traces_requests_refused_total", "Requests that were not taken, by reason.", "reason");
 TEL_GAUGE(stored, "traces_stored_bytes", "Bytes of the database in use.");
 TEL_GAUGE(share, "traces_kept_share", "Share of the traces that is kept.");
@@ -30,6 +31,7 @@ void ingest_init(void)
 {
 	tel_series(&dropped, "overload");
 	tel_series(&dropped, "invalid");
+	tel_series(&dropped, "limit");
 	tel_series(&refused, "overload");
 	tel_series(&refused, "invalid");
 	tel_series(&refused, "store");
@@ -87,30 +89,54 @@ static int accept(struct reply *reply, bool json, size_t rejected, const char *m
 
 /* ---- taking ---- */
 
+static bool is_stored(void *arg, const uint8_t trace_id[16])
+{
+	struct request *req = arg;
+	struct rows_size size;
+
+	return req->db && rows_size(req->db, trace_id, &size) == DB_OK;
+}
+
+static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
+{
+	return shed_keep(trace_id, spans, is_stored, arg);
+}
+
+static const char *why_rejected(const struct pieces *p, const struct rows_stored *done)
+{
+	if (done->cut)
+		return "A trace holds 20000 spans and 4 MiB of them and of their resources at most, a resource with "
+		       "its "
+		       "scope 512 KiB: what is over it is left out, and the trace is shown as cut off. Send less of a "
+		       "trace, or more traces.";
+	return p->spans_refused ? "More spans come than are kept: some traces are left out. TRACES_SPANS_PER_SECOND is "
+				  "the limit."
+				: "Spans without a trace id or a span id are left out.";
+}
+
 static int store_request(struct request *req, struct reply *reply, bool json, struct bytes request)
 {
-	struct pieces p;
-	enum pieces_result read = pieces_read(&p, request, shed_keep);
+	struct pieces p __attribute__((cleanup(pieces_done)));
+	struct rows_stored done = {0};
+	enum pieces_result read = pieces_read(&p, request, keep, req);
 	enum db_result result = DB_OK;
 
-	if (read == PIECES_OK && p.count + p.refused_count)
-		result = rows_store(req->store, &p);
-	size_t spans = p.spans, invalid = p.spans_invalid, shed = p.spans_refused;
-	pieces_done(&p);
 	if (read == PIECES_TOO_LARGE)
 		return refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.");
 	if (read == PIECES_MALFORMED)
 		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
+	if (p.index_count)
+		result = rows_store(req->store, &p, &done);
 	if (result == DB_BUSY)
 		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
 	if (result != DB_OK)
 		return refuse(reply, json, 503, "store", "The spans cannot be stored.");
-	tel_add(&received, (double)spans);
-	tel_series_add(tel_series(&dropped, "overload"), (double)shed);
-	tel_series_add(tel_series(&dropped, "invalid"), (double)invalid);
-	return accept(reply, json, invalid + shed,
-		      shed ? "More spans come than are kept: some traces are left out."
-			   : "Spans without a trace id or a span id are left out.");
+	tel_add(&received, (double)p.spans);
+	tel_add(&repeated, (double)done.repeated);
+	tel_series_add(tel_series(&dropped, "overload"), (double)p.spans_refused);
+	tel_series_add(tel_series(&dropped, "invalid"), (double)p.spans_invalid);
+	tel_series_add(tel_series(&dropped, "limit"), (double)done.cut);
+	return accept(reply, json, p.spans_invalid + p.spans_refused + done.cut, why_rejected(&p, &done));
 }
 
 static int take(struct request *req, struct reply *reply, bool json)

@@ -6,52 +6,196 @@
 #include "traces/schema.h"
 #include "traces/span.h"
 
-struct found {
-	uint8_t trace_id[16];
-	size_t source, order;
-	struct bytes whole;
-};
+_Static_assert(PIECES_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
 
-struct found_list {
-	struct found *items;
-	size_t count, capacity;
+struct finding {
+	struct pieces *p;
+	size_t resource_room, source_room, index_room; /* of the arrays */
 };
 
 /* ---- finding the spans ---- */
 
-static void *grown(void *items, size_t *capacity, size_t size)
+/* An array with room for one more. */
+static void *grown(void *items, size_t count, size_t *room, size_t size)
 {
-	*capacity = *capacity ? 2 * *capacity : 64;
-	items = realloc(items, *capacity * size);
+	if (count < *room)
+		return items;
+	*room = *room ? *room + *room / 2 : 64;
+	items = realloc(items, *room * size);
 	if (!items)
 		abort();
 	return items;
 }
 
-static void find_spans(struct pieces *p, struct found_list *list, struct bytes scope_spans)
+static uint32_t place(const struct pieces *p, const void *at)
 {
-	struct wire w = {.left = scope_spans};
-	struct wire_field field;
-	struct span_summary span;
-
-	while (wire_next(&w, &field)) {
-		if (field.number != SCOPE_SPANS_SPANS)
-			continue;
-		size_t order = p->spans++;
-		if (!span_read(field.bytes, &span)) {
-			p->spans_invalid++;
-			continue;
-		}
-		if (list->count == list->capacity)
-			list->items = grown(list->items, &list->capacity, sizeof(*list->items));
-		struct found *found = &list->items[list->count++];
-		*found = (struct found){.source = p->source_count - 1, .order = order, .whole = field.whole};
-		memcpy(found->trace_id, span.trace_id, sizeof(found->trace_id));
-	}
+	return (uint32_t)((const char *)at - p->request.data);
 }
 
-/* Copies a message without its fields of one number. */
-static void copy_without(struct buf *out, struct bytes message, uint32_t number)
+static struct bytes part(const struct pieces *p, uint32_t at, uint32_t len)
+{
+	return (struct bytes){p->request.data + at, len};
+}
+
+/* Where the trace id of a span stands that has one. */
+static uint32_t id_place(const struct pieces *p, struct bytes span)
+{
+	struct wire w = {.left = span};
+	struct wire_field field = {0};
+
+	while (wire_next(&w, &field) && field.number != 1)
+		;
+	return place(p, field.bytes.data);
+}
+
+static void add_span(struct finding *f, const struct wire_field *field)
+{
+	struct pieces *p = f->p;
+	struct span_summary span;
+
+	p->spans++;
+	if (!span_read(field->bytes, &span)) {
+		p->spans_invalid++;
+		return;
+	}
+	p->index = grown(p->index, p->index_count, &f->index_room, sizeof(*p->index));
+	p->index[p->index_count++] = (struct pieces_span){place(p, field->whole.data), (uint32_t)field->whole.len,
+							  id_place(p, field->bytes), (uint32_t)p->source_count};
+}
+
+/* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
+static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t resource)
+{
+	struct pieces *p = f->p;
+	struct wire w = {.left = scope_spans};
+	struct wire_field field;
+	size_t bytes = 0, before = p->index_count;
+
+	while (wire_next(&w, &field)) {
+		if (field.number == SCOPE_SPANS_SPANS)
+			add_span(f, &field);
+		else
+			bytes += field.whole.len;
+	}
+	if (p->index_count == before)
+		return;
+	p->sources = grown(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
+	p->sources[p->source_count++] = (struct pieces_source){(uint32_t)resource, place(p, scope_spans.data),
+							       (uint32_t)scope_spans.len, (uint32_t)bytes};
+}
+
+static void find_in_resource(struct finding *f, struct bytes resource_spans)
+{
+	struct pieces *p = f->p;
+	struct wire w = {.left = resource_spans};
+	struct wire_field field;
+	size_t bytes = 0, before = p->source_count;
+
+	while (wire_next(&w, &field)) {
+		if (field.number == RESOURCE_SPANS_SCOPE_SPANS)
+			find_in_scope(f, field.bytes, p->resource_count);
+		else
+			bytes += field.whole.len;
+	}
+	if (p->source_count == before)
+		return;
+	p->resources = grown(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
+	p->resources[p->resource_count++] = (struct pieces_resource){place(p, resource_spans.data),
+								     (uint32_t)resource_spans.len, (uint32_t)bytes};
+}
+
+static void find_all(struct pieces *p)
+{
+	struct finding finding = {.p = p};
+	struct wire w = {.left = p->request};
+	struct wire_field field;
+
+	while (wire_next(&w, &field))
+		if (field.number == REQUEST_RESOURCE_SPANS)
+			find_in_resource(&finding, field.bytes);
+}
+
+/* ---- grouping them ---- */
+
+static const uint8_t *trace_id_of(const struct pieces *p, size_t i)
+{
+	return (const uint8_t *)p->request.data + p->index[i].id_at;
+}
+
+static int compare(const void *a, const void *b, void *request)
+{
+	const struct pieces_span *x = a, *y = b;
+	int order = memcmp((const char *)request + x->id_at, (const char *)request + y->id_at, 16);
+
+	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order too */
+}
+
+static bool same_trace(const struct pieces *p, size_t a, size_t b)
+{
+	return memcmp(trace_id_of(p, a), trace_id_of(p, b), 16) == 0;
+}
+
+static void leave_out_refused(struct pieces *p, pieces_keep *keep, void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t begin = 0, end; begin < p->index_count; begin = end) {
+		for (end = begin + 1; end < p->index_count && same_trace(p, begin, end);)
+			end++;
+		if (!keep(arg, trace_id_of(p, begin), end - begin)) {
+			p->spans_refused += end - begin;
+			continue;
+		}
+		memmove(p->index + kept, p->index + begin, (end - begin) * sizeof(*p->index));
+		kept += end - begin;
+	}
+	p->index_count = kept;
+}
+
+enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_keep *keep, void *arg)
+{
+	*p = (struct pieces){.request = request};
+	if (request.len > PIECES_BYTES_MAX)
+		return PIECES_TOO_LARGE;
+	if (!schema_valid(&schema_request, request))
+		return PIECES_MALFORMED;
+	find_all(p);
+	if (!p->index_count)
+		return PIECES_OK;
+	qsort_r(p->index, p->index_count, sizeof(*p->index), compare, (void *)(uintptr_t)request.data);
+	if (keep)
+		leave_out_refused(p, keep, arg);
+	return PIECES_OK;
+}
+
+void pieces_done(struct pieces *p)
+{
+	free(p->resources);
+	free(p->sources);
+	free(p->index);
+	*p = (struct pieces){0};
+}
+
+/* ---- the pieces ---- */
+
+bool pieces_next(const struct pieces *p, struct piece *piece)
+{
+	size_t first = piece->first + piece->count, end = first + 1;
+
+	if (first >= p->index_count)
+		return false;
+	while (end < p->index_count && p->index[end].source == p->index[first].source && same_trace(p, first, end))
+		end++;
+	*piece = (struct piece){trace_id_of(p, first), p->index[first].source, first, end - first};
+	return true;
+}
+
+struct bytes pieces_span(const struct pieces *p, size_t i)
+{
+	return part(p, p->index[i].at, p->index[i].len);
+}
+
+static void add_without(struct buf *out, struct bytes message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -61,109 +205,16 @@ static void copy_without(struct buf *out, struct bytes message, uint32_t number)
 			buf_add(out, field.whole.data, field.whole.len);
 }
 
-static void find_in_scope(struct pieces *p, struct found_list *list, struct bytes resource_spans,
-			  struct bytes scope_spans, size_t *source_capacity)
+void pieces_add_resource(const struct pieces *p, size_t resource, struct buf *out)
 {
-	if (p->source_count == *source_capacity)
-		p->sources = grown(p->sources, source_capacity, sizeof(*p->sources));
-	struct pieces_source *source = &p->sources[p->source_count++];
-	source->resource_at = p->text.len;
-	copy_without(&p->text, resource_spans, RESOURCE_SPANS_SCOPE_SPANS);
-	source->resource_len = p->text.len - source->resource_at;
-	source->scope_at = p->text.len;
-	copy_without(&p->text, scope_spans, SCOPE_SPANS_SPANS);
-	source->scope_len = p->text.len - source->scope_at;
-	find_spans(p, list, scope_spans);
+	const struct pieces_resource *found = &p->resources[resource];
+
+	add_without(out, part(p, found->at, found->len), RESOURCE_SPANS_SCOPE_SPANS);
 }
 
-static void find_all(struct pieces *p, struct found_list *list, struct bytes request)
+void pieces_add_scope(const struct pieces *p, size_t source, struct buf *out)
 {
-	struct wire outer = {.left = request};
-	struct wire_field resource_spans, scope_spans;
-	size_t source_capacity = 0;
+	const struct pieces_source *found = &p->sources[source];
 
-	while (wire_next(&outer, &resource_spans)) {
-		struct wire inner = {.left = resource_spans.bytes};
-		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
-			continue;
-		while (wire_next(&inner, &scope_spans) && !p->text.failed)
-			if (scope_spans.number == RESOURCE_SPANS_SCOPE_SPANS)
-				find_in_scope(p, list, resource_spans.bytes, scope_spans.bytes, &source_capacity);
-	}
-}
-
-/* ---- grouping them ---- */
-
-static int compare(const void *a, const void *b)
-{
-	const struct found *x = a, *y = b;
-	int order = memcmp(x->trace_id, y->trace_id, sizeof(x->trace_id));
-
-	if (order)
-		return order;
-	return (x->order > y->order) - (x->order < y->order); /* sources are in this order too */
-}
-
-static void add_piece(struct pieces *p, const struct found *found)
-{
-	bool is_new = p->count == 0 || p->pieces[p->count - 1].source != found->source ||
-		      memcmp(p->pieces[p->count - 1].trace_id, found->trace_id, sizeof(found->trace_id)) != 0;
-	struct piece *piece = &p->pieces[is_new ? p->count++ : p->count - 1];
-
-	if (is_new) {
-		*piece = (struct piece){.source = found->source, .at = p->data.len};
-		memcpy(piece->trace_id, found->trace_id, sizeof(piece->trace_id));
-	}
-	buf_add(&p->data, found->whole.data, found->whole.len);
-	piece->len += found->whole.len;
-}
-
-static void group(struct pieces *p, const struct found_list *list, pieces_keep *keep)
-{
-	for (size_t begin = 0, end; begin < list->count; begin = end) {
-		const uint8_t *id = list->items[begin].trace_id;
-		for (end = begin + 1; end < list->count && memcmp(id, list->items[end].trace_id, 16) == 0;)
-			end++;
-		if (keep && !keep(id, end - begin)) {
-			memcpy(p->refused[p->refused_count++], id, 16);
-			p->spans_refused += end - begin;
-			continue;
-		}
-		for (size_t i = begin; i < end; i++)
-			add_piece(p, &list->items[i]);
-	}
-}
-
-enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_keep *keep)
-{
-	struct found_list list = {0};
-
-	*p = (struct pieces){0};
-	buf_init(&p->text, PIECES_BYTES_MAX);
-	buf_init(&p->data, PIECES_BYTES_MAX);
-	if (request.len > PIECES_BYTES_MAX)
-		return PIECES_TOO_LARGE;
-	if (!schema_valid(&schema_request, request))
-		return PIECES_MALFORMED;
-	find_all(p, &list, request);
-	if (list.count && !p->text.failed) {
-		p->pieces = calloc(list.count, sizeof(*p->pieces));
-		p->refused = calloc(list.count, sizeof(*p->refused));
-		if (!p->pieces || !p->refused)
-			abort();
-		qsort(list.items, list.count, sizeof(*list.items), compare);
-		group(p, &list, keep);
-	}
-	free(list.items);
-	return p->text.failed || p->data.failed ? PIECES_TOO_LARGE : PIECES_OK;
-}
-
-void pieces_done(struct pieces *p)
-{
-	free(p->sources);
-	free(p->pieces);
-	free(p->refused);
-	buf_done(&p->text);
-	buf_done(&p->data);
-	*p = (struct pieces){0};
+	add_without(out, part(p, found->at, found->len), SCOPE_SPANS_SPANS);
 }

@@ -4,27 +4,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "traces/limits.h"
 #include "traces/schema.h"
+#include "traces/store_clock.h"
 
 #define PAGE_BYTES 4096
+#define OLDEST_TRACES "(SELECT trace_id FROM pieces ORDER BY id LIMIT 256)"
+#define OLD_TRACES                                                                                                     \
+	"(SELECT trace_id FROM (SELECT trace_id, received_ms FROM pieces ORDER BY id LIMIT 256) WHERE received_ms < "  \
+	"?1)"
 
-DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource, scope) VALUES (?1, ?2)");
-DB_STATEMENT(insert_piece, "INSERT", "pieces",
-	     "INSERT INTO pieces (trace_id, source_id, received_ms, spans) VALUES (?1, ?2, ?3, ?4)");
-DB_STATEMENT(delete_trace, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id = ?1");
-DB_STATEMENT(delete_oldest, "DELETE", "pieces",
-	     "DELETE FROM pieces WHERE trace_id IN (SELECT trace_id FROM pieces ORDER BY id LIMIT 256)");
-DB_STATEMENT(delete_old, "DELETE", "pieces",
-	     "DELETE FROM pieces WHERE trace_id IN (SELECT trace_id FROM"
-	     " (SELECT trace_id, received_ms FROM pieces ORDER BY id LIMIT 256) WHERE received_ms < ?1)");
-/* Sources come in the order of their pieces: what is before the oldest piece's is of no use any more. */
+DB_STATEMENT(select_size, "SELECT", "traces",
+	     "SELECT spans, span_bytes, source_bytes, cut_spans FROM traces WHERE trace_id = ?1");
+/* The traces first, which the pieces name. */
+DB_STATEMENT(forget_oldest, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLDEST_TRACES);
+DB_STATEMENT(delete_oldest, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLDEST_TRACES);
+DB_STATEMENT(forget_old, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLD_TRACES);
+DB_STATEMENT(delete_old, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLD_TRACES);
+/* What no piece names any more; both are in the order of the requests, and so are the pieces. */
 DB_STATEMENT(delete_sources, "DELETE", "sources",
-	     "DELETE FROM sources WHERE id < coalesce((SELECT source_id FROM pieces ORDER BY id LIMIT 1), 1e18)");
+	     "DELETE FROM sources WHERE id < coalesce((SELECT sources_from FROM pieces ORDER BY id LIMIT 1), 1e18)");
+DB_STATEMENT(delete_resources, "DELETE", "resources",
+	     "DELETE FROM resources WHERE id < coalesce((SELECT resource_id FROM sources ORDER BY id LIMIT 1), 1e18)");
 DB_STATEMENT(select_used, "SELECT", "pragma",
 	     "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count");
+DB_STATEMENT(select_clock, "SELECT", "clock",
+	     "SELECT offset_ms, coalesce((SELECT received_ms FROM pieces ORDER BY id DESC LIMIT 1), 0) FROM clock");
+DB_STATEMENT(put_clock, "UPDATE", "clock", "UPDATE clock SET offset_ms = ?1");
 DB_STATEMENT(select_trace, "SELECT", "pieces",
-	     "SELECT resource, scope, spans FROM pieces JOIN sources ON sources.id = source_id"
-	     " WHERE trace_id = ?1 ORDER BY pieces.id");
+	     "SELECT resource_id, fields, scope, spans FROM pieces JOIN sources ON sources.id = source_id"
+	     " JOIN resources ON resources.id = resource_id WHERE trace_id = ?1 ORDER BY pieces.id");
 DB_STATEMENT(select_newest, "SELECT", "pieces",
 	     "SELECT trace_id, id FROM pieces AS p WHERE id < ?1 AND NOT EXISTS"
 	     " (SELECT 1 FROM pieces AS later WHERE later.trace_id = p.trace_id AND later.id > p.id)"
@@ -45,41 +54,7 @@ int64_t rows_bytes(void)
 	return used_pages * PAGE_BYTES;
 }
 
-/* ---- storing ---- */
-
-static enum db_result add_source(struct db *tx, const struct pieces *p, const struct pieces_source *source, int64_t *id)
-{
-	struct db_query q;
-
-	db_query(&q, tx, &insert_source);
-	db_bind_bytes(&q, p->text.data + source->resource_at, source->resource_len);
-	db_bind_bytes(&q, p->text.data + source->scope_at, source->scope_len);
-	enum db_result result = db_end(&q);
-	*id = db_inserted_id(tx);
-	return result;
-}
-
-static enum db_result add_piece(struct db *tx, const struct pieces *p, const struct piece *piece, int64_t source_id,
-				int64_t now_ms)
-{
-	struct db_query q;
-
-	db_query(&q, tx, &insert_piece);
-	db_bind_bytes(&q, piece->trace_id, sizeof(piece->trace_id));
-	db_bind_int(&q, source_id);
-	db_bind_int(&q, now_ms);
-	db_bind_bytes(&q, p->data.data + piece->at, piece->len);
-	return db_end(&q);
-}
-
-static enum db_result remove_trace(struct db *tx, const uint8_t trace_id[16])
-{
-	struct db_query q;
-
-	db_query(&q, tx, &delete_trace);
-	db_bind_bytes(&q, trace_id, 16);
-	return db_end(&q);
-}
+/* ---- making room ---- */
 
 static enum db_result run(struct db *tx, struct db_statement *statement)
 {
@@ -87,6 +62,22 @@ static enum db_result run(struct db *tx, struct db_statement *statement)
 
 	db_query(&q, tx, statement);
 	return db_end(&q);
+}
+
+static enum db_result run_with(struct db *tx, struct db_statement *statement, int64_t value)
+{
+	struct db_query q;
+
+	db_query(&q, tx, statement);
+	db_bind_int(&q, value);
+	return db_end(&q);
+}
+
+static enum db_result delete_unnamed(struct db *tx)
+{
+	enum db_result result = run(tx, &delete_sources);
+
+	return result == DB_OK ? run(tx, &delete_resources) : result;
 }
 
 static enum db_result count_pages(struct db *tx)
@@ -99,71 +90,37 @@ static enum db_result count_pages(struct db *tx)
 	return db_end(&q);
 }
 
-static enum db_result make_room(struct db *tx)
+enum db_result rows_make_room(struct db *tx)
 {
 	enum db_result result = count_pages(tx);
 	int64_t removed = 1;
 
 	while (result == DB_OK && used_pages > max_pages && removed) {
-		result = run(tx, &delete_oldest);
+		result = run(tx, &forget_oldest);
+		if (result == DB_OK)
+			result = run(tx, &delete_oldest);
 		removed = db_changes(tx);
 		if (result == DB_OK)
-			result = run(tx, &delete_sources);
+			result = delete_unnamed(tx);
 		if (result == DB_OK)
 			result = count_pages(tx);
 	}
 	return result;
 }
 
-struct storing {
-	const struct pieces *pieces;
-	int64_t *source_ids; /* of sources that are stored; 0: not yet */
-};
-
-static enum db_result store_job(struct db *tx, void *arg)
-{
-	struct storing *storing = arg;
-	const struct pieces *p = storing->pieces;
-	enum db_result result = DB_OK;
-	int64_t now_ms = db_now_ms();
-
-	for (size_t i = 0; i < p->count && result == DB_OK; i++) {
-		const struct piece *piece = &p->pieces[i];
-		int64_t *source_id = &storing->source_ids[piece->source];
-		if (!*source_id)
-			result = add_source(tx, p, &p->sources[piece->source], source_id);
-		if (result == DB_OK)
-			result = add_piece(tx, p, piece, *source_id, now_ms);
-	}
-	for (size_t i = 0; i < p->refused_count && result == DB_OK; i++)
-		result = remove_trace(tx, p->refused[i]);
-	return result == DB_OK ? make_room(tx) : result;
-}
-
-enum db_result rows_store(struct store *store, const struct pieces *pieces)
-{
-	struct storing storing = {pieces, calloc(pieces->source_count + 1, sizeof(int64_t))};
-
-	if (!storing.source_ids)
-		abort();
-	enum db_result result = db_write(store, &insert_piece, store_job, &storing);
-	free(storing.source_ids);
-	return result;
-}
-
-/* ---- ageing ---- */
-
 static enum db_result remove_old_job(struct db *tx, void *arg)
 {
 	bool *more = arg;
-	struct db_query q;
+	int64_t offset_ms, before_ms = store_clock_ms() - max_age_ms;
+	enum db_result result = store_clock_jumped(&offset_ms) ? run_with(tx, &put_clock, offset_ms) : DB_OK;
 
-	db_query(&q, tx, &delete_old);
-	db_bind_int(&q, db_now_ms() - max_age_ms);
-	enum db_result result = db_end(&q);
+	if (result == DB_OK)
+		result = run_with(tx, &forget_old, before_ms);
+	if (result == DB_OK)
+		result = run_with(tx, &delete_old, before_ms);
 	*more = result == DB_OK && db_changes(tx) > 0;
 	if (*more)
-		result = run(tx, &delete_sources);
+		result = delete_unnamed(tx);
 	return result == DB_OK ? count_pages(tx) : result;
 }
 
@@ -171,6 +128,27 @@ enum db_result rows_remove_old(struct store *store, bool *more)
 {
 	*more = false;
 	return db_write(store, &delete_old, remove_old_job, more);
+}
+
+/* ---- the clock ---- */
+
+enum db_result rows_start_clock(struct store *store)
+{
+	struct db *db = db_open(store);
+	struct db_query q;
+	int64_t offset_ms = 0, newest_ms = 0;
+
+	if (!db)
+		return DB_FAILED;
+	db_query(&q, db, &select_clock);
+	if (db_next(&q)) {
+		offset_ms = db_int(&q, 0);
+		newest_ms = db_int(&q, 1);
+	}
+	enum db_result result = db_end(&q);
+	db_close(db);
+	store_clock_start(offset_ms, newest_ms);
+	return result;
 }
 
 /* ---- reading ---- */
@@ -183,23 +161,45 @@ static void add_column(struct buf *out, struct db_query *q, int column)
 	buf_add(out, data, len);
 }
 
+/* A resource once for all that follows of it. */
 enum db_result rows_trace(struct db *db, const uint8_t trace_id[16], struct buf *out)
 {
 	struct db_query q;
-	bool found = false;
+	int64_t resource_id = 0;
+	size_t resource_spans = 0;
 
 	db_query(&q, db, &select_trace);
 	db_bind_bytes(&q, trace_id, 16);
 	while (db_next(&q) && !out->failed) {
-		size_t resource_spans = wire_begin(out, REQUEST_RESOURCE_SPANS);
-		add_column(out, &q, 0);
+		if (!resource_spans || db_int(&q, 0) != resource_id) {
+			if (resource_spans)
+				wire_end(out, resource_spans);
+			resource_id = db_int(&q, 0);
+			resource_spans = wire_begin(out, REQUEST_RESOURCE_SPANS);
+			add_column(out, &q, 1);
+		}
 		size_t scope_spans = wire_begin(out, RESOURCE_SPANS_SCOPE_SPANS);
-		add_column(out, &q, 1);
 		add_column(out, &q, 2);
+		add_column(out, &q, 3);
 		wire_end(out, scope_spans);
-		wire_end(out, resource_spans);
-		found = true;
 	}
+	if (resource_spans)
+		wire_end(out, resource_spans);
+	enum db_result result = db_end(&q);
+	return result == DB_OK && !resource_spans ? DB_NOT_FOUND : result;
+}
+
+enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out)
+{
+	struct db_query q;
+	bool found;
+
+	*out = (struct rows_size){0};
+	db_query(&q, db, &select_size);
+	db_bind_bytes(&q, trace_id, 16);
+	found = db_next(&q);
+	if (found)
+		*out = (struct rows_size){db_int(&q, 0), db_int(&q, 1), db_int(&q, 2), db_int(&q, 3)};
 	enum db_result result = db_end(&q);
 	return result == DB_OK && !found ? DB_NOT_FOUND : result;
 }

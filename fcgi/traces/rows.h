@@ -12,17 +12,40 @@
 /* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
 void rows_init(int64_t bytes, int64_t age_ms);
 
-/* Stores the pieces, removes what is there of the refused traces, makes room. One transaction. */
-enum db_result rows_store(struct store *store, const struct pieces *pieces);
+/* After rows_init, before threads start: the clock by which traces age goes on where it was (store_clock.h). */
+enum db_result rows_start_clock(struct store *store);
+
+/* What became of the spans of a request. */
+struct rows_stored {
+	size_t cut;      /* over a limit (limits.h): not stored */
+	size_t repeated; /* stored before */
+};
+
+/*
+ * Stores the pieces (store_pieces.c), makes room. One transaction. A trace over a limit is cut off: of its spans those
+ * are stored that fit. A piece that came before, in the same words, is not stored again while it is remembered.
+ */
+enum db_result rows_store(struct store *store, const struct pieces *pieces, struct rows_stored *out);
+
+/* For store_pieces.c, in its transaction: removes the oldest traces until the size is kept. */
+enum db_result rows_make_room(struct db *tx);
 
 /* Removes traces that are too old, some at a time. *more: call again. */
 enum db_result rows_remove_old(struct store *store, bool *more);
 
 /*
- * Appends the trace as fields `resource_spans` of an ExportTraceServiceRequest (Tempo's message Trace). DB_NOT_FOUND:
- * there is none. out->failed: it has more bytes than fit.
+ * Appends the trace as fields `resource_spans` of an ExportTraceServiceRequest (Tempo's message Trace):
+ * LIMIT_TRACE_BYTES at most. DB_NOT_FOUND: there is none. out->failed: it has more bytes than fit.
  */
 enum db_result rows_trace(struct db *db, const uint8_t trace_id[16], struct buf *out);
+
+struct rows_size {
+	int64_t spans, span_bytes, source_bytes;
+	int64_t cut_spans; /* not 0: the trace is cut off, so many spans are not there */
+};
+
+/* DB_NOT_FOUND: there is no such trace, and *out is 0. */
+enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out);
 
 #define ROWS_WALK_PAGE 64
 

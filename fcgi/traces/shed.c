@@ -4,18 +4,17 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "traces/recent.h"
 
 #define WINDOW_NS UINT64_C(1000000000)
 #define HALVINGS_MAX 16
-#define SETS 16384 /* of refused traces that are remembered, */
-#define WAYS 4     /* the newest of each set */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t limit;
 static uint64_t window_ns; /* began */
 static size_t kept;        /* spans, since then */
 static unsigned halvings;
-static uint64_t refused[SETS][WAYS]; /* the newest first */
+static struct recent keeping, refused; /* traces */
 
 void shed_init(size_t spans_per_second)
 {
@@ -23,19 +22,16 @@ void shed_init(size_t spans_per_second)
 	window_ns = clock_monotonic_ns();
 	kept = 0;
 	halvings = 0;
-	memset(refused, 0, sizeof(refused));
+	keeping = refused = (struct recent){0};
 }
 
-/* Trace ids need not be random: mixed, every bit counts (the finaliser of SplitMix64). Never 0. */
+/* Trace ids need not be random: mixed, every bit counts. */
 static uint64_t key_of(const uint8_t trace_id[16])
 {
-	uint64_t half[2], x;
+	uint64_t half[2];
 
 	memcpy(half, trace_id, sizeof(half));
-	x = half[0] * UINT64_C(0x9e3779b97f4a7c15) + half[1];
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (x ^ x >> 31) | 1;
+	return recent_mix(half[0] * UINT64_C(0x9e3779b97f4a7c15) + half[1]);
 }
 
 static void turn_windows(uint64_t now_ns)
@@ -50,24 +46,6 @@ static void turn_windows(uint64_t now_ns)
 	}
 }
 
-static bool was_refused(uint64_t key)
-{
-	const uint64_t *set = refused[key >> 8 & (SETS - 1)];
-
-	for (unsigned i = 0; i < WAYS; i++)
-		if (set[i] == key)
-			return true;
-	return false;
-}
-
-static void remember(uint64_t key)
-{
-	uint64_t *set = refused[key >> 8 & (SETS - 1)];
-
-	memmove(set + 1, set, (WAYS - 1) * sizeof(*set));
-	set[0] = key;
-}
-
 static void count_kept(size_t spans)
 {
 	kept += spans;
@@ -78,20 +56,47 @@ static void count_kept(size_t spans)
 	window_ns = clock_monotonic_ns();
 }
 
-bool shed_keep(const uint8_t trace_id[16], size_t spans)
+/* With the lock. */
+static void keep(uint64_t key, size_t spans)
 {
-	uint64_t key = key_of(trace_id);
+	if (!recent_has(&keeping, key))
+		recent_add(&keeping, key);
+	count_kept(spans);
+}
+
+enum fate { KEPT, REFUSED, REFUSED_BEFORE };
+
+static enum fate decide(uint64_t key, size_t spans)
+{
+	enum fate fate = KEPT;
 
 	pthread_mutex_lock(&lock);
 	turn_windows(clock_monotonic_ns());
-	bool known = was_refused(key);
-	bool keep = !known && key >> (64 - HALVINGS_MAX) < UINT64_C(1) << (HALVINGS_MAX - halvings);
-	if (keep)
-		count_kept(spans);
-	else if (!known)
-		remember(key);
+	if (!recent_has(&keeping, key)) {
+		bool in_share = key >> (64 - HALVINGS_MAX) < UINT64_C(1) << (HALVINGS_MAX - halvings);
+		fate = recent_has(&refused, key) ? REFUSED_BEFORE : in_share ? KEPT : REFUSED;
+	}
+	if (fate == KEPT)
+		keep(key, spans);
 	pthread_mutex_unlock(&lock);
-	return keep;
+	return fate;
+}
+
+bool shed_keep(const uint8_t trace_id[16], size_t spans, shed_stored *stored, void *arg)
+{
+	uint64_t key = key_of(trace_id);
+	enum fate fate = decide(key, spans);
+
+	if (fate != REFUSED)
+		return fate == KEPT;
+	bool is_stored = stored(arg, trace_id); /* without the lock: it asks the database */
+	pthread_mutex_lock(&lock);
+	if (is_stored)
+		keep(key, spans);
+	else
+		recent_add(&refused, key);
+	pthread_mutex_unlock(&lock);
+	return is_stored;
 }
 
 double shed_share(void)

@@ -1,6 +1,7 @@
 /*
  * Which traces are kept when more spans come than may be stored. The trace id decides, so that the pieces of a trace,
- * which come in requests of several services, share its fate.
+ * which come in requests of several services, share its fate. Of a trace that has begun to be stored all is kept:
+ * whatever comes, nothing that is stored is lost by it.
  */
 #ifndef APM_TRACES_SHED_H
 #define APM_TRACES_SHED_H
@@ -12,12 +13,16 @@
 /* Once, before threads start. */
 void shed_init(size_t spans_per_second);
 
+/* Tells whether spans of the trace are stored. Asked only of a trace that would be refused for the first time. */
+typedef bool shed_stored(void *arg, const uint8_t trace_id[16]);
+
 /*
  * True: these spans of the trace are to be stored. When the spans kept within a second reach the limit, the share of
  * traces that is kept is halved; it is doubled again after each second with less than half of the limit. A trace that
- * was refused once stays refused, while it is among the newest 65536 of these. Any thread.
+ * was kept once or is stored is kept, and one that was refused stays refused, while it is among the newest 65536 of
+ * these. Any thread.
  */
-bool shed_keep(const uint8_t trace_id[16], size_t spans);
+bool shed_keep(const uint8_t trace_id[16], size_t spans, shed_stored *stored, void *arg);
 
 /* The share of traces that is kept now, 0 to 1. */
 double shed_share(void);

@@ -36,27 +36,30 @@ static void check_round_trip(struct bytes request)
 
 static void check_pieces(const struct pieces *p)
 {
-	size_t spans = 0, at = 0;
+	size_t spans = 0;
+	BUF(fields, MAX);
 
-	for (size_t i = 0; i < p->count; i++) {
-		struct wire w = {.left = {p->data.data + p->pieces[i].at, p->pieces[i].len}};
-		struct wire_field field;
-		struct span_summary span;
-
-		assert(p->pieces[i].at == at && p->pieces[i].source < p->source_count);
-		at += p->pieces[i].len;
-		for (; wire_next(&w, &field); spans++)
-			assert(span_read(field.bytes, &span) && memcmp(span.trace_id, p->pieces[i].trace_id, 16) == 0);
-		assert(!w.malformed);
+	for (struct piece piece = {0}; pieces_next(p, &piece);) {
+		assert(piece.first == spans && piece.count && piece.source < p->source_count);
+		buf_reset(&fields);
+		pieces_add_scope(p, piece.source, &fields);
+		assert(fields.len == p->sources[piece.source].bytes);
+		for (size_t i = piece.first; i < piece.first + piece.count; i++, spans++) {
+			struct wire w = {.left = pieces_span(p, i)};
+			struct wire_field field;
+			struct span_summary span;
+			assert(wire_next(&w, &field) && !w.left.len && p->index[i].source == piece.source);
+			assert(span_read(field.bytes, &span) && memcmp(span.trace_id, piece.trace_id, 16) == 0);
+		}
 	}
-	assert(at == p->data.len && spans == p->spans - p->spans_invalid - p->spans_refused);
+	assert(spans == p->index_count && spans == p->spans - p->spans_invalid);
 }
 
 static void read_request(struct bytes request)
 {
 	struct pieces p;
 
-	if (pieces_read(&p, request, NULL) == PIECES_OK) {
+	if (pieces_read(&p, request, NULL, NULL) == PIECES_OK) {
 		check_pieces(&p);
 		check_round_trip(request);
 	}

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import tempfile
 import threading
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 from lib import logs
 from lib.program import Program
 from lib.service import Service
+from lib.system import ROOT
 from lib.wait import SLOWNESS, wait_until
 
 ORDER = b'{"user_id":1,"product":"Tea","amount":9.9}'
@@ -447,12 +449,20 @@ def test_a_damaged_cache_is_made_anew(program, trouble):
 
 def test_an_older_cache_is_kept(program):
     alone, path = stopped(program, "traces")
-    change(path, "INSERT INTO sources VALUES (7, x'', x'')")
+    path.unlink()
+    older, = re.findall(r"-- step 1:.*?(?=-- step 2:)", (ROOT / "db/schema/traces.sql").read_text(), re.DOTALL)
+    now_ms = time.time_ns() // 1_000_000
+    span = b"\x12\x22\x0a\x10" + bytes(range(16)) + b"\x12\x08" + bytes(range(1, 9)) + b"\x2a\x04kept"
+    change(path, *older.split(";"), "PRAGMA user_version = 1", "INSERT INTO sources VALUES (7, x'1a0173', x'')",
+           f"INSERT INTO pieces VALUES (1, x'{bytes(range(16)).hex()}', 7, {now_ms + 86_400_000}, x'{span.hex()}')",
+           # of this one the source is gone
+           f"INSERT INTO pieces VALUES (2, x'{bytes(16).hex()}', 6, {now_ms}, x'{span.hex()}')")
     alone.start()
     wait_ready(alone)
     assert not list(path.parent.glob("*damaged*"))
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT id FROM sources").fetchall() == [(7,)]
+    stored = json.loads(alone.ask(path=f"/api/traces/{bytes(range(16)).hex()}").body)
+    assert stored["batches"][0]["schemaUrl"] == "s" and b"kept" in json.dumps(stored).encode()
+    assert alone.ask(path="/api/traces/0").status == 404
 
 
 def test_an_unfinished_restore_is_not_started_on(program):

@@ -261,7 +261,7 @@ def test_traces_are_kept_whole_or_not_at_all(make_system, classes):
     assert 20 < len(found) < 1000
     incomplete = [one for one in found if set(one["serviceStats"]) not in ({"front", "back"}, {"back"}, {"front"})]
     assert not incomplete
-    # a trace that was kept at first and is refused later is removed: none is left with the spans of "front" alone
+    # what was kept at first is kept later: none is left with the spans of "front" alone
     assert [one for one in found if set(one["serviceStats"]) == {"front"}] == []
     samples = metrics.samples(get(system, "/metrics").body.decode())
     assert metrics.total(samples, "traces_spans_dropped_total", reason="overload") > 1000

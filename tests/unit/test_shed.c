@@ -19,12 +19,25 @@ static void id_of(unsigned number, uint8_t id[16])
 	memcpy(id + 12, &number, sizeof(number)); /* not random: only the last bytes differ */
 }
 
+static unsigned stored = UINT32_MAX; /* the number of the trace that is stored */
+static unsigned asked;
+
+static bool is_stored(void *arg, const uint8_t trace_id[16])
+{
+	uint8_t id[16];
+
+	assert_ptr_equal(arg, &stored);
+	id_of(stored, id);
+	asked++;
+	return memcmp(id, trace_id, 16) == 0;
+}
+
 static bool keep(unsigned number, size_t spans)
 {
 	uint8_t id[16];
 
 	id_of(number, id);
-	return shed_keep(id, spans);
+	return shed_keep(id, spans, is_stored, &stored);
 }
 
 static void below_the_limit_all_is_kept(void **state)
@@ -76,12 +89,45 @@ static void a_refused_trace_stays_refused(void **state)
 	assert_in_range(refused, 50, 350);
 }
 
+/* Whatever the load: of what has begun to be stored all is kept, and nobody can have it refused. */
+static void a_kept_trace_stays_kept(void **state)
+{
+	unsigned kept = 0, first = UINT32_MAX;
+	bool was_kept[400];
+
+	(void)state;
+	shed_init(100);
+	for (unsigned i = 0; i < 400; i++)
+		was_kept[i] = keep(i, 1);
+	for (unsigned i = 0; i < 20000; i++)
+		keep(1000 + i, 1);
+	assert_true(shed_share() < 0.01);
+	for (unsigned i = 0; i < 400; i++) {
+		kept += was_kept[i];
+		assert_int_equal(keep(i, 1), was_kept[i]);
+	}
+	assert_in_range(kept, 50, 350);
+
+	/* also one that was stored before this program started, or so long ago that it is forgotten */
+	for (unsigned i = 100000; first == UINT32_MAX; i++)
+		if (!keep(i, 1))
+			first = i + 1;
+	stored = first;
+	asked = 0;
+	assert_true(keep(first, 1));
+	assert_true(keep(first, 1));
+	assert_in_range(asked, 0, 1);
+	stored = UINT32_MAX;
+	assert_true(keep(first, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(below_the_limit_all_is_kept),
 		cmocka_unit_test(above_it_a_share_is_kept),
 		cmocka_unit_test(a_refused_trace_stays_refused),
+		cmocka_unit_test(a_kept_trace_stays_kept),
 	};
 
 	clock_source.monotonic_ns = fake_now;
