@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include "base/utf8.h"
 
-#define MAX_DEPTH 63
+#define MAX_DEPTH 127
 
 void json_init(struct json_writer *w, struct buf *out)
 {
@@ -17,15 +17,15 @@ void json_init(struct json_writer *w, struct buf *out)
 /* Before every value and key: the comma that is due. */
 static void separate(struct json_writer *w)
 {
-	uint64_t bit = UINT64_C(1) << w->depth;
+	uint64_t bit = UINT64_C(1) << w->depth % 64, *has_member = &w->has_member[w->depth / 64];
 
 	if (w->after_key) {
 		w->after_key = false;
 		return;
 	}
-	if (w->has_member & bit)
+	if (*has_member & bit)
 		buf_addc(w->out, ',');
-	w->has_member |= bit;
+	*has_member |= bit;
 }
 
 static void begin(struct json_writer *w, char bracket)
@@ -33,7 +33,7 @@ static void begin(struct json_writer *w, char bracket)
 	separate(w);
 	assert(w->depth < MAX_DEPTH);
 	w->depth++;
-	w->has_member &= ~(UINT64_C(1) << w->depth);
+	w->has_member[w->depth / 64] &= ~(UINT64_C(1) << w->depth % 64);
 	buf_addc(w->out, bracket);
 }
 

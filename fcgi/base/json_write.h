@@ -10,11 +10,11 @@
 
 /*
  * The caller owns both structs. Errors are those of `out` (sticky). Nesting is
- * limited to 63 levels (assert). Not thread-safe.
+ * limited to 127 levels (assert). Not thread-safe.
  */
 struct json_writer {
 	struct buf *out;
-	uint64_t has_member; /* bit d: something was written at depth d, so a comma is due */
+	uint64_t has_member[2]; /* bit d: something was written at depth d, so a comma is due */
 	unsigned depth;
 	bool after_key;
 };

@@ -1,18 +1,26 @@
 #include "traces/from_json.h"
 
-#include <errno.h>
-#include <json-c/json.h>
-#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/hex.h"
-#include "base/utf8.h"
+#include "base/json_lex.h"
+#include "traces/json_number.h"
 
-#define JSON_DEPTH 64 /* more than SCHEMA_DEPTH_MAX makes */
 #define ID_BYTES_MAX ((size_t)16)
+
+struct reading {
+	struct json_lex lex;
+	struct buf *out;
+	const char *member; /* the name of the field that is read */
+	const char *why;    /* it was refused; NULL: not yet */
+};
+
+static bool refuse(struct reading *r, const char *why)
+{
+	r->why = why;
+	return false;
+}
 
 /* ---- bytes ---- */
 
@@ -29,9 +37,15 @@ static int base64_digit(char c)
 	return c == '/' || c == '_' ? 63 : -1;
 }
 
-/* Both alphabets of RFC 4648, padded or not, as proto3 JSON asks of readers. */
-static bool add_base64(struct buf *out, const char *text, size_t len)
+/*
+ * Both alphabets of RFC 4648, padded or not, as proto3 JSON asks of readers. What is in `out` from `begin` on is
+ * replaced by fewer bytes.
+ */
+static bool decode_base64(struct buf *out, size_t begin)
 {
+	char *to = out->data + begin;
+	const char *text = to;
+	size_t len = out->len - begin;
 	uint32_t bits = 0;
 	unsigned count = 0;
 
@@ -47,211 +61,250 @@ static bool add_base64(struct buf *out, const char *text, size_t len)
 		count += 6;
 		if (count >= 8) {
 			count -= 8;
-			buf_addc(out, (char)(bits >> count));
+			*to++ = (char)(bits >> count);
 		}
 	}
+	out->len = (size_t)(to - out->data);
 	return true;
 }
 
 /* In either case: OTLP leaves it open. */
-static bool add_hex(struct buf *out, const char *text, size_t len)
+static bool decode_hex(struct buf *out, size_t begin)
 {
-	for (size_t i = 0; i < len; i += 2) {
+	char *to = out->data + begin;
+	const char *text = to;
+
+	for (size_t i = 0; i < out->len - begin; i += 2) {
 		int high = hex_digit(text[i]), low = hex_digit(text[i + 1]);
 		if (high < 0 || low < 0)
 			return false;
-		buf_addc(out, (char)(high << 4 | low));
+		*to++ = (char)(high << 4 | low);
 	}
+	out->len = (size_t)(to - out->data);
 	return true;
 }
 
-static bool add_bytes_of(struct buf *out, const struct schema_field *field, const char *text, size_t len)
+static bool decode(struct reading *r, const struct schema_field *field, size_t begin)
 {
-	BUF(bytes, len + 1);
+	struct buf *out = r->out;
+	size_t len = out->len - begin;
 	/* 32 and 16 digits are hexadecimal; identifiers of these lengths in base64 are not */
 	bool is_hex = field->type == SCHEMA_ID && (len == 2 * ID_BYTES_MAX || len == ID_BYTES_MAX);
 
-	if (!(is_hex ? add_hex(&bytes, text, len) : add_base64(&bytes, text, len)))
+	if (!len || out->failed)
+		return true;
+	if (!(is_hex ? decode_hex(out, begin) : decode_base64(out, begin)))
+		return refuse(r, field->type == SCHEMA_ID ? "is neither hexadecimal nor base64" : "is not base64");
+	len = out->len - begin;
+	return field->type != SCHEMA_ID || len == ID_BYTES_MAX || len == ID_BYTES_MAX / 2 || len == 0 ||
+	       refuse(r, "has neither 16 bytes nor 8");
+}
+
+static bool read_text(struct reading *r, const struct schema_field *field)
+{
+	if (r->lex.token != JSON_LEX_STRING)
+		return refuse(r, "must be a string");
+	size_t begin = wire_begin(r->out, field->number);
+	if (!json_lex_text(&r->lex, r->out))
 		return false;
-	wire_add_bytes(out, field->number, bytes.len ? bytes.data : "", bytes.len);
+	if (field->type != SCHEMA_STRING && !decode(r, field, begin))
+		return false;
+	wire_end(r->out, begin);
 	return true;
 }
 
 /* ---- numbers ---- */
 
-/* All of the text, within what int64_t or uint64_t holds. */
-static bool parse_integer(const char *text, bool is_signed, uint64_t *out)
+static bool is_number(struct reading *r, bool text_too)
 {
-	char *end;
-
-	if (!*text || text[strspn(text, "-0123456789")] != '\0' || (!is_signed && *text == '-'))
-		return false;
-	errno = 0;
-	*out = is_signed ? (uint64_t)strtoll(text, &end, 10) : strtoull(text, &end, 10);
-	return errno == 0 && *end == '\0';
+	if (r->lex.token == JSON_LEX_NUMBER || (text_too && r->lex.token == JSON_LEX_STRING && !r->lex.escaped))
+		return true;
+	return refuse(r, "must be a number");
 }
 
-static bool integer_of(struct json_object *value, bool is_signed, uint64_t *out)
+static bool check_number(struct reading *r, enum json_number result)
 {
-	if (json_object_is_type(value, json_type_string))
-		return strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value) &&
-		       parse_integer(json_object_get_string(value), is_signed, out);
-	if (!json_object_is_type(value, json_type_int))
-		return false;
-	*out = is_signed ? (uint64_t)json_object_get_int64(value) : json_object_get_uint64(value);
-	return is_signed || json_object_get_int64(value) >= 0;
-}
-
-static bool double_of(struct json_object *value, double *out)
-{
-	const char *text = json_object_get_string(value);
-
-	if (json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double)) {
-		*out = json_object_get_double(value);
-		return isfinite(*out);
+	switch (result) {
+	case JSON_NUMBER_GOOD: return true;
+	case JSON_NUMBER_FRACTION: return refuse(r, "must be a whole number");
+	case JSON_NUMBER_RANGE: return refuse(r, "is out of range");
+	default: return refuse(r, "must be a number");
 	}
-	if (!json_object_is_type(value, json_type_string))
+}
+
+static bool read_integer(struct reading *r, const struct schema_field *field)
+{
+	bool is_signed = field->type == SCHEMA_INT64;
+	uint64_t number;
+
+	if (!is_number(r, true) || !check_number(r, json_number_integer(r->lex.text, r->lex.len, is_signed, &number)))
 		return false;
-	if (strcmp(text, "NaN") != 0 && strcmp(text, "Infinity") != 0 && strcmp(text, "-Infinity") != 0)
-		return false;
-	*out = strtod(text, NULL);
+	if ((field->type == SCHEMA_UINT32 || field->type == SCHEMA_FIXED32) && number > UINT32_MAX)
+		return refuse(r, "is out of range");
+	if (field->type == SCHEMA_FIXED64)
+		wire_add_fixed64(r->out, field->number, number);
+	else if (field->type == SCHEMA_FIXED32)
+		wire_add_fixed32(r->out, field->number, (uint32_t)number);
+	else
+		wire_add_varint(r->out, field->number, number);
 	return true;
 }
 
-static bool enum_of(const struct schema_field *field, struct json_object *value, uint64_t *out)
+static bool read_enum(struct reading *r, const struct schema_field *field)
 {
-	if (!json_object_is_type(value, json_type_string))
-		return integer_of(value, true, out) && (int64_t)*out >= INT32_MIN && (int64_t)*out <= INT32_MAX;
-	for (uint64_t i = 0; field->names[i]; i++) {
-		if (strcmp(field->names[i], json_object_get_string(value)) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
+	uint64_t number = 0;
 
-/* ---- messages ---- */
-
-/* NOLINTBEGIN(misc-no-recursion): as deep as JSON_DEPTH */
-
-static bool add_message(struct buf *out, const struct schema_message *message, struct json_object *object);
-
-static bool add_text(struct buf *out, const struct schema_field *field, struct json_object *value)
-{
-	if (!json_object_is_type(value, json_type_string))
+	if (r->lex.token == JSON_LEX_STRING) {
+		while (field->names[number] && !json_lex_is(&r->lex, field->names[number]))
+			number++;
+		if (!field->names[number])
+			return refuse(r, "has a name that is not known");
+	} else if (!is_number(r, false) ||
+		   !check_number(r, json_number_integer(r->lex.text, r->lex.len, true, &number))) {
 		return false;
-	const char *text = json_object_get_string(value);
-	size_t len = (size_t)json_object_get_string_len(value);
-	if (field->type != SCHEMA_STRING)
-		return add_bytes_of(out, field, text, len);
-	wire_add_bytes(out, field->number, text, len);
-	return utf8_valid(text, len); /* an escape may have made half a surrogate pair */
+	} else if ((int64_t)number < INT32_MIN || (int64_t)number > INT32_MAX) {
+		return refuse(r, "is out of range");
+	}
+	wire_add_varint(r->out, field->number, number);
+	return true;
 }
 
-static bool add_double(struct buf *out, const struct schema_field *field, struct json_object *value)
+static bool read_double(struct reading *r, const struct schema_field *field)
 {
 	double number;
 	uint64_t bits;
 
-	if (!double_of(value, &number))
+	if (!is_number(r, true) || !check_number(r, json_number_double(r->lex.text, r->lex.len, &number)))
 		return false;
 	memcpy(&bits, &number, sizeof(bits));
-	wire_add_fixed64(out, field->number, bits);
+	wire_add_fixed64(r->out, field->number, bits);
 	return true;
 }
 
-static bool add_integer(struct buf *out, const struct schema_field *field, struct json_object *value)
+static bool read_bool(struct reading *r, const struct schema_field *field)
 {
-	uint64_t number;
-
-	if (field->type == SCHEMA_ENUM ? !enum_of(field, value, &number)
-				       : !integer_of(value, field->type == SCHEMA_INT64, &number))
-		return false;
-	switch (field->type) {
-	case SCHEMA_FIXED64: wire_add_fixed64(out, field->number, number); return true;
-	case SCHEMA_FIXED32: wire_add_fixed32(out, field->number, (uint32_t)number); return number <= UINT32_MAX;
-	case SCHEMA_UINT32: wire_add_varint(out, field->number, number); return number <= UINT32_MAX;
-	default: wire_add_varint(out, field->number, number); return true;
-	}
+	if (r->lex.token != JSON_LEX_TRUE && r->lex.token != JSON_LEX_FALSE)
+		return refuse(r, "must be true or false");
+	wire_add_varint(r->out, field->number, r->lex.token == JSON_LEX_TRUE);
+	return true;
 }
 
-static bool add_value(struct buf *out, const struct schema_field *field, struct json_object *value)
+/* ---- messages ---- */
+
+/* startTimeUnixNano as start_time_unix_nano. False: it does not fit. */
+static bool with_underscores(const char *name, char *out, size_t size)
+{
+	size_t len = 0;
+
+	for (; *name && len + 3 < size; name++) {
+		bool upper = *name >= 'A' && *name <= 'Z';
+		if (upper)
+			out[len++] = '_';
+		out[len++] = upper ? (char)(*name - 'A' + 'a') : *name;
+	}
+	out[len] = '\0';
+	return !*name;
+}
+
+static bool is_named(const struct json_lex *lex, const char *name)
+{
+	char other[64];
+
+	return json_lex_is(lex, name) || (memchr(lex->text, '_', lex->len) &&
+					  with_underscores(name, other, sizeof(other)) && json_lex_is(lex, other));
+}
+
+static const struct schema_field *field_named(const struct schema_message *message, const struct json_lex *lex)
+{
+	for (const struct schema_field *field = message->fields; field->number; field++)
+		if (is_named(lex, field->name))
+			return field;
+	return NULL;
+}
+
+/* NOLINTBEGIN(misc-no-recursion): as deep as JSON_LEX_DEPTH_MAX */
+
+static bool read_message(struct reading *r, const struct schema_message *message);
+
+/* Each of these begins with the value's first token and ends with its last. */
+static bool read_value(struct reading *r, const struct schema_field *field)
 {
 	switch (field->type) {
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
-	case SCHEMA_ID: return add_text(out, field, value);
-	case SCHEMA_DOUBLE: return add_double(out, field, value);
-	case SCHEMA_BOOL:
-		wire_add_varint(out, field->number, json_object_get_boolean(value));
-		return json_object_is_type(value, json_type_boolean);
+	case SCHEMA_ID: return read_text(r, field);
+	case SCHEMA_DOUBLE: return read_double(r, field);
+	case SCHEMA_BOOL: return read_bool(r, field);
+	case SCHEMA_ENUM: return read_enum(r, field);
 	case SCHEMA_MESSAGE: break;
-	default: return add_integer(out, field, value);
+	default: return read_integer(r, field);
 	}
-	size_t begin = wire_begin(out, field->number);
-	bool good = add_message(out, field->message, value);
-	wire_end(out, begin);
-	return good;
+	size_t begin = wire_begin(r->out, field->number);
+	/* null among values is the value that says nothing */
+	bool good = (field->message == &schema_any_value && r->lex.token == JSON_LEX_NULL) ||
+		    read_message(r, field->message);
+	if (good)
+		wire_end(r->out, begin);
+	return good && !r->out->failed;
 }
 
-static bool add_field(struct buf *out, const struct schema_field *field, struct json_object *value)
+static bool read_field(struct reading *r, const struct schema_field *field)
 {
 	if (!field->repeated)
-		return add_value(out, field, value);
-	if (!json_object_is_type(value, json_type_array))
-		return false;
-	for (size_t i = 0; i < json_object_array_length(value); i++)
-		if (!add_value(out, field, json_object_array_get_idx(value, i)))
+		return read_value(r, field);
+	if (r->lex.token != JSON_LEX_ARRAY)
+		return refuse(r, "must be an array");
+	while (json_lex_next(&r->lex) > JSON_LEX_END && r->lex.token != JSON_LEX_ARRAY_END)
+		if (!read_value(r, field))
 			return false;
+	return r->lex.token == JSON_LEX_ARRAY_END;
+}
+
+/* The value of a member whose name was the last token. `seen` has a bit for each field that came. */
+static bool read_member(struct reading *r, const struct schema_message *message, uint32_t *seen)
+{
+	const struct schema_field *field = field_named(message, &r->lex);
+	const char *above = r->member;
+
+	if (json_lex_next(&r->lex) == JSON_LEX_BAD)
+		return false;
+	if (!field || r->lex.token == JSON_LEX_NULL) /* proto3 JSON: null is as good as absent */
+		return json_lex_skip(&r->lex);
+	r->member = field->name;
+	if (*seen & UINT32_C(1) << field->number)
+		return refuse(r, "comes twice");
+	*seen |= UINT32_C(1) << field->number;
+	if (!read_field(r, field))
+		return false;
+	r->member = above;
 	return true;
 }
 
-static bool add_message(struct buf *out, const struct schema_message *message, struct json_object *object)
+static bool read_message(struct reading *r, const struct schema_message *message)
 {
-	if (!json_object_is_type(object, json_type_object))
-		return false;
-	for (const struct schema_field *field = message->fields; field->number; field++) {
-		struct json_object *value;
-		/* proto3 JSON: null is as good as absent */
-		if (!json_object_object_get_ex(object, field->name, &value) || !value)
-			continue;
-		if (!add_field(out, field, value) || out->failed)
+	uint32_t seen = 0;
+
+	if (r->lex.token != JSON_LEX_OBJECT)
+		return r->lex.token != JSON_LEX_BAD && refuse(r, "must be an object");
+	while (json_lex_next(&r->lex) == JSON_LEX_NAME)
+		if (!read_member(r, message, &seen))
 			return false;
-	}
-	return true;
+	return r->lex.token == JSON_LEX_OBJECT_END;
 }
 
 /* NOLINTEND(misc-no-recursion) */
 
-/* Strict where that works: json-c 0.18 then refuses all but ASCII (https://github.com/json-c/json-c/issues/875). */
-static struct json_object *parse(struct bytes text)
+bool from_json(const struct schema_message *message, struct bytes text, struct buf *out, struct from_json_fault *fault)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
-	int strict = json_c_version_num() >> 8 == 18 ? 0 : JSON_TOKENER_STRICT;
+	struct reading r = {.out = out, .member = "the request"};
 
-	if (!tokener)
-		abort();
-	json_tokener_set_flags(tokener, strict | JSON_TOKENER_VALIDATE_UTF8);
-	/* the NUL tells json-c that the text has ended */
-	struct json_object *object = json_tokener_parse_ex(tokener, text.data, (int)text.len + 1);
-	size_t end = json_tokener_get_parse_end(tokener);
-	if (object && end < text.len)
-		end += strspn(text.data + end, " \t\r\n");
-	if (json_tokener_get_error(tokener) != json_tokener_success || end < text.len) {
-		json_object_put(object);
-		object = NULL;
-	}
-	json_tokener_free(tokener);
-	return object;
-}
-
-bool from_json(const struct schema_message *message, struct bytes text, struct buf *out)
-{
-	if (text.len > INT_MAX - 1)
-		return false;
-	struct json_object *object = parse(text);
-	bool good = object && add_message(out, message, object) && !out->failed;
-	json_object_put(object);
-	return good;
+	json_lex_begin(&r.lex, text.data, text.len);
+	json_lex_next(&r.lex);
+	bool good = read_message(&r, message) && json_lex_next(&r.lex) == JSON_LEX_END;
+	if (r.lex.fault)
+		*fault = (struct from_json_fault){(size_t)(r.lex.at - text.data), NULL, r.lex.fault};
+	else if (!good)
+		*fault = (struct from_json_fault){(size_t)(r.lex.text - text.data), r.member,
+						  r.why ? r.why : "does not fit"};
+	return good && !out->failed;
 }

@@ -1,14 +1,19 @@
-/* A body that came with Content-Encoding: gzip (RFC 1952). */
+/* A body that came with a Content-Encoding of zlib's. */
 #ifndef APM_TRACES_INFLATE_H
 #define APM_TRACES_INFLATE_H
 
 #include "base/buf.h"
 #include "traces/wire.h"
 
+enum inflate_format {
+	INFLATE_GZIP, /* RFC 1952: all of its members */
+	INFLATE_ZLIB  /* RFC 1950, which HTTP calls deflate */
+};
+
 /*
- * Appends what `in` holds, all of its members. False: not gzip, cut off, or more than `out` may hold (out->failed
- * tells). Pure.
+ * Appends what `in` holds. False: not of this format, cut off, something follows, or more than `out` may hold
+ * (out->failed tells). Pure.
  */
-bool inflate_gzip(struct bytes in, struct buf *out);
+bool inflate_body(enum inflate_format format, struct bytes in, struct buf *out);
 
 #endif

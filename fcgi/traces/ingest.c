@@ -139,29 +139,49 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	return accept(reply, json, p.spans_invalid + p.spans_refused + done.cut, why_rejected(&p, &done));
 }
 
+static int refuse_json(struct reply *reply, const struct buf *message, const struct from_json_fault *fault)
+{
+	char text[300];
+
+	if (message->failed)
+		return refuse(reply, true, 413, "invalid", "The request has more than 8 MiB.");
+	snprintf(text, sizeof(text), "The body is not an ExportTraceServiceRequest in JSON: %s%s%s, at byte %zu.",
+		 fault->member ? fault->member : "", fault->member ? " " : "", fault->why, fault->at);
+	return refuse(reply, true, 400, "invalid", text);
+}
+
+static int take_json(struct request *req, struct reply *reply, struct bytes body)
+{
+	struct from_json_fault fault;
+	BUF(message, PIECES_BYTES_MAX);
+
+	if (!from_json(&schema_request, body, &message, &fault))
+		return refuse_json(reply, &message, &fault);
+	return store_request(req, reply, true, (struct bytes){message.data ? message.data : "", message.len});
+}
+
 static int take(struct request *req, struct reply *reply, bool json)
 {
 	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
 	struct bytes body = {req->body, req->body_bytes};
 	BUF(inflated, PIECES_BYTES_MAX);
-	BUF(message, PIECES_BYTES_MAX);
 
 	if (req->body_too_large)
 		return refuse(reply, json, 413, "invalid", "The body has more than 4 MiB.");
-	if (encoding && strcasecmp(encoding, "gzip") == 0) {
-		if (!inflate_gzip(body, &inflated))
+	if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
+		bool gzip = strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0;
+		if (!gzip && strcasecmp(encoding, "deflate") != 0) {
+			reply_header(reply, "Accept-Encoding", "gzip, deflate");
+			return refuse(reply, json, 415, "invalid",
+				      "Content-Encoding must be gzip, deflate (zlib) or absent.");
+		}
+		if (!inflate_body(gzip ? INFLATE_GZIP : INFLATE_ZLIB, body, &inflated))
 			return inflated.failed ? refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.")
-					       : refuse(reply, json, 400, "invalid", "The body is not gzip.");
+					       : refuse(reply, json, 400, "invalid",
+							"The body is not what its Content-Encoding says.");
 		body = (struct bytes){inflated.data ? inflated.data : "", inflated.len};
-	} else if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
-		return refuse(reply, json, 415, "invalid", "Content-Encoding must be gzip or absent.");
 	}
-	if (!json)
-		return store_request(req, reply, json, body);
-	if (!from_json(&schema_request, body, &message))
-		return refuse(reply, json, message.failed ? 413 : 400, "invalid",
-			      "The body is not an ExportTraceServiceRequest in JSON.");
-	return store_request(req, reply, json, (struct bytes){message.data ? message.data : "", message.len});
+	return json ? take_json(req, reply, body) : store_request(req, reply, false, body);
 }
 
 static bool is_protobuf(const char *content_type)

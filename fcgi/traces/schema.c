@@ -27,9 +27,9 @@
 		0                                                                                                      \
 	}
 
-static const struct schema_message any_value, key_value;
+static const struct schema_message key_value;
 
-static const struct schema_field array_value_fields[] = {MANY(1, "values", any_value), END};
+static const struct schema_field array_value_fields[] = {MANY(1, "values", schema_any_value), END};
 static const struct schema_message array_value = MESSAGE(array_value_fields);
 
 static const struct schema_field key_value_list_fields[] = {MANY(1, "values", key_value), END};
@@ -41,10 +41,10 @@ static const struct schema_field any_value_fields[] = {
 	PART(5, "arrayValue", array_value),   PART(6, "kvlistValue", key_value_list),
 	ONE(7, "bytesValue", SCHEMA_BYTES),   END,
 };
-static const struct schema_message any_value = {any_value_fields, true};
+const struct schema_message schema_any_value = {any_value_fields, true};
 
 static const struct schema_field key_value_fields[] = {ONE(KEY_VALUE_KEY, "key", SCHEMA_STRING),
-						       PART(KEY_VALUE_VALUE, "value", any_value), END};
+						       PART(KEY_VALUE_VALUE, "value", schema_any_value), END};
 static const struct schema_message key_value = MESSAGE(key_value_fields);
 
 static const struct schema_field resource_fields[] = {MANY(RESOURCE_ATTRIBUTES, "attributes", key_value),

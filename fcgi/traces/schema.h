@@ -44,6 +44,7 @@ struct schema_message {
 extern const struct schema_message schema_request; /* ExportTraceServiceRequest; TracesData and Tempo's Trace too */
 extern const struct schema_message schema_resource_spans;
 extern const struct schema_message schema_span;
+extern const struct schema_message schema_any_value;
 
 enum {
 	REQUEST_RESOURCE_SPANS = 1,
@@ -55,8 +56,11 @@ enum {
 	KEY_VALUE_VALUE = 2
 };
 
-/* Levels of messages. As JSON that is at most 50 levels, which fit into json_write and json-c. */
-#define SCHEMA_DEPTH_MAX 30
+/*
+ * Levels of messages: lists of lists of attributes have room for 20 levels, arrays for 30. As JSON that is at most 110
+ * levels, which fit into json_write and json_lex.
+ */
+#define SCHEMA_DEPTH_MAX 72
 
 enum wire_type schema_wire_type(enum schema_type type);
 

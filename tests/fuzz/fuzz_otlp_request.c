@@ -15,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX (1 << 22)
 
+static struct from_json_fault fault;
+
 static void check_round_trip(struct bytes request)
 {
 	BUF(json, MAX);
@@ -27,7 +29,7 @@ static void check_round_trip(struct bytes request)
 	if (json.failed)
 		return;
 	assert(utf8_valid(json.data, json.len));
-	assert(from_json(&schema_request, (struct bytes){json.data, json.len}, &back));
+	assert(from_json(&schema_request, (struct bytes){json.data, json.len}, &back, &fault));
 	assert(schema_valid(&schema_request, (struct bytes){back.data, back.len}));
 	json_init(&w, &again);
 	to_json(&w, &schema_request, (struct bytes){back.data, back.len});
@@ -74,9 +76,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	read_request((struct bytes){(const char *)data, size});
 	buf_add(&text, data, size); /* ends with a NUL */
-	if (size && from_json(&schema_request, (struct bytes){text.data, size}, &bytes))
+	if (size && from_json(&schema_request, (struct bytes){text.data, size}, &bytes, &fault))
 		read_request((struct bytes){bytes.data, bytes.len});
-	if (inflate_gzip((struct bytes){(const char *)data, size}, &inflated))
-		read_request((struct bytes){inflated.data, inflated.len});
+	for (enum inflate_format format = INFLATE_GZIP; format <= INFLATE_ZLIB; format++) {
+		buf_reset(&inflated);
+		if (inflate_body(format, (struct bytes){(const char *)data, size}, &inflated))
+			read_request((struct bytes){inflated.data, inflated.len});
+	}
 	return 0;
 }
