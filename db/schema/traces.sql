@@ -44,6 +44,9 @@ DELETE FROM pieces WHERE trace_id IN
     (SELECT trace_id FROM pieces WHERE source_id NOT IN (SELECT id FROM sources));
 INSERT INTO traces SELECT trace_id, 0, sum(length(spans)), 0, 0 FROM pieces GROUP BY trace_id;
 
+UPDATE pieces SET received_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000
+    WHERE received_ms > CAST(strftime('%s', 'now') AS INTEGER) * 1000;
+
 -- pieces.received_ms is the store's time: the wall clock with this added
 CREATE TABLE clock (
     id        INTEGER PRIMARY KEY CHECK (id = 1),

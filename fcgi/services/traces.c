@@ -12,6 +12,7 @@
 #include "http/reply_store.h"
 #include "traces/ageing.h"
 #include "traces/ingest.h"
+#include "traces/limits.h"
 #include "traces/rows.h"
 #include "traces/schema.h"
 #include "traces/search.h"
@@ -123,6 +124,8 @@ static int get_echo(struct request *req, struct reply *reply)
 /* Quiet, all of them: a trace store must not be the reason for what it stores. */
 static const struct route routes[] = {
 	{"POST", "/v1/traces", ingest_traces, ROUTE_QUIET},
+	{"POST", "/v1/metrics", ingest_metrics, ROUTE_QUIET},
+	{"POST", "/v1/logs", ingest_logs, ROUTE_QUIET},
 	{"GET", "/api/echo", get_echo, ROUTE_QUIET},
 	{"GET", "/api/traces/{id}", get_trace, ROUTE_QUIET},
 	{"GET", "/api/v2/traces/{id}", get_trace_v2, ROUTE_QUIET},
@@ -158,7 +161,7 @@ static const struct app app = {
 	.database = "traces",
 	.cache = true,
 	.routes = routes,
-	.threads = INGEST_MAX + 2,
+	.threads = LIMIT_INGESTS + LIMIT_READS + 2, /* neither waits for the other, and health for none */
 	.body_max = INGEST_BODY_MAX,
 	.settings = "  TRACES_MAX_MB [256]          size of the database, with its write-ahead log\n"
 		    "  TRACES_MAX_AGE_SECONDS [3600]\n"

@@ -8,6 +8,7 @@
 #include "http/json_body.h"
 #include "traces/from_json.h"
 #include "traces/inflate.h"
+#include "traces/limits.h"
 #include "traces/pieces.h"
 #include "traces/rows.h"
 #include "traces/shed.h"
@@ -16,6 +17,8 @@ TEL_COUNTER(received, "traces_spans_received_total", "Spans that came in request
 TEL_COUNTER(dropped, "traces_spans_dropped_total", "Spans that were not stored, by reason.", "reason");
 TEL_COUNTER(repeated, "traces_spans_repeated_total", "Spans that came again in the same words, and are stored once.");
 TEL_COUNTER(refused, "traces_requests_refused_total", "Requests that were not taken, by reason.", "reason");
+TEL_COUNTER(unkept, "traces_requests_unkept_total", "Requests with metrics or logs, which are answered and not kept.",
+	    "signal");
 TEL_GAUGE(stored, "traces_stored_bytes", "Bytes of the database in use.");
 TEL_GAUGE(share, "traces_kept_share", "Share of the traces that is kept.");
 
@@ -35,6 +38,8 @@ void ingest_init(void)
 	tel_series(&refused, "overload");
 	tel_series(&refused, "invalid");
 	tel_series(&refused, "store");
+	tel_series(&unkept, "metrics");
+	tel_series(&unkept, "logs");
 	tel_on_scrape(on_scrape);
 }
 
@@ -192,17 +197,44 @@ static bool is_protobuf(const char *content_type)
 	return strncasecmp(content_type, type, len) == 0 && strchr("; \t", content_type[len]);
 }
 
+static int refuse_type(struct reply *reply)
+{
+	tel_series_add(tel_series(&refused, "invalid"), 1);
+	return reply_problem(reply, 415, "OTLP is application/x-protobuf or application/json.");
+}
+
 int ingest_traces(struct request *req, struct reply *reply)
 {
 	bool json = json_body_type(req->content_type);
 
-	if (!json && !is_protobuf(req->content_type)) {
-		tel_series_add(tel_series(&refused, "invalid"), 1);
-		return reply_problem(reply, 415, "OTLP is application/x-protobuf or application/json.");
-	}
-	int status = atomic_fetch_add(&active, 1) < INGEST_MAX
+	if (!json && !is_protobuf(req->content_type))
+		return refuse_type(reply);
+	int status = atomic_fetch_add(&active, 1) < LIMIT_INGESTS
 			     ? take(req, reply, json)
 			     : refuse(reply, json, 429, "overload", "Too many requests come at a time.");
 	atomic_fetch_sub(&active, 1);
 	return status;
+}
+
+/* ---- signals that are not kept ---- */
+
+/* The empty message of either kind is ExportMetricsServiceResponse and ExportLogsServiceResponse. */
+static int pass_by(const struct request *req, struct reply *reply, const char *signal)
+{
+	bool json = json_body_type(req->content_type);
+
+	if (!json && !is_protobuf(req->content_type))
+		return refuse_type(reply);
+	tel_series_add(tel_series(&unkept, signal), 1);
+	return accept(reply, json, 0, "");
+}
+
+int ingest_metrics(struct request *req, struct reply *reply)
+{
+	return pass_by(req, reply, "metrics");
+}
+
+int ingest_logs(struct request *req, struct reply *reply)
+{
+	return pass_by(req, reply, "logs");
 }

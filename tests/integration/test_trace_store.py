@@ -225,6 +225,15 @@ def test_wrong_requests(storing, classes):
     assert large.status == 413 and "4 MiB" in large.json()["detail"]
 
 
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+def test_senders_of_other_signals_are_content(storing, signal):
+    with Client(storing.otlp_port, traced=False) as client:
+        assert client.request("POST", f"/v1/{signal}", b"{}", [], "application/json").json() == {}
+        assert client.request("POST", "/v1/profiles", b"{}", [], "application/json").status == 404
+    samples = metrics.samples(get(storing, "/metrics").body.decode())
+    assert metrics.total(samples, "traces_requests_unkept_total", signal=signal) == 1
+
+
 def test_spans_without_ids_are_a_partial_success(storing, classes):
     trace_id = uuid.uuid4().bytes
     request = request_of(classes, trace_id, 2)
