@@ -1,62 +1,7 @@
 /* The stored traces: whole, within size and age, the newest first. */
-#include "store_fixture.h"
-
-#include "trace_request.h"
+#include "rows_fixture.h"
 #include "traces/ageing.h"
-#include "traces/limits.h"
-#include "traces/rows.h"
-#include "traces/walk.h"
 #include "virtual_clock.h"
-
-#define MIB (INT64_C(1) << 20)
-
-static struct store *store;
-static struct db *db;
-static uint64_t passed_ns; /* beside the time that passes by itself */
-static struct clock_source real;
-
-static uint64_t later_wall(void)
-{
-	return real.realtime_ns() + passed_ns;
-}
-
-static uint64_t later(void)
-{
-	return real.monotonic_ns() + passed_ns;
-}
-
-static void copy_schema(void)
-{
-	char text[8192];
-	FILE *file = fopen("db/schema/traces.sql", "r");
-
-	assert_non_null(file); /* tests run in the project's root */
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	write_file("traces.sql", text);
-}
-
-static int open_traces(void **state)
-{
-	make_dir(state);
-	copy_schema();
-	store = store_open("traces");
-	assert_non_null(store);
-	assert_true(store_forgo_durability(store));
-	db = db_open(store);
-	assert_non_null(db);
-	rows_init(256 * MIB, 3600000);
-	assert_int_equal(rows_start_clock(store), DB_OK);
-	return 0;
-}
-
-static int open_store(void **state)
-{
-	real = clock_source;
-	clock_source.realtime_ns = later_wall;
-	clock_source.monotonic_ns = later;
-	return open_traces(state);
-}
 
 static int open_store_in_virtual_time(void **state)
 {
@@ -65,51 +10,13 @@ static int open_store_in_virtual_time(void **state)
 	return open_traces(state);
 }
 
-static int close_store(void **state)
+static int close_store_in_virtual_time(void **state)
 {
 	db_close(db);
 	store_close(store);
 	virtual_end();
 	clock_source = real;
 	return remove_dir(state);
-}
-
-/* One request of `service` with a span of each of the traces from..to-1. */
-static void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
-			pieces_keep *keep)
-{
-	BUF(request, PIECES_BYTES_MAX);
-	size_t begins[2];
-	struct pieces p;
-	struct rows_stored stored;
-
-	request_begin(&request, service, begins);
-	for (uint32_t trace = from; trace < to; trace++)
-		add_span(&request,
-			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
-			 filler);
-	request_end(&request, begins);
-	assert_int_equal(pieces_read(&p, (struct bytes){request.data, request.len}, keep, NULL), PIECES_OK);
-	assert_int_equal(rows_store(store, &p, &stored), DB_OK);
-	pieces_done(&p);
-}
-
-/* Spans of a stored trace; 0: it is not there. */
-static uint64_t spans_of(uint32_t number, struct trace_summary *summary)
-{
-	uint8_t id[16];
-	static struct buf trace;
-
-	trace_id_of(number, id);
-	buf_done(&trace);
-	buf_init(&trace, 1 << 20);
-	enum db_result result = rows_trace(db, id, &trace);
-	if (result == DB_NOT_FOUND)
-		return 0;
-	assert_int_equal(result, DB_OK);
-	assert_false(trace.failed);
-	trace_summarise((struct bytes){trace.data, trace.len}, summary);
-	return summary->spans;
 }
 
 static void a_trace_is_put_together(void **state)
@@ -162,186 +69,6 @@ static void a_refused_trace_keeps_what_was_there(void **state)
 	store_spans("orders", 0, 10, 2, 0, keep_even);
 	for (uint32_t i = 0; i < 10; i++)
 		assert_int_equal(spans_of(i, &summary), i % 2 ? 1 : 2);
-}
-
-/* ---- the limits of a trace ---- */
-
-/* Stores a request as it is. */
-static struct rows_stored store_request(const struct buf *request)
-{
-	struct pieces p;
-	struct rows_stored stored;
-
-	assert_false(request->failed);
-	assert_int_equal(pieces_read(&p, (struct bytes){request->data, request->len}, NULL, NULL), PIECES_OK);
-	assert_int_equal(rows_store(store, &p, &stored), DB_OK);
-	pieces_done(&p);
-	return stored;
-}
-
-/* Spans from..to-1 of trace 1, in one request. */
-static struct rows_stored store_one_trace(uint32_t from, uint32_t to, size_t filler)
-{
-	BUF(request, PIECES_BYTES_MAX);
-	size_t begins[2];
-
-	request_begin(&request, "users", begins);
-	for (uint32_t number = from; number < to; number++)
-		add_span(&request, &(struct test_span){1, number, number - 1, "name", 2, 0, 1, 2}, filler);
-	request_end(&request, begins);
-	return store_request(&request);
-}
-
-static struct rows_size size_of_one_trace(void)
-{
-	struct rows_size size;
-	uint8_t id[16];
-
-	trace_id_of(1, id);
-	assert_int_equal(rows_size(db, id, &size), DB_OK);
-	return size;
-}
-
-static void a_trace_has_so_many_spans_and_the_rest_is_cut(void **state)
-{
-	BUF(trace, LIMIT_TRACE_BYTES);
-	uint8_t id[16];
-
-	(void)state;
-	trace_id_of(1, id);
-	assert_int_equal(store_one_trace(1, 15001, 0).cut, 0);
-	assert_int_equal(store_one_trace(15001, 30001, 0).cut, 10000);
-	assert_int_equal(store_one_trace(30001, 30011, 0).cut, 10);
-	struct rows_size size = size_of_one_trace();
-	assert_int_equal(size.spans, LIMIT_TRACE_SPANS);
-	assert_int_equal(size.cut_spans, 10010);
-	assert_int_equal(rows_trace(db, id, &trace), DB_OK);
-	assert_false(trace.failed);
-	store_spans("users", 2, 3, 1, 0, NULL); /* others are as they were */
-	trace_id_of(2, id);
-	assert_int_equal(rows_size(db, id, &size), DB_OK);
-	assert_int_equal(size.spans, 1);
-	assert_int_equal(size.cut_spans, 0);
-}
-
-static void a_trace_has_so_many_bytes_of_spans(void **state)
-{
-	BUF(trace, LIMIT_TRACE_BYTES);
-	uint8_t id[16];
-
-	(void)state;
-	trace_id_of(1, id);
-	for (uint32_t i = 0; i < 10; i++)
-		store_one_trace(1 + 10 * i, 11 + 10 * i, 60000);
-	struct rows_size size = size_of_one_trace();
-	assert_in_range(size.span_bytes, LIMIT_TRACE_SPAN_BYTES - 61000, LIMIT_TRACE_SPAN_BYTES);
-	assert_int_equal(size.spans + size.cut_spans, 100);
-	assert_int_equal(store_one_trace(200, 201, 0).cut, 0); /* a small one still fits */
-	assert_int_equal(rows_trace(db, id, &trace), DB_OK);
-	assert_false(trace.failed);
-}
-
-/* A resource of 400 KB and a thousand scopes: it is stored once, and is in an answer once. */
-static void a_resource_is_stored_once_for_its_scopes(void **state)
-{
-	static char text[600000];
-	BUF(request, PIECES_BYTES_MAX);
-	BUF(trace, LIMIT_TRACE_BYTES);
-	uint8_t id[16];
-
-	(void)state;
-	memset(text, 'x', sizeof(text));
-	for (size_t len = 400000; len <= 600000; len += 200000) {
-		buf_reset(&request);
-		size_t resource_spans = wire_begin(&request, 1);
-		wire_add_bytes(&request, 3, text, len);
-		for (uint32_t i = 1; i <= 1000; i++) {
-			size_t scope_spans = wire_begin(&request, 2);
-			add_span(&request, &(struct test_span){len == 400000 ? 1 : 2, i, 0, "n", 2, 0, 1, 2}, 0);
-			wire_end(&request, scope_spans);
-		}
-		wire_end(&request, resource_spans);
-		assert_int_equal(store_request(&request).cut, len == 400000 ? 0 : 1000);
-	}
-	assert_int_equal(number_of("traces", "SELECT count(*) FROM resources"), 1);
-	assert_int_equal(number_of("traces", "SELECT count(*) FROM traces"), 1); /* of the other nothing is left */
-	trace_id_of(1, id);
-	assert_int_equal(rows_trace(db, id, &trace), DB_OK);
-	assert_in_range(trace.len, 400000, 600000);
-	assert_int_equal(size_of_one_trace().source_bytes, 400004);
-
-	/* each request brings it again: not for ever */
-	for (uint32_t i = 0; i < 20; i++) {
-		buf_reset(&request);
-		size_t resource_spans = wire_begin(&request, 1);
-		wire_add_bytes(&request, 3, text, 400000);
-		size_t scope_spans = wire_begin(&request, 2);
-		add_span(&request, &(struct test_span){1, 2000 + i, 0, "n", 2, 0, 1, 2}, 0);
-		wire_end(&request, scope_spans);
-		wire_end(&request, resource_spans);
-		assert_int_equal(store_request(&request).cut, i < 9 ? 0 : 1);
-	}
-	buf_reset(&trace);
-	assert_int_equal(rows_trace(db, id, &trace), DB_OK);
-	assert_false(trace.failed);
-}
-
-/* As an exporter does whose answer was lost. */
-static void what_comes_again_is_stored_once(void **state)
-{
-	struct trace_summary summary;
-	struct rows_stored stored;
-
-	(void)state;
-	for (int i = 0; i < 3; i++) {
-		stored = store_one_trace(1, 101, 0);
-		assert_int_equal(stored.repeated, i ? 100 : 0);
-		assert_int_equal(stored.cut, 0);
-	}
-	assert_int_equal(spans_of(1, &summary), 100);
-	assert_int_equal(store_one_trace(1, 102, 0).repeated, 0); /* other words: the reader's to see */
-	assert_int_equal(size_of_one_trace().spans, 201);
-
-	/* a trace that is gone may come again */
-	passed_ns += UINT64_C(7200000000000);
-	for (bool more = true; more;)
-		assert_int_equal(rows_remove_old(store, &more), DB_OK);
-	assert_int_equal(spans_of(1, &summary), 0);
-	assert_int_equal(store_one_trace(1, 101, 0).repeated, 0);
-	assert_int_equal(spans_of(1, &summary), 100);
-}
-
-/* A source is of use until its last piece is gone, whatever the order of traces and scopes is in a request. */
-static void no_piece_loses_its_source(void **state)
-{
-	(void)state;
-	rows_init(32 * MIB, 3600000);
-	for (uint32_t i = 0; i < 200; i++) {
-		BUF(request, PIECES_BYTES_MAX);
-		for (uint32_t service = 0; service < 20; service++) {
-			size_t begins[2];
-			request_begin(&request, service % 2 ? "users" : "orders", begins);
-			for (uint32_t k = 0; k < 8; k++)
-				add_span(&request,
-					 &(struct test_span){1000 * i + (service * 7 + k * 13) % 50, service, 0, "n", 2,
-							     0, 1, 2},
-					 2000);
-			request_end(&request, begins);
-		}
-		store_request(&request);
-	}
-	assert_true(number_of("traces", "SELECT count(*) FROM pieces") < 200 * 160); /* some had to go */
-	assert_int_equal(
-		number_of("traces", "SELECT count(*) FROM pieces WHERE source_id NOT IN (SELECT id FROM sources)"), 0);
-	assert_int_equal(
-		number_of("traces", "SELECT count(*) FROM sources WHERE resource_id NOT IN (SELECT id FROM resources)"),
-		0);
-	assert_int_equal(number_of("traces", "SELECT count(*) FROM traces") -
-				 number_of("traces", "SELECT count(DISTINCT trace_id) FROM pieces"),
-			 0);
-	assert_int_equal(number_of("traces", "SELECT sum(spans) FROM traces") -
-				 number_of("traces", "SELECT count(*) FROM pieces"),
-			 0);
 }
 
 static void the_size_is_kept_and_the_newest_traces_whole(void **state)
@@ -535,22 +262,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_walk_goes_from_new_to_old, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_refused_trace_keeps_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
-		cmocka_unit_test_setup_teardown(a_trace_has_so_many_spans_and_the_rest_is_cut, open_store, close_store),
-		cmocka_unit_test_setup_teardown(a_trace_has_so_many_bytes_of_spans, open_store, close_store),
-		cmocka_unit_test_setup_teardown(a_resource_is_stored_once_for_its_scopes, open_store, close_store),
-		cmocka_unit_test_setup_teardown(what_comes_again_is_stored_once, open_store, close_store),
-		cmocka_unit_test_setup_teardown(no_piece_loses_its_source, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_thread_removes_what_is_too_old, open_store_in_virtual_time,
-						close_store),
+						close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_back_does_not_stop_the_thread,
-						open_store_in_virtual_time, close_store),
+						open_store_in_virtual_time, close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(a_wall_clock_that_was_ahead_harms_nothing, open_store_in_virtual_time,
-						close_store),
+						close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(a_wall_clock_that_is_set_ahead_ages_nothing, open_store_in_virtual_time,
-						close_store),
+						close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(times_of_the_future_age_from_the_start, open_store_in_virtual_time,
-						close_store),
+						close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(the_thread_works_and_ends_in_real_time_too, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_large_trace_says_so, open_store, close_store),
 	};

@@ -1,0 +1,107 @@
+/* A trace store's database, whose clocks are moved at will, and requests that are stored in it. */
+#ifndef APM_TESTS_ROWS_FIXTURE_H
+#define APM_TESTS_ROWS_FIXTURE_H
+
+#include "store_fixture.h"
+
+#include "trace_request.h"
+#include "traces/rows.h"
+#include "traces/walk.h"
+
+#define MIB (INT64_C(1) << 20)
+
+static struct store *store;
+static struct db *db;
+static uint64_t passed_ns; /* beside the time that passes by itself */
+static struct clock_source real;
+
+static inline uint64_t later_wall(void)
+{
+	return real.realtime_ns() + passed_ns;
+}
+
+static inline uint64_t later(void)
+{
+	return real.monotonic_ns() + passed_ns;
+}
+
+static inline void copy_schema(void)
+{
+	char text[8192];
+	FILE *file = fopen("db/schema/traces.sql", "r");
+
+	assert_non_null(file); /* tests run in the project's root */
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	write_file("traces.sql", text);
+}
+
+static inline int open_traces(void **state)
+{
+	make_dir(state);
+	copy_schema();
+	store = store_open("traces");
+	assert_non_null(store);
+	assert_true(store_forgo_durability(store));
+	db = db_open(store);
+	assert_non_null(db);
+	rows_init(256 * MIB, 3600000);
+	assert_int_equal(rows_start_clock(store), DB_OK);
+	return 0;
+}
+
+static inline int open_store(void **state)
+{
+	real = clock_source;
+	clock_source.realtime_ns = later_wall;
+	clock_source.monotonic_ns = later;
+	return open_traces(state);
+}
+
+static inline int close_store(void **state)
+{
+	db_close(db);
+	store_close(store);
+	clock_source = real;
+	return remove_dir(state);
+}
+
+/* One request of `service` with a span of each of the traces from..to-1. */
+static inline void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
+			       pieces_keep *keep)
+{
+	BUF(request, PIECES_BYTES_MAX);
+	size_t begins[2];
+	struct pieces p;
+	struct rows_stored stored;
+
+	request_begin(&request, service, begins);
+	for (uint32_t trace = from; trace < to; trace++)
+		add_span(&request,
+			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
+			 filler);
+	request_end(&request, begins);
+	assert_int_equal(pieces_read(&p, (struct bytes){request.data, request.len}, keep, NULL), PIECES_OK);
+	assert_int_equal(rows_store(store, &p, &stored), DB_OK);
+	pieces_done(&p);
+}
+
+/* Spans of a stored trace; 0: it is not there. */
+static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
+{
+	uint8_t id[16];
+	static struct buf trace;
+
+	trace_id_of(number, id);
+	buf_done(&trace);
+	buf_init(&trace, 1 << 20);
+	enum db_result result = rows_trace(db, id, &trace);
+	if (result == DB_NOT_FOUND)
+		return 0;
+	assert_int_equal(result, DB_OK);
+	assert_false(trace.failed);
+	trace_summarise((struct bytes){trace.data, trace.len}, summary);
+	return summary->spans;
+}
+
+#endif
