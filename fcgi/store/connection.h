@@ -8,6 +8,7 @@
 
 #include "store/db.h"
 #include "store/lock.h"
+#include "store/wal.h"
 #include "store/watch.h"
 
 struct db {
@@ -44,8 +45,7 @@ struct store {
 	/* used only by the thread that leads */
 	struct db *writer;
 	sqlite3_stmt *statements[WRITE_STATEMENTS];
-	int wal_pages;        /* in the WAL after the last commit */
-	int checkpoint_pages; /* a checkpoint is due when there are as many */
+	struct wal wal;
 	unsigned group_size;  /* of the last group */
 	uint64_t patience_ns; /* how long the next leader waits for company: half as long as that group took */
 	atomic_bool rescued;  /* the log has gone, and all of it is in the database */
@@ -100,11 +100,13 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 		   const char *text);
 
 void writer_init(struct store *store);
-void writer_start(struct store *store); /* after `writer` is open */
-void writer_done(struct store *store);  /* before `writer` is closed */
+void writer_done(struct store *store); /* before `writer` is closed */
 
 /* A write that changes nothing, to see whether writes succeed, and with it what else a turn brings. Any thread. */
 void writer_try(struct store *store);
+
+/* When nobody writes: sees whether another process holds the lock of writers, and looks after the log. Any thread. */
+void writer_rest(struct store *store);
 
 /* Brings the schema up to date. False: refused. */
 bool migrate(struct store *store);

@@ -13,6 +13,9 @@
 #define READER_CACHE_KIB "64"
 #define WRITER_CACHE_KIB "512"
 
+#define NUMBER(macro) NUMBER_TEXT(macro)
+#define NUMBER_TEXT(number) #number
+
 #define CHECK_NS UINT64_C(250000000) /* what the check of the file may take at a start, in which requests wait */
 #define CHECK_STEPS 1000             /* of SQLite's machine between two looks at the clock */
 
@@ -170,7 +173,9 @@ static bool configure_writer(struct db *db)
 		return store_refuse_code(db->store, NULL, SQLITE_READONLY);
 	if (!set_wal(db) ||
 	    !connection_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-				 "PRAGMA cache_size = -" WRITER_CACHE_KIB) ||
+				 "PRAGMA journal_size_limit = " NUMBER(
+					 WAL_LIMIT_BYTES) ";"
+							  "PRAGMA cache_size = -" WRITER_CACHE_KIB) ||
 	    !connection_int(db, "PRAGMA synchronous", &synchronous) ||
 	    !connection_int(db, "PRAGMA foreign_keys", &foreign_keys))
 		return refuse_writer(db);
@@ -256,7 +261,7 @@ static bool start_watch(struct store *store)
 		return store_refuse(store, false, "see who moves the files in DATA_DIR, and start again",
 				    "its files were moved while it was opened");
 	store_lock_describe(&store->lock_file, store->watch.files);
-	writer_start(store);
+	wal_start(store);
 	int error = watch_start(store);
 	return !error || store_refuse(store, false, "see the limit of threads (ulimit -u, TasksMax=)",
 				      "no thread can be started: %s", strerror(-error));
@@ -322,7 +327,7 @@ void store_close(struct store *store)
 		if (watch_log_lost(store))
 			writer_try(store); /* saves what is in it */
 		if (watch_in_place(store))
-			sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+			wal_empty(store);
 		else
 			leave_files(store->writer);
 	}

@@ -7,7 +7,13 @@
 #include "store/connection.h"
 #include "store/trouble.h"
 
-#define LOOK_NS UINT64_C(1000000000)
+#define SECOND_NS UINT64_C(1000000000)
+#define LOOK_NS SECOND_NS
+#define LOCKED_NS (2 * SECOND_NS) /* a lock that somebody else holds for as long is trouble */
+#define STUCK_NS (3 * SECOND_NS)  /* as is a write that takes as much longer than it may wait for the lock */
+
+/* Beside SQLite's codes, which are positive: a write has begun and does not end. */
+#define STUCK (-1)
 
 static const char *const suffixes[WATCH_FILES] = {"", "-wal", "-shm"};
 
@@ -100,6 +106,33 @@ void watch_written(struct store *store)
 	tell_thread(watch);
 }
 
+void watch_locked(struct store *store, bool locked)
+{
+	_Atomic uint64_t *since_ns = &store->watch.locked_since_ns;
+
+	if (!locked)
+		*since_ns = 0;
+	else if (!*since_ns)
+		*since_ns = clock_monotonic_ns();
+}
+
+static bool lasts(uint64_t since_ns, uint64_t limit_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	return since_ns && now_ns > since_ns && now_ns - since_ns >= limit_ns;
+}
+
+/* Why writes do not succeed: SQLite's code or STUCK; 0: they do. */
+static int failure(const struct watch *watch)
+{
+	if (watch->failed)
+		return watch->failed;
+	if (lasts(watch->locked_since_ns, LOCKED_NS))
+		return SQLITE_BUSY;
+	return lasts(watch->writing_since_ns, busy_time_out_ms() * UINT64_C(1000000) + STUCK_NS) ? STUCK : 0;
+}
+
 /* ---- in words ---- */
 
 /* The remedy is returned. */
@@ -127,6 +160,9 @@ static const char *describe_place(const struct store *store, int place, char *ou
 
 static struct trouble trouble_of_writes(const struct store *store, int code)
 {
+	if (code == STUCK)
+		return (struct trouble){"the disk has not answered for seconds",
+					"look at the kernel's log (dmesg) and at what else keeps the disk busy"};
 	struct trouble trouble = trouble_of(code, store->watch.errno_then, store->path);
 
 	return trouble.what ? trouble : (struct trouble){"the disk does not take them", "look at the log"};
@@ -137,7 +173,7 @@ bool watch_trouble(struct store *store, char *out, size_t size)
 	char why[128];
 
 	watch_look(store);
-	int place = store->watch.place, failed = store->watch.failed;
+	int place = store->watch.place, failed = failure(&store->watch);
 	if (place != PLACE_OK) {
 		const char *remedy = describe_place(store, place, why, sizeof(why));
 		snprintf(out, size, "The database cannot be used: %s. Remedy: %s.", why, remedy);
@@ -206,10 +242,14 @@ static void run(void *arg)
 		look_at_all(store);
 		if (watch->place != said_place)
 			log_place(store, said_place = watch->place);
-		if (watch->failed != said_failed)
-			log_writes(store, said_failed = watch->failed);
+		int failed = failure(watch);
+		if (failed != said_failed)
+			log_writes(store, said_failed = failed);
 		if (watch->failed ? !news : watch_log_lost(store))
 			writer_try(store);
+		else if (!news)
+			writer_rest(store);
+		wal_tell(store);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/thread.h"
@@ -34,6 +35,9 @@ struct watch {
 	atomic_int place;      /* enum watch_place */
 	atomic_int failed;     /* SQLite's code of the last write's failure, or of damage; 0: it succeeded */
 	atomic_int errno_then; /* of the system call that it came from, or 0 */
+
+	_Atomic uint64_t locked_since_ns;  /* another process holds the lock of writers; monotonic, 0: none does */
+	_Atomic uint64_t writing_since_ns; /* a group of writes runs; monotonic, 0: none does */
 
 	struct thread thread;
 	bool started;
@@ -61,6 +65,9 @@ bool watch_log_lost(const struct store *store);
 /* A write has failed (SQLite's code) or any operation has met damage; a write has reached the log. Any thread. */
 void watch_failed(struct store *store, int code, int system_errno);
 void watch_written(struct store *store);
+
+/* A write could or could not begin, because another process holds the lock of writers. Any thread. */
+void watch_locked(struct store *store, bool locked);
 
 /* What is wrong, for a person who asks /readyz: names of files, no paths. False: nothing is. Any thread. */
 bool watch_trouble(struct store *store, char *out, size_t size);

@@ -10,12 +10,6 @@
 #include "base/clock.h"
 #include "store/connection.h"
 
-/* Pages (4 KiB) in the WAL. At the first mark it is copied into the database as far as readers allow; at the second
- * the writer waits for the readers, so that it starts over at the beginning of the file, which else may grow without
- * end under steady reading. */
-#define CHECKPOINT_PAGES 1000
-#define RESTART_PAGES 16000
-
 #define PATIENCE_MAX_NS UINT64_C(2000000) /* of a leader, for company */
 
 struct write {
@@ -106,6 +100,15 @@ static bool in_place(struct db *tx)
 	return false;
 }
 
+static bool begin(struct db *tx)
+{
+	bool begun = run_statement(tx, WRITE_BEGIN);
+
+	if (begun || result_of(tx->error_code) == DB_BUSY)
+		watch_locked(tx->store, !begun);
+	return begun;
+}
+
 /*
  * The files are looked at before the commit, so that nothing is written that is refused, and after it, so that nothing
  * is acknowledged that went elsewhere in between. A look costs 4 µs.
@@ -119,7 +122,7 @@ static void run_group(struct write *first, struct db *tx)
 		fail_group(first, tx);
 		return;
 	}
-	if (!roll_back(tx) || !run_statement(tx, WRITE_BEGIN)) {
+	if (!roll_back(tx) || !begin(tx)) {
 		fail_group(first, tx);
 		return;
 	}
@@ -131,29 +134,7 @@ static void run_group(struct write *first, struct db *tx)
 		fail_group(first, tx);
 }
 
-/* ---- checkpoints ---- */
-
-static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
-{
-	struct store *store = arg;
-
-	(void)sqlite;
-	(void)schema;
-	if (pages < store->wal_pages)
-		store->checkpoint_pages = CHECKPOINT_PAGES; /* the WAL has started over */
-	store->wal_pages = pages;
-	watch_written(store);
-	return SQLITE_OK;
-}
-
-/* A failure is no harm: the frames stay in the WAL, and the next turn tries again. */
-static void checkpoint(struct store *store)
-{
-	int mode = store->wal_pages < RESTART_PAGES ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_RESTART;
-
-	sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, mode, NULL, NULL);
-	store->checkpoint_pages = store->wal_pages + CHECKPOINT_PAGES;
-}
+/* ---- beside the groups ---- */
 
 /* Somebody has removed the log, which is still open here: what was acknowledged goes into the database. */
 static void rescue(struct store *store)
@@ -169,13 +150,7 @@ void writer_init(struct store *store)
 {
 	pthread_mutex_init(&store->lock, NULL);
 	store->last = &store->first;
-	store->checkpoint_pages = CHECKPOINT_PAGES;
-}
-
-void writer_start(struct store *store)
-{
-	sqlite3_wal_hook(store->writer->sqlite, on_commit, store); /* replaces SQLite's own checkpoints */
-	checkpoint(store);                                         /* what a program that was killed has left */
+	wal_init(store);
 }
 
 void writer_done(struct store *store)
@@ -224,6 +199,17 @@ static void wait_for_company(const struct store *store)
 		clock_sleep_until(clock_monotonic_ns() + store->patience_ns);
 }
 
+/* To the first of those that wait, if any. */
+static void hand_over(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	struct write *next = store->first;
+	store->leading = next != NULL;
+	pthread_mutex_unlock(&store->lock);
+	if (next)
+		sem_post(&next->turn);
+}
+
 /* The caller has its turn: `own` is the first of those that wait. */
 static void lead(struct store *store, struct write *own)
 {
@@ -233,6 +219,7 @@ static void lead(struct store *store, struct write *own)
 	pthread_mutex_unlock(&store->lock);
 
 	uint64_t start_ns = clock_monotonic_ns();
+	store->watch.writing_since_ns = start_ns;
 	run_group(group, store->writer);
 	uint64_t half_ns = (clock_monotonic_ns() - start_ns) / 2;
 	store->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
@@ -240,15 +227,10 @@ static void lead(struct store *store, struct write *own)
 	/* The group need not wait for this. */
 	if (watch_log_lost(store))
 		rescue(store);
-	else if (store->wal_pages >= store->checkpoint_pages && watch_in_place(store))
-		checkpoint(store);
-
-	pthread_mutex_lock(&store->lock);
-	struct write *next = store->first;
-	store->leading = next != NULL;
-	pthread_mutex_unlock(&store->lock);
-	if (next)
-		sem_post(&next->turn);
+	else if (watch_in_place(store))
+		wal_tend(store);
+	store->watch.writing_since_ns = 0;
+	hand_over(store);
 }
 
 /* Waits for the turn and leads, or is served by another. False: the queue is full. */
@@ -288,6 +270,30 @@ void writer_try(struct store *store)
 	sem_init(&w.turn, 0, 0);
 	run(store, &w);
 	sem_destroy(&w.turn);
+}
+
+/* Nobody waits for the lock in this: writers may come. */
+static void try_lock(struct db *tx)
+{
+	sqlite3_busy_timeout(tx->sqlite, 0);
+	if (begin(tx))
+		roll_back(tx);
+	sqlite3_busy_timeout(tx->sqlite, (int)busy_time_out_ms());
+}
+
+void writer_rest(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	bool free = !store->leading;
+	store->leading = true;
+	pthread_mutex_unlock(&store->lock);
+	if (!free)
+		return; /* who leads sees to all that */
+	if (watch_in_place(store) && roll_back(store->writer)) {
+		try_lock(store->writer);
+		wal_rest(store);
+	}
+	hand_over(store);
 }
 
 enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lib import logs
+from lib import logs, metrics
 from lib.program import Program
 from lib.service import Service
 from lib.system import ROOT
@@ -214,17 +214,17 @@ def test_a_moved_directory_is_missed(program):
 
 
 class Customers:
-    """Orders without a pause; keeps the ids of those that were acknowledged."""
+    """Orders, or whatever `request` makes, without a pause; keeps the ids of those that were acknowledged."""
 
-    def __init__(self, program, count=8):
-        self.program, self.ids, self.refused = program, [], []
+    def __init__(self, program, count=8, request=lambda: {"method": "POST", "path": "/api/v1/orders", "body": ORDER}):
+        self.program, self.ids, self.refused, self.request = program, [], [], request
         self.stop = threading.Event()
         self.threads = [threading.Thread(target=self.work) for _ in range(count)]
 
     def work(self):
         connection = self.program.connect()
         while not self.stop.is_set():
-            answer = connection.ask(method="POST", path="/api/v1/orders", body=ORDER)
+            answer = connection.ask(**self.request())
             if answer.status == 201:
                 self.ids.append(json.loads(answer.body)["id"])
             else:
@@ -347,13 +347,66 @@ def test_ready_means_that_writes_succeed(program):
     wait_until(lambda: lines(alone, "info")[-1]["msg"] == "the database can be written again", "nothing is said")
 
 
-def test_busy_is_no_failure(program):
+def test_a_lock_that_passes_is_no_trouble(program):
     alone = program("users", BUSY_TIMEOUT_MS="50")
     with closing(sqlite3.connect(alone.dir / "data/users.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert alone.ask(**new_user()).status == 503
-        assert ready(alone).status == 200
         other.execute("ROLLBACK")
+    assert alone.ask(**new_user()).status == 201
+    assert ready(alone).status == 200
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_a_lock_that_stays_makes_it_unready(program, asked):
+    """Whether somebody wants to write or not; by itself it is ready again."""
+    alone = program("users", BUSY_TIMEOUT_MS="50")
+    with closing(sqlite3.connect(alone.dir / "data/users.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        if asked:
+            assert alone.ask(**new_user()).status == 503
+        wait_not_ready(alone, r"Nothing can be stored in users\.db: another process holds a lock on it\. Remedy: ")
+        assert "Retry-After" in ready(alone).headers
+        assert alone.ask(path="/api/v1/users/1").status == 200, "reading goes on"
+        other.execute("ROLLBACK")
+    wait_ready(alone)
+    assert alone.ask(**new_user()).status == 201
+    said = [line["msg"] for line in lines(alone, "error") + lines(alone, "info")]
+    assert said.count("the database cannot be written") == 1
+    wait_until(lambda: "the database can be written again" in [line["msg"] for line in lines(alone, "info")],
+               "nothing is said")
+
+
+# ---- readers that stay
+
+def gauge(connection, name):
+    return metrics.total(metrics.samples(connection.ask(path="/metrics").body.decode()), name)
+
+
+def test_writers_do_not_wait_for_a_reader_that_stays(program):
+    """It keeps the write-ahead log from starting over: that is measured and said, and then the log is short again."""
+    alone = program("users", OTEL_SDK_DISABLED="false", OTEL_TRACES_EXPORTER="none")
+    scraper, log, limit = alone.connect(), alone.dir / "data/users.db-wal", 8 << 20
+    for number in range(20):
+        assert alone.ask(**new_user(number)).status == 201
+    with closing(sqlite3.connect(f"file:{alone.dir}/data/users.db?mode=ro", uri=True, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        seen = reader.execute("SELECT count(*) FROM users").fetchone()
+        with Customers(alone, request=new_user) as writers:
+            wait_until(lambda: log.stat().st_size > 2 * limit, "the log does not grow", seconds=60)
+        assert not writers.refused
+        assert reader.execute("SELECT count(*) FROM users").fetchone() == seen
+        wait_until(lambda: gauge(scraper, "db_wal_pinned_seconds") > 0, "the reader is not seen")
+        wait_until(lambda: gauge(scraper, "db_wal_size_bytes") > limit, "its size is not seen")
+        said = "a reader keeps the write-ahead log from starting over, and it grows"
+        told, = wait_until(lambda: [line for line in lines(alone, "warn") if line["msg"] == said], "nothing is said")
+        assert told["wal.bytes"] > limit and told["reader.seconds"] >= 5 and told["remedy"]
+        assert ready(alone).status == 200
+        reader.execute("ROLLBACK")
+    wait_until(lambda: log.stat().st_size <= limit, "the log stays long")  # though nobody writes
+    wait_until(lambda: gauge(scraper, "db_wal_pinned_seconds") == 0, "the reader is still seen")
+    wait_until(lambda: gauge(scraper, "db_wal_size_bytes") <= limit, "its size is not seen")
+    wait_until(lambda: lines(alone, "info")[-1]["msg"] == "the write-ahead log can start over again", "nothing is said")
     assert alone.ask(**new_user()).status == 201
 
 

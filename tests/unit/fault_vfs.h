@@ -9,11 +9,13 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "power_loss.h"
 
 static atomic_int fault_syncs;       /* of the WAL so far */
 static atomic_bool fault_fail_sync;  /* SQLITE_IOERR_FSYNC */
+static atomic_bool fault_hang_sync;  /* of the WAL: until it is false again */
 static atomic_bool fault_fail_write; /* SQLITE_FULL */
 
 /* The walk, over every operation that can fail on a real disk. */
@@ -118,6 +120,8 @@ static inline int fault_xSync(sqlite3_file *file, int flags)
 
 	if (f->is_wal) {
 		fault_syncs++;
+		while (fault_hang_sync)
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		if (fault_fail_sync)
 			return SQLITE_IOERR_FSYNC;
 	}

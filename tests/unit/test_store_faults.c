@@ -90,7 +90,7 @@ static void run_scenario(bool (*repair)(void))
 	outcome->opened = reader;
 	for (int64_t id = 1; id <= ORDERS && reader; id++) {
 		if (id % 3 == 0)
-			store->checkpoint_pages = 1; /* due after this write */
+			store->wal.due_pages = 1; /* due after this write */
 		store_one(store, id);
 		read_one(reader, id);
 	}

@@ -278,6 +278,47 @@ static void test_other_failures_say_nothing_of_the_disk(void **state)
 	assert_false(in_trouble());
 }
 
+/* Nobody writes, so the watch has to find out by itself. */
+static void test_a_lock_that_stays_is_told_until_it_is_gone(void **state)
+{
+	sqlite3 *other = open_outside("things");
+
+	(void)state;
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	WAIT_UNTIL(trouble("Nothing can be stored in things.db: another process holds a lock on it. Remedy: end that"),
+		   10);
+	assert_int_equal(insert(), DB_BUSY);
+	assert_true(in_trouble());
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	WAIT_UNTIL(!in_trouble(), 10);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	WAIT_UNTIL(in_trouble(), 10);
+	sqlite3_close(other);
+	assert_int_equal(insert(), DB_OK);
+	assert_false(in_trouble()); /* a write that succeeds is enough */
+}
+
+static void *insert_slowly(void *result)
+{
+	*(enum db_result *)result = insert();
+	return NULL;
+}
+
+static void test_a_disk_that_does_not_answer_is_told(void **state)
+{
+	enum db_result result = DB_FAILED;
+	pthread_t writer;
+
+	(void)state;
+	fault_hang_sync = true;
+	assert_int_equal(pthread_create(&writer, NULL, insert_slowly, &result), 0);
+	WAIT_UNTIL(trouble("Nothing can be stored in things.db: the disk has not answered for seconds. Remedy: "), 20);
+	fault_hang_sync = false;
+	pthread_join(writer, NULL);
+	assert_int_equal(result, DB_OK);
+	WAIT_UNTIL(!in_trouble(), 10);
+}
+
 static void test_damage_does_not_pass(void **state)
 {
 	(void)state;
@@ -384,6 +425,8 @@ int main(void)
 		WATCH_TEST(test_a_look_is_cheap),
 		WATCH_TEST(test_a_full_disk_is_told_until_there_is_room),
 		WATCH_TEST(test_other_failures_say_nothing_of_the_disk),
+		WATCH_TEST(test_a_lock_that_stays_is_told_until_it_is_gone),
+		WATCH_TEST(test_a_disk_that_does_not_answer_is_told),
 		WATCH_TEST(test_damage_does_not_pass),
 		OPEN_TEST(test_too_few_descriptors_are_named),
 		OPEN_TEST(test_what_is_in_its_place),

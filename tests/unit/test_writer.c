@@ -366,12 +366,12 @@ static void test_a_reader_that_stays_holds_up_no_writer(void **state)
 	assert_true(db_next(&q)); /* sees the rows of now, however long it takes */
 	for (int i = 0; i < 2500; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(store->wal_pages > 2500); /* cannot start over yet */
+	assert_true(store->wal.pages > 2500); /* cannot start over yet */
 	assert_false(db_next(&q));
 	assert_int_equal(db_end(&q), DB_OK);
 	for (int i = 0; i < 1100; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(store->wal_pages < 1100);
+	assert_true(store->wal.pages < 1100);
 	db_close(db);
 	assert_int_equal(rows(), id);
 }
