@@ -41,3 +41,10 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX idempotency_age ON idempotency (created_at);
+
+-- step 2: the time by which the outbox and the keys age, so that it goes on after a stop whatever the machine's clock says
+CREATE TABLE clock (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),
+    steady_ms INTEGER NOT NULL, -- of this clock, near to Unix time
+    wall_ms   INTEGER NOT NULL  -- of the machine's, at the same moment
+) STRICT;

@@ -8,6 +8,7 @@
 
 #include "store/db.h"
 #include "store/lock.h"
+#include "store/steady.h"
 #include "store/wal.h"
 #include "store/watch.h"
 
@@ -41,6 +42,7 @@ struct store {
 	struct store_lock lock_file;
 	struct watch watch;
 	struct refusal refusal;
+	struct steady steady;
 
 	/* used only by the thread that leads */
 	struct db *writer;

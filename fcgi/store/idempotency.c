@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "store/connection.h"
+
 DB_STATEMENT(find_key, "SELECT", "idempotency",
 	     "SELECT resource_id FROM idempotency WHERE key = ?1 AND created_at > ?2");
 
@@ -15,6 +17,8 @@ DB_STATEMENT(record_key, "INSERT", "idempotency",
 DB_STATEMENT(purge_keys, "DELETE", "idempotency",
 	     "DELETE FROM idempotency WHERE key IN"
 	     " (SELECT key FROM idempotency WHERE created_at <= ?1 ORDER BY created_at LIMIT ?2)");
+
+DB_STATEMENT(bound_keys, "UPDATE", "idempotency", "UPDATE idempotency SET created_at = ?1 WHERE created_at > ?1");
 
 /* ---- the header ---- */
 
@@ -100,9 +104,10 @@ void idempotency_release(struct idempotency_key *key)
 
 /* ---- the table ---- */
 
-static void bind_time(struct db_query *q, int64_t unix_ms, char *storage)
+/* The store's time, so long ago. */
+static void bind_time(struct db_query *q, int64_t ago_ms, char *storage)
 {
-	db_time(unix_ms, storage);
+	db_time(steady_now_ms(q->db->store) - ago_ms, storage);
 	db_bind_text(q, storage);
 }
 
@@ -115,7 +120,7 @@ enum db_result idempotency_find(struct db *db, const struct idempotency_key *key
 		return DB_NOT_FOUND;
 	db_query(&q, db, &find_key);
 	db_bind_text(&q, key->text);
-	bind_time(&q, db_now_ms() - DB_DAY_MS, expired);
+	bind_time(&q, DB_DAY_MS, expired);
 	bool found = db_next(&q);
 	if (found)
 		*resource_id = db_int(&q, 0);
@@ -133,10 +138,20 @@ enum db_result idempotency_record(struct db *tx, const struct idempotency_key *k
 	db_query(&q, tx, &record_key);
 	db_bind_text(&q, key->text);
 	db_bind_int(&q, resource_id);
-	bind_time(&q, db_now_ms(), now);
-	bind_time(&q, db_now_ms() - DB_DAY_MS, expired);
+	bind_time(&q, 0, now);
+	bind_time(&q, DB_DAY_MS, expired);
 	enum db_result result = db_end(&q);
 	return result == DB_OK && db_changes(tx) == 0 ? DB_CONFLICT : result;
+}
+
+enum db_result idempotency_bound(struct db *tx)
+{
+	char now[DB_TIME_SIZE];
+	struct db_query q;
+
+	db_query(&q, tx, &bound_keys);
+	bind_time(&q, 0, now);
+	return db_end(&q);
 }
 
 enum db_result idempotency_purge(struct db *tx, int64_t limit, int64_t *removed)
@@ -145,7 +160,7 @@ enum db_result idempotency_purge(struct db *tx, int64_t limit, int64_t *removed)
 	struct db_query q;
 
 	db_query(&q, tx, &purge_keys);
-	bind_time(&q, db_now_ms() - DB_DAY_MS, expired);
+	bind_time(&q, DB_DAY_MS, expired);
 	db_bind_int(&q, limit);
 	enum db_result result = db_end(&q);
 	if (result == DB_OK)

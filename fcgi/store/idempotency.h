@@ -1,6 +1,7 @@
 /*
  * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a key that was used for a stored resource answers
- * with that resource. Only stored results are remembered, in the table `idempotency`, for 24 h.
+ * with that resource. Only stored results are remembered, in the table `idempotency`, for 24 h by the store's clock
+ * (store/steady.h).
  */
 #ifndef APM_STORE_IDEMPOTENCY_H
 #define APM_STORE_IDEMPOTENCY_H
@@ -41,6 +42,9 @@ enum db_result idempotency_find(struct db *db, const struct idempotency_key *key
 
 /* Inside the job that stores the resource. DB_CONFLICT: the key exists. No key: does nothing. */
 enum db_result idempotency_record(struct db *tx, const struct idempotency_key *key, int64_t resource_id);
+
+/* Inside a job, at the start: no key is from the future, whatever clock it was stored by. */
+enum db_result idempotency_bound(struct db *tx);
 
 /* Inside a job: forgets keys older than 24 h, `limit` at most. *removed: how many. */
 enum db_result idempotency_purge(struct db *tx, int64_t limit, int64_t *removed);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "store/connection.h"
 #include "store/idempotency.h"
 #include "store/outbox_rows.h"
 
@@ -19,7 +20,7 @@ DB_STATEMENT(due_messages, "SELECT", "outbox",
 	     " WHERE delivered_at IS NULL AND next_attempt_ms <= ?1 ORDER BY next_attempt_ms, id LIMIT ?2");
 
 DB_STATEMENT(next_attempt, "SELECT", "outbox",
-	     "SELECT next_attempt_ms FROM outbox WHERE delivered_at IS NULL ORDER BY next_attempt_ms LIMIT 1");
+	     "SELECT id, next_attempt_ms FROM outbox WHERE delivered_at IS NULL ORDER BY next_attempt_ms, id LIMIT ?1");
 
 DB_STATEMENT(backlog, "SELECT", "outbox",
 	     "SELECT (SELECT count(*) FROM outbox WHERE delivered_at IS NULL),"
@@ -32,8 +33,14 @@ DB_STATEMENT(mark_delivered, "UPDATE", "outbox",
 DB_STATEMENT(mark_failed, "UPDATE", "outbox",
 	     "UPDATE outbox SET attempts = attempts + 1, next_attempt_ms = ?2 WHERE id = ?1 AND delivered_at IS NULL");
 
-DB_STATEMENT(limit_waits, "UPDATE", "outbox",
+DB_STATEMENT(bound_waits, "UPDATE", "outbox",
 	     "UPDATE outbox SET next_attempt_ms = ?1 WHERE delivered_at IS NULL AND next_attempt_ms > ?1");
+
+DB_STATEMENT(bound_ages, "UPDATE", "outbox",
+	     "UPDATE outbox SET created_at = ?1 WHERE delivered_at IS NULL AND created_at > ?1");
+
+DB_STATEMENT(bound_deliveries, "UPDATE", "outbox",
+	     "UPDATE outbox SET delivered_at = ?1 WHERE delivered_at IS NOT NULL AND delivered_at > ?1");
 
 DB_STATEMENT(purge_messages, "DELETE", "outbox",
 	     "DELETE FROM outbox WHERE id IN"
@@ -72,7 +79,7 @@ void outbox_message_init(struct outbox_message *message)
 
 enum db_result outbox_add(struct db *tx, struct outbox_message *message)
 {
-	int64_t now_ms = db_now_ms();
+	int64_t now_ms = steady_now_ms(tx->store);
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
@@ -91,33 +98,42 @@ enum db_result outbox_add(struct db *tx, struct outbox_message *message)
 
 /* ---- reading ---- */
 
-enum db_result outbox_due(struct db *db, int64_t now_ms, struct outbox_message *out, size_t max, size_t *count)
+static void read_message(struct db_query *q, struct outbox_message *m)
+{
+	m->id = db_int(q, 0);
+	m->order_id = db_int(q, 1);
+	db_copy(q, 2, m->event_id, sizeof(m->event_id));
+	db_copy(q, 3, m->payload, sizeof(m->payload));
+	m->payload_bytes = strlen(m->payload);
+	db_copy(q, 4, m->traceparent, sizeof(m->traceparent));
+	m->attempts = db_int(q, 5);
+}
+
+enum db_result outbox_due(struct db *db, const struct outbox_claims *claims, struct outbox_message *out, size_t max,
+			  size_t *count)
 {
 	struct db_query q;
 
 	*count = 0;
 	db_query(&q, db, &due_messages);
-	db_bind_int(&q, now_ms);
-	db_bind_int(&q, (int64_t)max);
-	while (*count < max && db_next(&q)) {
-		struct outbox_message *m = &out[(*count)++];
-		m->id = db_int(&q, 0);
-		m->order_id = db_int(&q, 1);
-		db_copy(&q, 2, m->event_id, sizeof(m->event_id));
-		db_copy(&q, 3, m->payload, sizeof(m->payload));
-		m->payload_bytes = strlen(m->payload);
-		db_copy(&q, 4, m->traceparent, sizeof(m->traceparent));
-		m->attempts = db_int(&q, 5);
-	}
+	db_bind_int(&q, steady_now_ms(db->store));
+	db_bind_int(&q, (int64_t)(max + claims->count));
+	while (*count < max && db_next(&q))
+		if (!claims->is_claimed(db_int(&q, 0)))
+			read_message(&q, &out[(*count)++]);
 	return db_end(&q);
 }
 
-enum db_result outbox_next_attempt(struct db *db, int64_t *unix_ms)
+enum db_result outbox_next_attempt(struct db *db, const struct outbox_claims *claims, int64_t *wait_ms)
 {
 	struct db_query q;
 
+	*wait_ms = INT64_MAX;
 	db_query(&q, db, &next_attempt);
-	*unix_ms = db_next(&q) ? db_int(&q, 0) : INT64_MAX;
+	db_bind_int(&q, (int64_t)(1 + claims->count));
+	while (*wait_ms == INT64_MAX && db_next(&q))
+		if (!claims->is_claimed(db_int(&q, 0)))
+			*wait_ms = db_int(&q, 1) - steady_now_ms(db->store);
 	return db_end(&q);
 }
 
@@ -126,7 +142,7 @@ enum db_result outbox_backlog(struct db *db, int64_t *pending, int64_t *oldest_m
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
-	db_time(db_now_ms(), now);
+	db_time(steady_now_ms(db->store), now);
 	db_query(&q, db, &backlog);
 	db_bind_text(&q, now);
 	if (db_next(&q)) {
@@ -162,7 +178,7 @@ static enum db_result record_all(struct db *tx, void *arg)
 	enum db_result result = DB_OK;
 	char now[DB_TIME_SIZE];
 
-	db_time(db_now_ms(), now);
+	db_time(steady_now_ms(tx->store), now);
 	for (size_t i = 0; i < job->count && result == DB_OK; i++)
 		result = record_one(tx, &job->outcomes[i], now);
 	return result;
@@ -175,19 +191,37 @@ enum db_result outbox_record(struct store *store, const struct outbox_outcome *o
 	return db_write(store, &mark_delivered, record_all, &job);
 }
 
-static enum db_result limit_all(struct db *tx, void *arg)
+static enum db_result bound_one(struct db *tx, struct db_statement *statement, const char *now)
 {
-	const int64_t *latest_ms = arg;
 	struct db_query q;
 
-	db_query(&q, tx, &limit_waits);
-	db_bind_int(&q, *latest_ms);
+	db_query(&q, tx, statement);
+	db_bind_text(&q, now);
 	return db_end(&q);
 }
 
-enum db_result outbox_limit_waits(struct store *store, int64_t latest_ms)
+static enum db_result bound_all(struct db *tx, void *arg)
 {
-	return db_write(store, &limit_waits, limit_all, &latest_ms);
+	int64_t now_ms = steady_now_ms(tx->store);
+	char now[DB_TIME_SIZE];
+	struct db_query q;
+
+	db_time(now_ms, now);
+	db_query(&q, tx, &bound_waits);
+	db_bind_int(&q, now_ms + *(const int64_t *)arg);
+	enum db_result result = db_end(&q);
+	if (result == DB_OK)
+		result = bound_one(tx, &bound_ages, now);
+	if (result == DB_OK)
+		result = bound_one(tx, &bound_deliveries, now);
+	if (result == DB_OK)
+		result = idempotency_bound(tx);
+	return result == DB_OK ? steady_save(tx) : result;
+}
+
+enum db_result outbox_bound_times(struct store *store, int64_t wait_max_ms)
+{
+	return db_write(store, &bound_waits, bound_all, &wait_max_ms);
 }
 
 static enum db_result purge_some(struct db *tx, void *arg)
@@ -197,7 +231,7 @@ static enum db_result purge_some(struct db *tx, void *arg)
 	struct db_query q;
 	int64_t keys = 0;
 
-	db_time(db_now_ms() - DB_DAY_MS, expired);
+	db_time(steady_now_ms(tx->store) - DB_DAY_MS, expired);
 	db_query(&q, tx, &purge_messages);
 	db_bind_text(&q, expired);
 	db_bind_int(&q, PURGE_ROWS);
@@ -208,7 +242,7 @@ static enum db_result purge_some(struct db *tx, void *arg)
 
 	result = idempotency_purge(tx, PURGE_ROWS, &keys);
 	*more = *more || keys == PURGE_ROWS;
-	return result;
+	return result == DB_OK ? steady_save(tx) : result;
 }
 
 enum db_result outbox_purge(struct store *store, bool *more)

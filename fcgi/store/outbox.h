@@ -51,24 +51,28 @@ void outbox_retry(int64_t id);
 bool outbox_is_delivered(int64_t id);
 
 /*
- * Sends one message; true when the receiver has it. Runs on the relay's thread, under a root span that links to the
- * request's.
+ * Sends one message; true when the receiver has it. Runs on threads of its own, several at a time, under a root span
+ * that links to the request's.
  */
 typedef bool outbox_deliver(const struct outbox_message *message);
 
 /*
- * Starts the relay thread. It tries the row that is due for longest first, so that none starves; each backs off from
- * 0.5 s to 30 s with jitter, also across restarts. After three failures in a row it makes one try a second until it or
- * a request succeeds: a dead receiver is not stormed, and the backlog is due at once when it is back. It forgets
- * delivered rows and idempotency keys after 24 h, and sleeps while there is nothing to do. Its own store operations
- * make no spans.
+ * Starts the relay's thread and its couriers (store/couriers.h), who carry a few messages at a time. They begin with
+ * the row that is due for longest, so that none starves; each backs off from 0.5 s to 30 s with jitter, also across
+ * restarts. After three failures in a row they make one try a second until one or a request succeeds: a dead receiver
+ * is not stormed, and the backlog is due at once when it is back. The relay forgets delivered rows and idempotency keys
+ * after 24 h, and sleeps while there is nothing to do. Its own store operations make no spans. Ages and waits are by
+ * the store's clock (store/steady.h).
  *
- * `thread_done` (or NULL) runs on the relay's thread before it ends. Sets order_outbox_pending and
+ * `thread_done` (or NULL) runs on each courier's thread before it ends. Sets order_outbox_pending and
  * order_outbox_oldest_seconds at every scrape. Before other threads start. 0 or -errno.
  */
 int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void));
 
-/* Ends the relay after the message it works on; marks what was delivered. Without outbox_start it does nothing. */
+/*
+ * Ends the couriers after the messages that they carry, and the relay, which marks what was delivered; also when a
+ * receiver takes its time and the process is ended meanwhile. Without outbox_start it does nothing.
+ */
 void outbox_stop(void);
 
 #endif

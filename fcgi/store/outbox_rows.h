@@ -8,14 +8,21 @@
 struct outbox_outcome {
 	int64_t id;
 	bool delivered;
-	int64_t next_attempt_ms; /* Unix time, when it failed */
+	int64_t next_attempt_ms; /* by the store's clock, when it failed */
 };
 
-/* Reads up to `max` undelivered rows whose time has come, those that are due for longest first. */
-enum db_result outbox_due(struct db *db, int64_t now_ms, struct outbox_message *out, size_t max, size_t *count);
+/* Rows that somebody works on, so that they are no news. */
+struct outbox_claims {
+	bool (*is_claimed)(int64_t id);
+	size_t count; /* as many at most */
+};
 
-/* Unix time of the earliest attempt; INT64_MAX: nothing is pending. */
-enum db_result outbox_next_attempt(struct db *db, int64_t *unix_ms);
+/* Reads up to `max` undelivered rows whose time has come and that nobody has claimed, those due for longest first. */
+enum db_result outbox_due(struct db *db, const struct outbox_claims *claims, struct outbox_message *out, size_t max,
+			  size_t *count);
+
+/* Milliseconds to the next attempt that nobody has claimed; 0 or less: it is due; INT64_MAX: there is none. */
+enum db_result outbox_next_attempt(struct db *db, const struct outbox_claims *claims, int64_t *wait_ms);
 
 /* How many rows are pending, and the age of the oldest, 0 without one. */
 enum db_result outbox_backlog(struct db *db, int64_t *pending, int64_t *oldest_ms);
@@ -23,10 +30,13 @@ enum db_result outbox_backlog(struct db *db, int64_t *pending, int64_t *oldest_m
 /* Stores what tries came to, in one transaction. */
 enum db_result outbox_record(struct store *store, const struct outbox_outcome *outcomes, size_t count);
 
-/* After a clock that was ahead: nothing waits for longer than the longest back-off. */
-enum db_result outbox_limit_waits(struct store *store, int64_t latest_ms);
+/*
+ * At the start, after a clock that was ahead: nothing waits for longer than `wait_max_ms`, and nothing is from the
+ * future. Keeps the store's time.
+ */
+enum db_result outbox_bound_times(struct store *store, int64_t wait_max_ms);
 
-/* Forgets some of what is older than 24 h. *more: there is more of it. */
+/* Forgets some of what is older than 24 h, and keeps the store's time. *more: there is more to forget. */
 enum db_result outbox_purge(struct store *store, bool *more);
 
 #endif

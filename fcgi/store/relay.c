@@ -1,23 +1,27 @@
 /*
- * The relay: one thread that stores how tries ended, tries again what is due, and sleeps in between. Requests only tell
- * it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any moment.
+ * The relay: one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between. Requests
+ * and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any
+ * moment.
  */
 #include <errno.h>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "store/couriers.h"
 #include "store/outbox.h"
 #include "store/outbox_rows.h"
+#include "store/steady.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define GATHER_NS (SECOND_NS / 2) /* outcomes wait as long for others to share their commit */
 #define PURGE_INTERVAL_NS (3600 * SECOND_NS)
-#define PAUSE_NS SECOND_NS /* between tries while the receiver seems dead; after a store operation failed */
-#define PAUSE_AFTER 3      /* failures in a row */
+#define PAUSE_NS SECOND_NS /* after a store operation failed */
+#define STOP_NS SECOND_NS  /* couriers are waited for as long before what they told is stored */
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
-#define BATCH 16           /* messages that are read at once */
+#define BATCH 64           /* messages that are read at once */
+#define STORED_AT_ONCE 512 /* outcomes in one transaction: it holds up requests that store */
 #define OUTCOMES_MAX 16384 /* that are not stored yet: one more is forgotten, and its row tried again */
 #define NEVER UINT64_MAX
 
@@ -27,21 +31,18 @@ TEL_GAUGE(oldest_gauge, "order_outbox_oldest_seconds",
 
 static struct relay {
 	struct store *store;
-	outbox_deliver *deliver;
-	void (*thread_done)(void);
 	bool started;
 
 	/* the relay's thread alone; times are monotonic, of what is to be done next */
 	struct db *db;
+	bool bounded;      /* stored times are not from the future */
 	uint64_t due_ns;   /* the next try */
 	uint64_t purge_ns; /* the next purge */
 	uint64_t store_ns; /* after a failed store operation: nothing before */
 	struct outbox_message batch[BATCH];
-	struct tel_parent parent;
 
 	struct thread thread; /* with the lock of the rest */
-	unsigned failures;    /* of the relay's tries, since somebody had success */
-	uint64_t pause_ns;    /* no try before */
+	bool hungry;          /* the couriers' queue was full and has room again */
 	/* A ring: outcome number n is in slot n % OUTCOMES_MAX. remembered <= stored <= told. */
 	struct outbox_outcome outcomes[OUTCOMES_MAX];
 	uint64_t told;       /* outcomes ever */
@@ -79,25 +80,23 @@ static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 		thread_wake(&relay.thread);
 	}
 	*outcome(relay.told++) = (struct outbox_outcome){
-		.id = id, .delivered = delivered, .next_attempt_ms = db_now_ms() + backoff_ms(attempts)};
+		.id = id,
+		.delivered = delivered,
+		.next_attempt_ms = steady_now_ms(relay.store) + backoff_ms(attempts),
+	};
 }
 
 static void tell(int64_t id, bool delivered, int64_t attempts)
 {
 	pthread_mutex_lock(&relay.thread.lock);
 	add_outcome(id, delivered, attempts);
-	if (delivered) { /* the receiver lives: no need to go easy on it */
-		if (relay.failures >= PAUSE_AFTER)
-			thread_wake(&relay.thread);
-		relay.failures = 0;
-		relay.pause_ns = 0;
-	}
 	pthread_mutex_unlock(&relay.thread.lock);
 }
 
 void outbox_delivered(int64_t id)
 {
 	tell(id, true, 0);
+	couriers_cheer(); /* the receiver lives: no need to go easy on it */
 }
 
 void outbox_retry(int64_t id)
@@ -119,7 +118,29 @@ bool outbox_is_delivered(int64_t id)
 	return found;
 }
 
+/* ---- couriers: on their threads ---- */
+
+static void courier_told(const struct outbox_message *message, bool delivered)
+{
+	tell(message->id, delivered, message->attempts);
+}
+
+static void couriers_are_hungry(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	relay.hungry = true;
+	thread_wake(&relay.thread);
+	pthread_mutex_unlock(&relay.thread.lock);
+}
+
 /* ---- one turn of the relay's thread; false: a store operation has failed ---- */
+
+static bool bound_times(void)
+{
+	if (!relay.bounded)
+		relay.bounded = outbox_bound_times(relay.store, BACKOFF_MAX_MS) == DB_OK;
+	return relay.bounded;
+}
 
 /* Slots between stored and told are not written by others, so they are read without the lock. */
 static bool store_outcomes(void)
@@ -133,6 +154,8 @@ static bool store_outcomes(void)
 		size_t slot = from % OUTCOMES_MAX, count = to - from;
 		if (count > OUTCOMES_MAX - slot)
 			count = OUTCOMES_MAX - slot;
+		if (count > STORED_AT_ONCE)
+			count = STORED_AT_ONCE;
 		if (outbox_record(relay.store, &relay.outcomes[slot], count) != DB_OK)
 			return false;
 		from += count;
@@ -156,79 +179,58 @@ static bool purge(void)
 	return true;
 }
 
-static void count_failure(void)
+/* A courier has it, or how its try ended is not stored yet. */
+static bool is_claimed(int64_t id)
+{
+	bool found = couriers_have(id); /* first: it tells before it lets go */
+
+	pthread_mutex_lock(&relay.thread.lock);
+	for (uint64_t n = relay.stored; n < relay.told && !found; n++)
+		found = outcome(n)->id == id;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return found;
+}
+
+static struct outbox_claims claims(void)
 {
 	pthread_mutex_lock(&relay.thread.lock);
-	if (++relay.failures >= PAUSE_AFTER)
-		relay.pause_ns = clock_monotonic_ns() + PAUSE_NS;
+	size_t unstored = relay.told - relay.stored;
 	pthread_mutex_unlock(&relay.thread.lock);
+	return (struct outbox_claims){is_claimed, COURIERS_QUEUE + COURIERS + unstored};
 }
 
-static void link_request(struct tel_span *span, const struct outbox_message *message)
+static bool hand_out(void)
 {
-	tel_parent_init(&relay.parent);
-	tel_parent_header(&relay.parent, "traceparent", message->traceparent);
-	tel_parent_end(&relay.parent);
-	if (relay.parent.valid)
-		tel_link(span, relay.parent.trace_id, relay.parent.span_id, relay.parent.flags);
-}
+	struct outbox_claims claimed = claims();
+	size_t room, wanted, count;
 
-static void try_one(const struct outbox_message *message)
-{
-	struct tel_span span;
-
-	if (outbox_is_delivered(message->id))
-		return;
-	tel_span_start_remote(&span, "deliver outbox message", TEL_INTERNAL, NULL);
-	link_request(&span, message);
-	tel_set(&span, tel_int("order.id", message->order_id), tel_int("outbox.attempt", message->attempts + 1));
-	bool delivered = relay.deliver(message);
-	if (!delivered) {
-		tel_span_fail(&span, "not_delivered");
-		tel_warn("message not delivered, will be tried again", tel_int("order.id", message->order_id),
-			 tel_int("outbox.attempt", message->attempts + 1));
+	pthread_mutex_lock(&relay.thread.lock);
+	bool due = relay.hungry || clock_monotonic_ns() >= relay.due_ns;
+	relay.hungry = false;
+	pthread_mutex_unlock(&relay.thread.lock);
+	while (due && (room = couriers_room()) > 0) {
+		wanted = room < BATCH ? room : BATCH;
+		if (outbox_due(relay.db, &claimed, relay.batch, wanted, &count) != DB_OK)
+			return false;
+		for (size_t i = 0; i < count; i++)
+			couriers_give(&relay.batch[i]);
+		due = count == wanted;
 	}
-	tel_span_end(&span);
-	tell(message->id, delivered, message->attempts);
-	if (!delivered)
-		count_failure();
-}
-
-/* A slow receiver must not keep outcomes from being stored within a second or so. */
-static bool may_try(uint64_t started_ns)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-
-	pthread_mutex_lock(&relay.thread.lock);
-	bool may = !relay.thread.stopping && now_ns >= relay.pause_ns && now_ns - started_ns < GATHER_NS;
-	pthread_mutex_unlock(&relay.thread.lock);
-	return may;
-}
-
-static bool try_due(void)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-	size_t count;
-
-	if (now_ns < relay.due_ns || !may_try(now_ns))
-		return true;
-	if (outbox_due(relay.db, db_now_ms(), relay.batch, BATCH, &count) != DB_OK)
-		return false;
-	for (size_t i = 0; i < count && may_try(now_ns); i++)
-		try_one(&relay.batch[i]);
 	return true;
 }
 
+/* With the queue full, the couriers will say when to go on. */
 static bool look_ahead(void)
 {
-	int64_t unix_ms, now_ms = db_now_ms();
+	struct outbox_claims claimed = claims();
+	int64_t wait_ms = INT64_MAX;
 
-	if (outbox_next_attempt(relay.db, &unix_ms) != DB_OK)
+	if (couriers_room() > 0 && outbox_next_attempt(relay.db, &claimed, &wait_ms) != DB_OK)
 		return false;
-	if (unix_ms == INT64_MAX)
+	if (wait_ms == INT64_MAX)
 		relay.due_ns = NEVER;
 	else
-		relay.due_ns = clock_monotonic_ns() + (unix_ms > now_ms ? (uint64_t)(unix_ms - now_ms) * 1000000 : 0);
+		relay.due_ns = clock_monotonic_ns() + (wait_ms > 0 ? (uint64_t)wait_ms * 1000000 : 0);
 	return true;
 }
 
@@ -247,7 +249,7 @@ static uint64_t later(uint64_t a, uint64_t b)
 /* With the lock held. */
 static uint64_t next_turn_ns(void)
 {
-	uint64_t work_ns = earlier(relay.purge_ns, later(relay.due_ns, relay.pause_ns));
+	uint64_t work_ns = earlier(relay.purge_ns, relay.hungry ? 0 : relay.due_ns);
 
 	if (relay.told > relay.stored)
 		work_ns = earlier(work_ns, relay.first_ns + GATHER_NS);
@@ -270,14 +272,12 @@ static bool wait_for_work(void)
 static void run(void *arg)
 {
 	(void)arg;
-	outbox_limit_waits(relay.store, db_now_ms() + BACKOFF_MAX_MS);
 	while (wait_for_work()) {
-		bool ok = store_outcomes() && purge() && try_due() && look_ahead();
+		bool ok = bound_times() && store_outcomes() && purge() && hand_out() && look_ahead();
 		relay.store_ns = ok ? 0 : clock_monotonic_ns() + PAUSE_NS;
 	}
 	store_outcomes();
-	if (relay.thread_done)
-		relay.thread_done();
+	steady_keep(relay.store);
 }
 
 /* ---- start and stop ---- */
@@ -298,14 +298,12 @@ static void on_scrape(void)
 	pthread_mutex_unlock(&scrape_lock);
 }
 
-static void init_relay(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
+static void init_relay(struct store *store)
 {
 	relay.store = store;
-	relay.deliver = deliver;
-	relay.thread_done = thread_done;
-	relay.due_ns = relay.purge_ns = relay.store_ns = relay.pause_ns = 0; /* all is to be looked at */
+	relay.bounded = relay.hungry = false;
+	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* all is to be looked at */
 	relay.told = relay.stored = relay.remembered = 0;
-	relay.failures = 0;
 }
 
 static void close_readers(void)
@@ -320,10 +318,14 @@ static void close_readers(void)
 
 int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
 {
-	init_relay(store, deliver, thread_done);
+	const struct couriers_calls calls = {deliver, courier_told, couriers_are_hungry, thread_done};
+
+	init_relay(store);
 	relay.db = db_open(store);
 	scrape_db = db_open(store);
-	int error = relay.db && scrape_db ? thread_start(&relay.thread, "relay", run, NULL) : -EIO;
+	int error = relay.db && scrape_db ? couriers_start(&calls) : -EIO;
+	if (!error && (error = thread_start(&relay.thread, "relay", run, NULL)) != 0)
+		couriers_stop(CLOCK_NEVER);
 	if (error) {
 		close_readers();
 		return error;
@@ -337,7 +339,12 @@ void outbox_stop(void)
 {
 	if (!relay.started)
 		return;
-	thread_stop(&relay.thread, CLOCK_NEVER);
+	bool ended = couriers_stop(clock_monotonic_ns() + STOP_NS);
+	thread_stop(&relay.thread, CLOCK_NEVER); /* it stores what they have told */
+	if (!ended) {
+		couriers_stop(CLOCK_NEVER);
+		store_outcomes();
+	}
 	relay.started = false;
 	close_readers();
 }

@@ -246,8 +246,10 @@ static void leave_files(struct db *db)
 static bool open_writer(struct store *store)
 {
 	store->writer = connection_open(store, SQLITE_OPEN_CREATE);
-	if (store->writer && configure_writer(store->writer) && check_content(store->writer) && migrate(store))
+	if (store->writer && configure_writer(store->writer) && check_content(store->writer) && migrate(store)) {
+		steady_start(store);
 		return true;
+	}
 	if (store->writer && store->refusal.damaged)
 		leave_files(store->writer);
 	db_close(store->writer);
