@@ -260,5 +260,5 @@ int64_t db_now_ms(void)
 void db_time(int64_t unix_ms, char *out)
 {
 	_Static_assert(DB_TIME_SIZE >= CLOCK_RFC3339_SIZE, "the time fits");
-	clock_rfc3339((uint64_t)unix_ms * 1000000, 3, out);
+	clock_rfc3339(unix_ms > 0 ? (uint64_t)unix_ms * 1000000 : 0, 3, out);
 }

@@ -195,7 +195,8 @@ enum db_result db_write(struct store *store, struct db_statement *main_statement
 /* Milliseconds since 1970, UTC. */
 int64_t db_now_ms(void);
 
-/* Writes RFC 3339 with milliseconds, "2026-11-22T12:30:00.123Z", into `out` (DB_TIME_SIZE bytes). Sorts as text. */
+/* Writes RFC 3339 with milliseconds, "2026-11-22T12:30:00.123Z", into `out` (DB_TIME_SIZE bytes). Sorts as text. A time
+ * before 1970, such as a day ago on a machine whose clock has just begun, is written as its beginning. */
 void db_time(int64_t unix_ms, char *out);
 
 #endif

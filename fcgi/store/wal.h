@@ -21,7 +21,7 @@ struct store;
 
 struct wal {
 	/* of the thread that leads */
-	int pages;              /* in the log after the last commit */
+	atomic_int pages;       /* in the log after the last commit; any thread may read it */
 	int due_pages;          /* a checkpoint is due when there are as many */
 	int held_at;            /* the last checkpoint came so far only; -1: to the end */
 	uint64_t next_start_ns; /* it is not made to start over before */

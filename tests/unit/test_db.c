@@ -282,6 +282,8 @@ static void test_time(void **state)
 	char text[DB_TIME_SIZE];
 
 	(void)state;
+	db_time(-DB_DAY_MS, text); /* a day before a clock that has just begun */
+	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
 	db_time(INT64_C(1795350600123), text);
 	assert_string_equal(text, "2026-11-22T12:30:00.123Z");
 }
