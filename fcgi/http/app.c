@@ -18,7 +18,10 @@
 #include "base/env.h"
 #include "base/trim.h"
 #include "http/call.h"
+#include "http/deadline.h"
+#include "http/lane.h"
 #include "http/listener.h"
+#include "http/neighbour.h"
 #include "http/ops.h"
 #include "http/worker.h"
 #include "store/db.h"
@@ -48,6 +51,8 @@ static const char help[] = "usage: %s [--help | --version]\n"
 			   "  LOG_LEVEL [info]             debug, info, warn or error\n"
 			   "  WORKER_THREADS [%u]          requests that are answered at a time\n"
 			   "  CALL_TIMEOUT_MS [2000]       for a call to another service\n"
+			   "  CALL_SHARE_PERCENT [50]      of the threads that calls to one service may hold\n"
+			   "  QUEUE_TIMEOUT_MS [7000]      a request that waited longer for a thread is refused\n"
 			   "  NAME_URL                     where the service NAME is [http://127.0.0.1:$NAME_PORT]\n"
 			   "  PID_FILE [none]              file for the process id\n"
 			   "  OTEL_*                       as the OpenTelemetry specification defines them\n";
@@ -266,6 +271,10 @@ static int run(const struct app *app)
 		return fail("libfcgi did not initialise", "is there memory?");
 	restore_signals();
 	call_init();
+	deadline_init();
+	lanes_init(threads);
+	for (const char *const *name = app->neighbours; name && *name; name++)
+		neighbour_find(*name);
 	ops_init(app);
 	if (app->database && !(store = app->cache ? store_open_cache(app->database) : store_open(app->database)))
 		return give_up(); /* it has said why */

@@ -11,15 +11,16 @@
 #include "telemetry/telemetry.h"
 
 struct app {
-	const char *service_name;   /* "order-service" */
-	const char *database;       /* "orders": opens $DATA_DIR/orders.db; NULL: none */
-	bool cache;                 /* the database holds nothing of its own: store_open_cache */
-	const char *log_name;       /* see tel_config */
-	const struct route *routes; /* beside these the loop answers /healthz, /readyz and /metrics */
-	unsigned threads;           /* default of $WORKER_THREADS; 0: 24 */
-	size_t body_max;            /* bytes of a request's body; 0: REQUEST_BODY_MAX. nginx has a limit too */
-	const char *settings;       /* further lines of --help about the environment, each ends with "\n"; NULL: none */
-	bool no_exporter;           /* see tel_config */
+	const char *service_name;      /* "order-service" */
+	const char *database;          /* "orders": opens $DATA_DIR/orders.db; NULL: none */
+	bool cache;                    /* the database holds nothing of its own: store_open_cache */
+	const char *log_name;          /* see tel_config */
+	const char *const *neighbours; /* services that it calls, to be told of before the first call; ends with NULL */
+	const struct route *routes;    /* beside these the loop answers /healthz, /readyz and /metrics */
+	unsigned threads;              /* default of $WORKER_THREADS; 0: 24 */
+	size_t body_max;               /* bytes of a request's body; 0: REQUEST_BODY_MAX. nginx has a limit too */
+	const char *settings; /* further lines of --help about the environment, each ends with "\n"; NULL: none */
+	bool no_exporter;     /* see tel_config */
 	/* Optional hooks. start and stop run on the main thread. start: after the database is open, before requests; 0
 	 * or -errno, and the program ends. */
 	int (*start)(struct store *store);

@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/plain.h"
+#include "http/deadline.h"
 #include "http/names.h"
+#include "http/neighbour.h"
 #include "telemetry/telemetry.h"
 
 #define PEERS_MAX 8
@@ -29,15 +31,17 @@ struct peer {
 	char address[ENV_URL_MAX + 1]; /* its host, as the semantic conventions have it: "::1" */
 	const char *scheme;
 	int port;
+	struct neighbour *neighbour;
 };
 
-/* curl reads the list of headers and never frees it: five nodes and the texts they point to, filled anew for a call. */
+/* curl reads the list of headers and never frees it: its nodes and the texts they point to, filled anew for a call. */
 struct headers {
-	struct curl_slist nodes[5];
+	struct curl_slist nodes[6];
 	unsigned count;
 	char traceparent[13 + TEL_TRACEPARENT_LENGTH + 1];
 	char tracestate[12 + TEL_TRACESTATE_MAX + 1];
 	char baggage[9 + TEL_BAGGAGE_MAX + 1];
+	char time_out[sizeof(DEADLINE_HEADER) + 24];
 };
 
 struct caller {
@@ -48,8 +52,8 @@ struct caller {
 	size_t answer_bytes;
 };
 
-static _Thread_local struct caller *caller; /* made at the first call */
-static _Thread_local uint64_t thread_deadline_ns;
+static _Thread_local struct caller *caller;                  /* made at the first call */
+static _Thread_local const struct deadline *thread_deadline; /* of the request that it serves */
 static long time_out_ms = 2000;
 
 ENV_SETTING(time_out, .name = "CALL_TIMEOUT_MS", .unit = "milliseconds", .fallback = 2000, .min = 1, .max = 60000);
@@ -66,9 +70,9 @@ unsigned call_timeout_ms(void)
 	return (unsigned)time_out_ms;
 }
 
-void call_deadline(uint64_t deadline_ns)
+void call_deadline(const struct deadline *deadline)
 {
-	thread_deadline_ns = deadline_ns;
+	thread_deadline = deadline;
 }
 
 void call_thread_done(void)
@@ -147,6 +151,7 @@ static const struct peer *find_peer(struct caller *c, const char *service)
 	assert(c->peer_count < PEERS_MAX);
 	struct peer *peer = &c->peers[c->peer_count++];
 	peer->service = service;
+	peer->neighbour = neighbour_find(service);
 	find_base(peer);
 	find_address(peer);
 	return peer;
@@ -180,14 +185,17 @@ static void add_header(struct headers *headers, char *line, size_t size, const c
 		add_node(headers, line);
 }
 
-static void fill_headers(struct headers *headers, const struct tel_span *span, bool has_body)
+static void fill_headers(struct headers *headers, const struct tel_span *span, bool has_body, long limit_ms)
 {
 	static char json[] = "Content-Type: application/json";
 	static char no_expect[] = "Expect:"; /* never wait for "100 Continue" */
 	struct tel_carrier carrier;
+	char limit[24];
 
 	headers->count = 0;
 	tel_inject(span, &carrier);
+	snprintf(limit, sizeof(limit), "%ld", limit_ms);
+	add_header(headers, headers->time_out, sizeof(headers->time_out), DEADLINE_HEADER, limit);
 	add_header(headers, headers->traceparent, sizeof(headers->traceparent), "traceparent", carrier.traceparent);
 	add_header(headers, headers->tracestate, sizeof(headers->tracestate), "tracestate", carrier.tracestate);
 	add_header(headers, headers->baggage, sizeof(headers->baggage), "baggage", carrier.baggage);
@@ -229,23 +237,22 @@ static struct caller *this_caller(void)
 	return caller;
 }
 
-/* The time left for a call, 0 when there is none. */
+/* The time left for a call, 0 when there is none, or nobody waits for what would come of it. */
 static long budget_ms(void)
 {
-	if (!thread_deadline_ns)
+	if (!thread_deadline)
 		return time_out_ms;
-	uint64_t now = clock_monotonic_ns();
-	uint64_t left = thread_deadline_ns > now ? (thread_deadline_ns - now) / 1000000 : 0;
+	if (deadline_now(thread_deadline) != IN_TIME)
+		return 0;
+	uint64_t now = clock_monotonic_ns(), end = thread_deadline->calls_end_ns;
+	uint64_t left = end > now ? (end - now) / 1000000 : 0;
 	return left < (uint64_t)time_out_ms ? (long)left : time_out_ms;
 }
 
-static CURLcode transfer(struct caller *c, const char *url, const char *json, size_t bytes)
+static CURLcode transfer(struct caller *c, const char *url, const char *json, size_t bytes, long limit_ms)
 {
 	CURL *curl = c->curl;
-	long limit_ms = budget_ms();
 
-	if (limit_ms <= 0)
-		return CURLE_OPERATION_TIMEDOUT;
 	c->answer_bytes = 0;
 	if (json) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -280,33 +287,9 @@ static const char *error_name(CURL *curl, CURLcode code)
 	}
 }
 
-/* `method` is a literal. */
-static int call(const char *method, const char *service, const char *path, const char *json, size_t bytes)
+/* What the call came to, in its span and in one log line. */
+static void describe(struct tel_span *span, const struct caller *c, const struct peer *peer, long status, CURLcode code)
 {
-	struct caller *c = this_caller();
-	const struct peer *peer = find_peer(c, service);
-	char url[URL_MAX], shown[URL_MAX];
-	uint64_t start_ns = clock_monotonic_ns();
-	long status = 0;
-
-	snprintf(url, sizeof(url), "%s%s", peer->base, path);
-	bool ipv6 = strchr(peer->address, ':');
-	snprintf(shown, sizeof(shown), "%s://%s%s%s:%d%s", peer->scheme, ipv6 ? "[" : "", peer->address,
-		 ipv6 ? "]" : "", peer->port, path);
-	TEL_SPAN(span, method, TEL_CLIENT);
-	tel_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
-		tel_int("server.port", peer->port), tel_str("url.full", shown));
-	fill_headers(&c->headers, span, json != NULL);
-	CURLcode code = transfer(c, url, json, bytes);
-	/*
-	 * libcurl sends again what met a kept connection that was just closed, but (7.88) counts that over the life
-	 * of a handle and fails every sixth time, with this error. It also means that the request did not get out.
-	 */
-	if (code == CURLE_SEND_ERROR)
-		code = transfer(c, url, json, bytes);
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_bytes > ANSWER_MAX))
-		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
-
 	if (status)
 		tel_set(span, tel_int("http.response.status_code", status));
 	if (status >= 400)
@@ -314,13 +297,85 @@ static int call(const char *method, const char *service, const char *path, const
 	if (!status) {
 		const char *error = error_name(c->curl, code);
 		tel_span_fail(span, error);
-		tel_warn("call failed", tel_str("peer", service), tel_lit("error", error),
+		tel_warn("call failed", tel_str("peer", peer->service), tel_lit("error", error),
 			 tel_lit("detail", curl_easy_strerror(code)));
 	}
-	tel_span_end(span);
+}
+
+/* The request that is made when the neighbour allows it: its status, 0 without an answer. */
+static long exchange(struct caller *c, const struct peer *peer, struct tel_span *span, const char *path,
+		     const char *json, size_t bytes, long limit_ms)
+{
+	char url[URL_MAX];
+	long status = 0;
+
+	snprintf(url, sizeof(url), "%s%s", peer->base, path);
+	fill_headers(&c->headers, span, json != NULL, limit_ms);
+	CURLcode code = transfer(c, url, json, bytes, limit_ms);
+	/*
+	 * libcurl sends again what met a kept connection that was just closed, but (7.88) counts that over the life
+	 * of a handle and fails every sixth time, with this error. It also means that the request did not get out.
+	 */
+	if (code == CURLE_SEND_ERROR)
+		code = transfer(c, url, json, bytes, limit_ms);
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_bytes > ANSWER_MAX))
+		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+	describe(span, c, peer, status, code);
+	return status;
+}
+
+static enum call_outcome outcome_of(long status, long limit_ms)
+{
+	if (status >= 502 && status <= 504)
+		return CALL_FAILED;
+	if (status)
+		return CALL_ANSWERED;
+	return limit_ms < time_out_ms ? CALL_UNKNOWN : CALL_FAILED;
+}
+
+/* Makes the call when there is time for it and the neighbour is worth it, by the rules of neighbour.h. */
+static int call_allowed(struct caller *c, const struct peer *peer, struct tel_span *span, const char *method,
+			const char *path, const char *json, size_t bytes)
+{
+	bool in_request = thread_deadline != NULL;
+	enum refusal refusal = neighbour_enter(peer->neighbour, in_request);
+
+	if (refusal) {
+		tel_span_fail(span, refusal_name(refusal));
+		return 0;
+	}
+	long limit_ms = budget_ms(); /* after the wait for a lane */
+	if (limit_ms <= 0) {
+		neighbour_leave(peer->neighbour, in_request, CALL_UNKNOWN, 0);
+		neighbour_refused(peer->neighbour, REFUSED_DEADLINE);
+		tel_span_fail(span, refusal_name(REFUSED_DEADLINE));
+		return 0;
+	}
+	uint64_t start_ns = clock_monotonic_ns();
+	long status = exchange(c, peer, span, path, json, bytes, limit_ms);
+	uint64_t duration_ns = clock_monotonic_ns() - start_ns;
+	neighbour_leave(peer->neighbour, in_request, outcome_of(status, limit_ms), duration_ns);
 	tel_series_observe(tel_series(&call_duration, method, peer->address, status_name((int)status)),
-			   (double)(clock_monotonic_ns() - start_ns) / 1e9, span);
+			   (double)duration_ns / 1e9, span);
 	return (int)status;
+}
+
+/* `method` is a literal. */
+static int call(const char *method, const char *service, const char *path, const char *json, size_t bytes)
+{
+	struct caller *c = this_caller();
+	const struct peer *peer = find_peer(c, service);
+	char shown[URL_MAX];
+
+	bool ipv6 = strchr(peer->address, ':');
+	snprintf(shown, sizeof(shown), "%s://%s%s%s:%d%s", peer->scheme, ipv6 ? "[" : "", peer->address,
+		 ipv6 ? "]" : "", peer->port, path);
+	TEL_SPAN(span, method, TEL_CLIENT);
+	tel_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
+		tel_int("server.port", peer->port), tel_str("url.full", shown));
+	int status = call_allowed(c, peer, span, method, path, json, bytes);
+	tel_span_end(span);
+	return status;
 }
 
 int call_get(const char *service, const char *path_format, ...)

@@ -6,13 +6,15 @@
 #define APM_HTTP_CALL_H
 
 #include <stddef.h>
-#include <stdint.h>
+
+struct deadline;
 
 /*
- * Both return the HTTP status of the answer, or 0 when there was none (refused, timed out, not HTTP). They block for
- * $CALL_TIMEOUT_MS (default 2000) at most, and never past the deadline of the request that this thread serves.
- * `service`, a literal, names the peer: "users" is found at $USERS_URL, default http://127.0.0.1:$USERS_PORT. The
- * answer's body is read (64 KiB at most) and dropped.
+ * Both return the HTTP status of the answer, or 0 when there was none (refused, timed out, not HTTP), or when the call
+ * was not made: the neighbour keeps failing or holds its share of the threads (neighbour.h), or the request that this
+ * thread serves has no time left. They block for $CALL_TIMEOUT_MS (default 2000) at most, never past the request's
+ * deadline, and tell the callee how long that is. `service`, a literal, names the peer: "users" is found at $USERS_URL,
+ * default http://127.0.0.1:$USERS_PORT. The answer's body is read (64 KiB at most) and dropped.
  */
 int call_get(const char *service, const char *path_format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -23,8 +25,11 @@ int call_post(const char *service, const char *path, const char *json, size_t by
 void call_init(void);
 unsigned call_timeout_ms(void);
 
-/* The deadline (monotonic ns) of the calls of this thread; 0: none. The request loop sets it. */
-void call_deadline(uint64_t deadline_ns);
+/*
+ * The deadline of the request that this thread serves from now on, or NULL: none, and then no lane counts either. The
+ * request loop sets it; it must stay until the next call of this.
+ */
+void call_deadline(const struct deadline *deadline);
 
 /* Closes this thread's connections. Before the thread ends. */
 void call_thread_done(void);

@@ -1,5 +1,6 @@
 #include "http/ops.h"
 
+#include "http/neighbour.h"
 #include "store/db.h"
 #include "telemetry/telemetry.h"
 
@@ -10,14 +11,16 @@ void ops_init(const struct app *app)
 	served = app;
 }
 
-static int answer_status(struct reply *reply, const char *status)
+static void begin_status(struct json_writer *json, const char *status)
 {
-	struct json_writer *json = reply_writer(reply);
-
 	json_begin_object(json);
 	json_key(json, "status");
 	json_text(json, status);
-	json_end_object(json);
+}
+
+static int end_status(struct reply *reply)
+{
+	json_end_object(reply_writer(reply));
 	return reply_json(reply, 200);
 }
 
@@ -25,10 +28,12 @@ static int answer_status(struct reply *reply, const char *status)
 static int get_health(struct request *req, struct reply *reply)
 {
 	(void)req;
-	return answer_status(reply, "ok");
+	begin_status(reply_writer(reply), "ok");
+	return end_status(reply);
 }
 
-/* GET /readyz -> 200 when it can do its work, else 503 */
+/* GET /readyz -> 200 when it can do its work, else 503. A neighbour that fails makes nothing unready: see its circuit.
+ */
 static int get_readiness(struct request *req, struct reply *reply)
 {
 	const char *part = served->unready ? served->unready() : NULL;
@@ -42,7 +47,9 @@ static int get_readiness(struct request *req, struct reply *reply)
 		part = "database";
 	if (part)
 		return reply_unavailable(reply, part);
-	return answer_status(reply, "ready");
+	begin_status(reply_writer(reply), "ready");
+	neighbours_write(reply_writer(reply), "circuits");
+	return end_status(reply);
 }
 
 /* GET /metrics -> the exposition, in the format that Accept prefers */

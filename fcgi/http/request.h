@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/deadline.h"
 #include "http/route.h"
 
 struct db;
@@ -26,9 +27,9 @@ struct request {
 	bool through_gateway;
 	const char *const *params; /* FastCGI parameters, "NAME=value" */
 	struct route_match match;
-	struct db *db;        /* this thread's reading connection; NULL in a service without a database */
-	struct store *store;  /* for db_write; the same */
-	uint64_t deadline_ns; /* monotonic; outgoing calls end before it */
+	struct db *db;       /* this thread's reading connection; NULL in a service without a database */
+	struct store *store; /* for request_write; the same */
+	struct deadline deadline;
 };
 
 /* A FastCGI parameter such as "HTTP_IDEMPOTENCY_KEY"; NULL when it was not sent. The first one if it came twice. */

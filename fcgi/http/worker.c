@@ -73,7 +73,16 @@ static bool read_request(struct worker *w, struct request *req)
 	req->query = param(req, "QUERY_STRING");
 	req->content_type = param(req, "CONTENT_TYPE");
 	req->through_gateway = strcmp(param(req, "APM_GATEWAY"), "1") == 0;
-	req->deadline_ns = clock_monotonic_ns() + budget_ns;
+	req->deadline = deadline_read(&(struct deadline_said){
+		.sent_at = request_param(req, "APM_SENT_AT"),
+		.wait_ms = request_param(req, "APM_WAIT_MS"),
+		/* The public's patience is nginx's; a service on this machine may have less. */
+		.caller_ms = req->through_gateway ? NULL : request_param(req, DEADLINE_PARAM),
+		.calls_budget_ns = budget_ns,
+		.realtime_ns = clock_realtime_ns(),
+		.now = clock_monotonic_ns(),
+		.fd = w->fcgi.ipcFd,
+	});
 	return true;
 }
 
@@ -101,11 +110,16 @@ static void refuse_method(const struct request *req, const struct route *table, 
 
 static void dispatch(struct request *req, const struct route *table, struct reply *reply)
 {
+	bool quiet = req->match.route && (req->match.route->flags & ROUTE_QUIET);
+	enum lateness lateness = quiet ? IN_TIME : deadline_at_start(&req->deadline);
+
 	if (!req->match.path_template)
 		reply_problem(reply, 404, "There is no such resource.");
 	else if (!req->match.route)
 		refuse_method(req, table, reply);
-	else if (req->store && !req->db && !(req->match.route->flags & ROUTE_QUIET))
+	else if (lateness)
+		reply_late(reply, lateness);
+	else if (req->store && !req->db && !quiet)
 		reply_unavailable(reply, "database");
 	else
 		req->match.route->handler(req, reply);
@@ -138,9 +152,9 @@ static void answer(struct worker *w, struct request *req)
 	if (!w->db && store)
 		w->db = db_open(store);
 	req->db = w->db;
-	call_deadline(req->deadline_ns);
+	call_deadline(&req->deadline);
 	dispatch(req, table, &w->reply);
-	call_deadline(0);
+	call_deadline(NULL);
 	seam_end(&seam, req, &w->reply);
 	send_reply(w->fcgi.out, &w->reply, strcmp(req->method, "HEAD") != 0);
 }

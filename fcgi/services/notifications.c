@@ -190,7 +190,7 @@ static int create_notification(struct request *req, struct reply *reply)
 	if (!form_end(&form))
 		return reply->status;
 
-	enum db_result result = db_write(req->store, &insert_notification, store_event, &event);
+	enum db_result result = request_write(req, &insert_notification, store_event, &event);
 	if (result != DB_OK)
 		return reply_store(reply, result);
 

@@ -232,7 +232,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	}
 
 	outbox_message_init(&p->message);
-	result = db_write(req->store, &insert_order, store_placement, p);
+	result = request_write(req, &insert_order, store_placement, p);
 	if (result != DB_OK)
 		return refuse_order(reply, result);
 
@@ -348,7 +348,7 @@ static int patch_order(struct request *req, struct reply *reply)
 	if (!form_end(&form))
 		return reply->status;
 
-	enum db_result result = db_write(req->store, &update_status, cancel, &order);
+	enum db_result result = request_write(req, &update_status, cancel, &order);
 	if (result == DB_CONFLICT)
 		return reply_problem(reply, 409, "This order is cancelled already.");
 	if (result != DB_OK)
@@ -372,9 +372,12 @@ static int start_relay(struct store *store)
 	return outbox_start(store, send_message, call_thread_done);
 }
 
+static const char *const neighbours[] = {"users", "notifications", NULL};
+
 static const struct app app = {
 	.service_name = "order-service",
 	.database = "orders",
+	.neighbours = neighbours,
 	.routes = routes,
 	.start = start_relay,
 	.stop = outbox_stop,

@@ -150,7 +150,7 @@ static int create_user(struct request *req, struct reply *reply)
 	if (!form_end(&form))
 		return reply->status;
 
-	enum db_result result = db_write(req->store, &insert_user, store_user, &change);
+	enum db_result result = request_write(req, &insert_user, store_user, &change);
 	if (result != DB_OK)
 		return refuse_user(reply, result);
 
@@ -190,7 +190,7 @@ static int patch_user(struct request *req, struct reply *reply)
 		return reply->status;
 	}
 
-	enum db_result result = db_write(req->store, &update_user, change_user, &change);
+	enum db_result result = request_write(req, &update_user, change_user, &change);
 	return result == DB_OK ? reply_user(reply, 200, &change.user) : refuse_user(reply, result);
 }
 
@@ -213,7 +213,7 @@ static int forget_user(struct request *req, struct reply *reply)
 	if (!request_id(req, &id))
 		return refuse_user(reply, DB_NOT_FOUND);
 
-	enum db_result result = db_write(req->store, &delete_user, remove_user, &id);
+	enum db_result result = request_write(req, &delete_user, remove_user, &id);
 	return result == DB_OK ? reply_empty(reply) : refuse_user(reply, result);
 }
 

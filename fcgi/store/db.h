@@ -28,6 +28,7 @@ enum db_result {
 	DB_OK = 0,
 	DB_NOT_FOUND,   /* for jobs: what was to be changed is not there */
 	DB_CONFLICT,    /* a UNIQUE or CHECK constraint, or a state that does not allow it */
+	DB_LATE,        /* for jobs: nobody waits for it any more, nothing is stored (503) */
 	DB_BUSY,        /* locked for too long, or the write queue is full: try again later (503) */
 	DB_UNAVAILABLE, /* the disk takes nothing, or the file was moved: nothing is stored, try again later (503) */
 	DB_FAILED       /* the file's content or the statement; logged here with SQLite's message */

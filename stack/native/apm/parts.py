@@ -11,7 +11,7 @@ WORKER_USER = "www-data"  # Debian's
 TRACES = "traces"
 # What a program reads of the settings; the rest is nginx's, or a command's.
 OF_PROGRAMS = ("DATA_DIR", "LOG_DIR", "SCHEMA_DIR", "SEED_DIR", "LOG_LEVEL", "WORKER_THREADS", "CALL_TIMEOUT_MS",
-               "BUSY_TIMEOUT_MS")
+               "BUSY_TIMEOUT_MS", "CALL_SHARE_PERCENT", "QUEUE_TIMEOUT_MS")
 OF_TRACES = ("TRACES_MAX_MB", "TRACES_MAX_AGE_SECONDS", "TRACES_SPANS_PER_SECOND")
 SCHEDULE_DELAY_MS = "1000"  # a person who tries things waits for traces; the specification's 5 s are long
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -144,6 +144,8 @@ TABLE = [
     Setting("TLS_KEY", "", path, "its key, a PEM file"),
     Setting("WORKER_THREADS", "", number(1, 1024, "threads"), "requests that a program answers at a time"),
     Setting("CALL_TIMEOUT_MS", "2000", number(1, 60000, "milliseconds"), "for a call to another service"),
+    Setting("CALL_SHARE_PERCENT", "50", number(1, 100, "percent"), "of the threads that calls to one service may hold"),
+    Setting("QUEUE_TIMEOUT_MS", "7000", number(1, 60000, "milliseconds"), "a request that waited longer is refused"),
     Setting("BUSY_TIMEOUT_MS", "1000", number(0, 60000, "milliseconds"), "for a locked database"),
     Setting("LOG_LEVEL", "info", one_of("debug", "info", "warn", "error"), "the least level that is logged"),
     Setting("PASS_ENV", "", names, "further variables that the programs are given"),

@@ -1,0 +1,172 @@
+#include "http/neighbour.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "telemetry/telemetry.h"
+
+#define NEIGHBOURS_MAX 8
+#define FAILURES_MAX 5
+#define PAUSE_NS UINT64_C(1000000000)
+
+TEL_GAUGE(circuit_gauge, "http_client_circuit_state",
+	  "Whether calls to a service are made: 0 all (closed), 1 one as a try (half open), 2 none (open).", "peer");
+TEL_COUNTER(refused_calls, "http_client_refused_total", "Calls to a service that were not made.", "peer", "reason");
+
+/* ---- the circuit ---- */
+
+bool circuit_allows(struct circuit *circuit, uint64_t now_ns)
+{
+	if (circuit->state == CIRCUIT_OPEN && now_ns >= circuit->open_until) {
+		circuit->state = CIRCUIT_HALF_OPEN;
+		return true;
+	}
+	return circuit->state == CIRCUIT_CLOSED;
+}
+
+static void open_circuit(struct circuit *circuit, uint64_t until_ns)
+{
+	*circuit = (struct circuit){.state = CIRCUIT_OPEN, .open_until = until_ns};
+}
+
+/* Calls that began before the circuit opened may still end: while it is open their failure is no news, an answer is. */
+void circuit_ended(struct circuit *circuit, enum call_outcome outcome, uint64_t now_ns, uint64_t pause_ns)
+{
+	if (outcome == CALL_ANSWERED)
+		*circuit = (struct circuit){.state = CIRCUIT_CLOSED};
+	else if (circuit->state == CIRCUIT_HALF_OPEN)
+		open_circuit(circuit, outcome == CALL_FAILED ? now_ns + pause_ns : now_ns);
+	else if (circuit->state == CIRCUIT_CLOSED && outcome == CALL_FAILED && ++circuit->failures >= FAILURES_MAX)
+		open_circuit(circuit, now_ns + pause_ns);
+}
+
+/* ---- neighbours ---- */
+
+struct neighbour {
+	const char *name;
+	struct circuit circuit;
+	struct lane lane;
+	struct tel_series *state;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct neighbour neighbours[NEIGHBOURS_MAX];
+static unsigned neighbour_count;
+
+const char *refusal_name(enum refusal refusal)
+{
+	static const char *const names[] = {[CALL_ALLOWED] = "",
+					    [REFUSED_CIRCUIT] = "circuit_open",
+					    [REFUSED_LANE] = "lane_full",
+					    [REFUSED_DEADLINE] = "deadline"};
+	return names[refusal];
+}
+
+/* With the lock. */
+static struct neighbour *make(const char *name)
+{
+	assert(neighbour_count < NEIGHBOURS_MAX);
+	struct neighbour *neighbour = &neighbours[neighbour_count++];
+
+	neighbour->name = name;
+	lane_open(&neighbour->lane);
+	neighbour->state = tel_series(&circuit_gauge, name);
+	for (enum refusal refusal = REFUSED_CIRCUIT; refusal <= REFUSED_DEADLINE; refusal++)
+		tel_series(&refused_calls, name, refusal_name(refusal));
+	return neighbour;
+}
+
+struct neighbour *neighbour_find(const char *name)
+{
+	struct neighbour *found = NULL;
+
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < neighbour_count && !found; i++)
+		if (strcmp(neighbours[i].name, name) == 0)
+			found = &neighbours[i];
+	if (!found)
+		found = make(name);
+	pthread_mutex_unlock(&lock);
+	return found;
+}
+
+static void log_change(const struct neighbour *neighbour, enum circuit_state before, enum circuit_state after)
+{
+	if (after == CIRCUIT_OPEN && before == CIRCUIT_CLOSED)
+		tel_warn("a service keeps failing and is asked less", tel_str("peer", neighbour->name));
+	else if (after == CIRCUIT_CLOSED && before != CIRCUIT_CLOSED)
+		tel_info("a service answers again", tel_str("peer", neighbour->name));
+}
+
+/* Pauses differ by a fifth, so that programs that lost a neighbour together do not come back to it together. */
+static void end_call(struct neighbour *neighbour, enum call_outcome outcome)
+{
+	uint64_t pause_ns = PAUSE_NS * 9 / 10 + random_u64() % (PAUSE_NS / 5);
+
+	pthread_mutex_lock(&lock);
+	enum circuit_state before = neighbour->circuit.state;
+	circuit_ended(&neighbour->circuit, outcome, clock_monotonic_ns(), pause_ns);
+	enum circuit_state after = neighbour->circuit.state;
+	if (after != before)
+		tel_series_set(neighbour->state, after);
+	pthread_mutex_unlock(&lock);
+	log_change(neighbour, before, after);
+}
+
+static bool begin_call(struct neighbour *neighbour)
+{
+	pthread_mutex_lock(&lock);
+	bool allowed = circuit_allows(&neighbour->circuit, clock_monotonic_ns());
+	tel_series_set(neighbour->state, neighbour->circuit.state);
+	pthread_mutex_unlock(&lock);
+	return allowed;
+}
+
+void neighbour_refused(struct neighbour *neighbour, enum refusal refusal)
+{
+	tel_series_add(tel_series(&refused_calls, neighbour->name, refusal_name(refusal)), 1);
+}
+
+enum refusal neighbour_enter(struct neighbour *neighbour, bool in_request)
+{
+	enum refusal refusal = CALL_ALLOWED;
+
+	if (!begin_call(neighbour)) {
+		refusal = REFUSED_CIRCUIT;
+	} else if (in_request && !lane_enter(&neighbour->lane)) {
+		end_call(neighbour, CALL_UNKNOWN); /* it may have been the try */
+		refusal = REFUSED_LANE;
+	}
+	if (refusal)
+		neighbour_refused(neighbour, refusal);
+	return refusal;
+}
+
+void neighbour_leave(struct neighbour *neighbour, bool in_request, enum call_outcome outcome, uint64_t duration_ns)
+{
+	if (in_request)
+		lane_leave(&neighbour->lane, outcome == CALL_ANSWERED ? duration_ns : 0);
+	end_call(neighbour, outcome);
+}
+
+bool neighbours_write(struct json_writer *json, const char *key)
+{
+	static const char *const states[] = {
+		[CIRCUIT_CLOSED] = "closed", [CIRCUIT_HALF_OPEN] = "half_open", [CIRCUIT_OPEN] = "open"};
+
+	pthread_mutex_lock(&lock);
+	bool some = neighbour_count > 0;
+	if (some) {
+		json_key(json, key);
+		json_begin_object(json);
+		for (unsigned i = 0; i < neighbour_count; i++) {
+			json_key(json, neighbours[i].name);
+			json_text(json, states[neighbours[i].circuit.state]);
+		}
+		json_end_object(json);
+	}
+	pthread_mutex_unlock(&lock);
+	return some;
+}

@@ -1,0 +1,64 @@
+/*
+ * A service that this program calls, and whether it is worth calling: its circuit breaker and its lane (lane.h).
+ *
+ * Five failures in a row open the circuit: for about a second every call is refused at once. Then it is half open: one
+ * call is let through as a try. Any answer closes the circuit, a failure opens it again. State and refusals are
+ * metrics: http_client_circuit_state{peer} (0 closed, 1 half open, 2 open) and http_client_refused_total{peer,reason}.
+ */
+#ifndef APM_HTTP_NEIGHBOUR_H
+#define APM_HTTP_NEIGHBOUR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json_write.h"
+#include "http/lane.h"
+
+/* ---- the circuit: pure, times are monotonic; the caller locks ---- */
+
+enum circuit_state { CIRCUIT_CLOSED, CIRCUIT_HALF_OPEN, CIRCUIT_OPEN };
+
+struct circuit {
+	enum circuit_state state;
+	unsigned failures;   /* in a row, while closed */
+	uint64_t open_until; /* monotonic ns, while open */
+};
+
+enum call_outcome {
+	CALL_ANSWERED,
+	CALL_FAILED, /* no answer, or 502, 503 or 504; a 500 is about the one request */
+	CALL_UNKNOWN /* it was given less time than usual, or was not made: says nothing about the neighbour */
+};
+
+/* True: the call may be made, and circuit_ended is told what came of it. */
+bool circuit_allows(struct circuit *circuit, uint64_t now_ns);
+
+/* `pause_ns`: how long the circuit stays open if this opens it. */
+void circuit_ended(struct circuit *circuit, enum call_outcome outcome, uint64_t now_ns, uint64_t pause_ns);
+
+/* ---- the neighbours of this program; any thread ---- */
+
+struct neighbour;
+
+enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
+
+/* The neighbour of that name, a literal such as "users"; made at the first call. At most 8. */
+struct neighbour *neighbour_find(const char *name);
+
+/*
+ * Asks for a call. `in_request`: the thread is one of those that answer requests, so the lane counts. After
+ * CALL_ALLOWED neighbour_leave follows, with what came of it and how long it took. Refusals are counted.
+ */
+enum refusal neighbour_enter(struct neighbour *neighbour, bool in_request);
+void neighbour_leave(struct neighbour *neighbour, bool in_request, enum call_outcome outcome, uint64_t duration_ns);
+
+/* Counts a call that its own caller did not make for lack of time. */
+void neighbour_refused(struct neighbour *neighbour, enum refusal refusal);
+
+/* "circuit_open", "lane_full", "deadline": error.type of a call that was refused. */
+const char *refusal_name(enum refusal refusal);
+
+/* Adds {"users":"closed",…} to what /readyz tells; false, and nothing: there is no neighbour. */
+bool neighbours_write(struct json_writer *json, const char *key);
+
+#endif
