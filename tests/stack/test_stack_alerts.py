@@ -149,6 +149,7 @@ def test_a_cause_holds_back_what_follows_from_it(watched):
                       ("OutboxBacklog", "order-service"), ("HighErrorRate", "user-service"),
                       ("TelemetryLoss", "notification-service")):
         watched.raise_alert(alertname=name, job=job, severity="ticket")
+    watched.raise_alert(alertname="NeighbourFails", job="order-service", peer="notifications", severity="ticket")
     told = [watched.wait_for("ServiceDown", job="notification-service"),
             watched.wait_for("HighErrorRate", job="user-service"),
             watched.wait_for("TelemetryLoss", job="notification-service")]
@@ -156,7 +157,8 @@ def test_a_cause_holds_back_what_follows_from_it(watched):
     status, _, text = fetch(watched.url("ALERTMANAGER") + "/api/v2/alerts?active=false&silenced=false")
     assert status == 200
     assert {(alert["labels"]["alertname"], alert["labels"]["job"]) for alert in json.loads(text)} == {
-        ("HighErrorRate", "notification-service"), ("HighErrorRate", "api-gateway"), ("OutboxBacklog", "order-service")}
+        ("HighErrorRate", "notification-service"), ("HighErrorRate", "api-gateway"), ("OutboxBacklog", "order-service"),
+        ("NeighbourFails", "order-service")}
     assert not watched.notified("HighErrorRate", job="notification-service")
     assert not watched.notified("HighErrorRate", job="api-gateway")
 
