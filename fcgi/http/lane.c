@@ -3,10 +3,12 @@
 #include "base/clock.h"
 #include "base/env.h"
 
-#define PATIENCE_NS UINT64_C(250000000) /* the longest wait, and how long a lane without an answer is thought to move  \
-					 */
-#define QUICK_NS UINT64_C(100000000)    /* an answer that takes no longer is worth waiting for */
-#define FREE_OF 8                       /* one thread in as many is held by no call */
+#define PATIENCE_NS                                                                                                    \
+	UINT64_C(250000000)          /* the longest wait, and how long a lane without an answer is thought to move     \
+				      */
+#define QUICK_NS UINT64_C(100000000) /* an answer that takes no longer is worth waiting for */
+#define SMOOTHING 32                 /* answers until a change shows: one that was held up is no slow neighbour */
+#define FREE_OF 8                    /* one thread in as many is held by no call */
 
 ENV_SETTING(call_share, .name = "CALL_SHARE_PERCENT", .unit = "percent", .fallback = 50, .min = 1, .max = 100);
 
@@ -68,7 +70,7 @@ void lane_leave(struct lane *lane, uint64_t answered_ns)
 	lane->held--;
 	if (answered_ns) {
 		lane->moved_ns = clock_monotonic_ns();
-		lane->answer_ns = (lane->answer_ns * 7 + answered_ns) / 8;
+		lane->answer_ns += (answered_ns / SMOOTHING) - (lane->answer_ns / SMOOTHING);
 	}
 	pthread_cond_signal(&lane->freed);
 	pthread_mutex_unlock(&lock);

@@ -112,6 +112,8 @@ def test_a_frozen_service(make_system, seconds, say, frozen):
     clients = 300 if seconds >= 30 else 100
     system = make_system(f"freeze-{frozen}", environment={"CALL_TIMEOUT_MS": str(2000 * SLOWNESS),
                                                           "TRACE_SAMPLE_PERCENT": "1"})
+    # Hundreds that waited are refused within a millisecond, and that may be more lines than the log's buffer takes.
+    system.losses_expected = frozen == "orders"
     read = "users" if frozen == "orders" else "orders"
     assert system.gateway.post("/api/v1/orders", {"user_id": 1, "product": "first", "amount": 1}).status == 201
     stop = threading.Event()

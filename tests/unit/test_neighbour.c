@@ -208,7 +208,7 @@ static void a_slow_lane_is_not_waited_for(void **state)
 	(void)state;
 	open_lanes();
 	use_lanes(6, "50");
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 40; i++) {
 		assert_true(lane_enter(&one));
 		lane_leave(&one, 200 * MS);
 	}
