@@ -20,6 +20,7 @@
 #define PEERS_MAX 8
 #define URL_MAX 1024
 #define ANSWER_MAX 65536
+#define FAIR_MAX_MS 5000
 
 TEL_HISTOGRAM(call_duration, "http_client_request_duration_seconds", "Duration of HTTP client requests.",
 	      tel_http_bounds, "http_request_method", "server_address", "http_response_status_code");
@@ -324,13 +325,16 @@ static long exchange(struct caller *c, const struct peer *peer, struct tel_span 
 	return status;
 }
 
+/* A call without an answer says something about the neighbour when it was given a fair part of the usual time. */
 static enum call_outcome outcome_of(long status, long limit_ms)
 {
+	long fair_ms = time_out_ms / 2 < FAIR_MAX_MS ? time_out_ms / 2 : FAIR_MAX_MS;
+
 	if (status >= 502 && status <= 504)
 		return CALL_FAILED;
 	if (status)
 		return CALL_ANSWERED;
-	return limit_ms < time_out_ms ? CALL_UNKNOWN : CALL_FAILED;
+	return limit_ms < fair_ms ? CALL_UNKNOWN : CALL_FAILED;
 }
 
 /* Makes the call when there is time for it and the neighbour is worth it, by the rules of neighbour.h. */

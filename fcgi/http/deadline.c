@@ -21,12 +21,13 @@ ENV_SETTING(queue_time_out, .name = "QUEUE_TIMEOUT_MS", .unit = "milliseconds", 
 
 static uint64_t queue_limit_ns = 7000 * MS;
 
-static const char *const reasons[] = {[LATE_QUEUED] = "queue", [LATE_ENDED] = "deadline", [LATE_GONE] = "client_gone"};
+static const char *const reasons[] = {
+	[LATE_QUEUED] = "queue", [LATE_ENDED] = "deadline", [LATE_GONE] = "client_gone", [LATE_STORING] = "commit"};
 
 void deadline_init(void)
 {
 	queue_limit_ns = (uint64_t)env_number(&queue_time_out) * MS;
-	for (enum lateness lateness = LATE_QUEUED; lateness <= LATE_GONE; lateness++)
+	for (enum lateness lateness = LATE_QUEUED; lateness <= LATE_STORING; lateness++)
 		tel_series(&refused, reasons[lateness]);
 }
 
@@ -118,6 +119,7 @@ int reply_late(struct reply *reply, enum lateness lateness)
 		[LATE_QUEUED] = "The request waited too long for its turn, and nothing was done. Try again.",
 		[LATE_ENDED] = "The request cannot be answered in time any more, and nothing was stored. Try again.",
 		[LATE_GONE] = "Nobody waits for the answer any more, and nothing was stored.",
+		[LATE_STORING] = "The request could not be stored in time, and nothing was stored. Try again.",
 	};
 
 	tel_series_add(tel_series(&refused, reasons[lateness]), 1);

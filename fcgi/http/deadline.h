@@ -50,7 +50,8 @@ enum lateness {
 	IN_TIME,
 	LATE_QUEUED, /* it waited for a thread for longer than $QUEUE_TIMEOUT_MS (default 7000) */
 	LATE_ENDED,  /* its time is up */
-	LATE_GONE    /* the web server has closed the connection: its client left, or was answered 504 */
+	LATE_GONE,   /* the web server has closed the connection: its client left, or was answered 504 */
+	LATE_STORING /* one of these two, found right before it was stored: DB_LATE */
 };
 
 /* For a request that waits to be begun; a look at the clock and a system call. */

@@ -27,7 +27,7 @@ struct circuit {
 enum call_outcome {
 	CALL_ANSWERED,
 	CALL_FAILED, /* no answer, or 502, 503 or 504; a 500 is about the one request */
-	CALL_UNKNOWN /* it was given less time than usual, or was not made: says nothing about the neighbour */
+	CALL_UNKNOWN /* it was given too little time, or was not made: says nothing about the neighbour */
 };
 
 /* True: the call may be made, and circuit_ended is told what came of it. */

@@ -8,7 +8,7 @@ int reply_store(struct reply *reply, enum db_result result)
 	switch (result) {
 	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such resource.");
 	case DB_CONFLICT: return reply_problem(reply, 409, "This conflicts with what is stored.");
-	case DB_LATE: return reply_late(reply, LATE_ENDED);
+	case DB_LATE: return reply_late(reply, LATE_STORING);
 	case DB_BUSY:
 	case DB_UNAVAILABLE: return reply_unavailable(reply, "database");
 	case DB_OK:

@@ -189,7 +189,7 @@ def test_the_time_is_looked_at_again_before_the_commit(program, leaves):
         lock.close()
         if not leaves:
             check_refused(connection.answer(), "nothing was stored")
-        wait_until(lambda: refused(orders), "it is not refused")
+        wait_until(lambda: refused(orders) == {"commit": 1}, lambda: refused(orders))
         assert stored(orders, "orders") == before
         assert len(service.requests) == 1  # nobody was told
         assert order(orders).status == 201
