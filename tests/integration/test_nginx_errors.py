@@ -77,6 +77,7 @@ def test_refused(nginx, name):
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_on_a_service_port(nginx, name):
     data, status, _, _ = REFUSED[name]
+    data = data.replace(b"Host: x\r\n", b"Host: localhost\r\n")  # the port answers to no other
     check_problem(check_traced(nginx.raw(data, name="users")), status)
 
 

@@ -96,6 +96,13 @@ def address(text):
     return text
 
 
+def host_names(text):
+    """Of the form that nginx/render takes, too."""
+    if not re.fullmatch(r"(([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*)(,|$))*", text):
+        raise ValueError("host names without ports, separated by commas")
+    return text
+
+
 def http_url(text):
     """Of the form that nginx/render takes, too."""
     if not re.fullmatch(r"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", text):
@@ -126,6 +133,7 @@ TABLE = [
     Setting("GRAFANA_PORT", "3000", port, "where the console looks for a Grafana"),
     Setting("GATEWAY_ADDRESS", "", address, "the one address of the gateway; empty: all"),
     Setting("SERVICE_ADDRESS", "127.0.0.1", address, "the address of the services' own ports"),
+    Setting("ALLOWED_HOSTS", "", host_names, "names by which the other ports than the gateway's may be reached"),
     Setting("RUN_DIR", "run", run_dir, "sockets, generated configuration, what runs"),
     Setting("DATA_DIR", "db/data", directory, "databases"),
     Setting("LOG_DIR", "logs", directory, "logs"),
