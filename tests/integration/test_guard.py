@@ -95,7 +95,8 @@ def test_refused_settings(tmp_path, hosts):
 def test_the_names_that_containers_use_are_let_in():
     """Whatever in the stack asks one of nginx's ports by a name."""
     compose = (ROOT / "stack/compose.yaml").read_text()
-    asked = set(re.findall(r"([a-z.-]+):808[0-9]\b", compose + (ROOT / "stack/prometheus/targets.compose.yml").read_text()))
+    targets = (ROOT / "stack/prometheus/targets.compose.yml").read_text()
+    asked = set(re.findall(r"([a-z.-]+):808[0-9]\b", compose + targets))
     assert {"users.apm", "api-gateway"} <= asked
     allowed = re.search(r"ALLOWED_HOSTS: (.*)", compose)[1].split(",")
     assert asked <= set(allowed), asked

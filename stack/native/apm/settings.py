@@ -103,6 +103,14 @@ def host_names(text):
     return text
 
 
+def origins(text):
+    """Of the form that nginx/render takes, too."""
+    one = r"[a-z][a-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+    if text != "*" and not re.fullmatch(rf"({one}(,|$))*", text):
+        raise ValueError("* or origins such as https://shop.example, separated by commas")
+    return text
+
+
 def http_url(text):
     """Of the form that nginx/render takes, too."""
     if not re.fullmatch(r"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", text):
@@ -159,6 +167,7 @@ TABLE = [
     Setting("PASS_ENV", "", names, "further variables that the programs are given"),
     Setting("LOG_MAX_MB", "64", number(0, 65536, "megabytes; 0: never"), "a larger log is begun anew"),
     Setting("LOG_KEEP", "4", number(1, 99, "files"), "how many of each log's earlier files are kept"),
+    Setting("OTLP_CORS_ORIGINS", "", origins, "whose pages may send to the trace store; *: any"),
     Setting("TRACES_MAX_MB", "256", number(32, 65536, "megabytes"), "what the trace store keeps"),
     Setting("TRACES_MAX_AGE_SECONDS", "3600", number(1, 604800, "seconds"), "how long the trace store keeps it"),
     Setting("TRACES_SPANS_PER_SECOND", "5000", number(1, 1000000, "spans a second"), "what the trace store takes"),
