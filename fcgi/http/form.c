@@ -96,6 +96,8 @@ void form_body(struct form *form, const struct request *req, struct reply *reply
 		fault = (struct json_fault){413, "The body is larger than 64 KiB."};
 	} else if (!json_body_type(req->content_type)) {
 		fault = (struct json_fault){415, "Send the body as application/json."};
+		/* RFC 9110 section 15.5.16; RFC 5789 section 2.2 */
+		reply_header(reply, strcmp(req->method, "PATCH") == 0 ? "Accept-Patch" : "Accept", "application/json");
 	} else {
 		form->object = kept_object = json_body_parse(req->body, req->body_bytes, &fault);
 	}

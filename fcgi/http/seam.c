@@ -127,6 +127,12 @@ static struct tel_attr server_address(const char *host)
 	return tel_strn("server.address", host, bytes);
 }
 
+/* "2.0" is called "2"; what nginx says of HTTP/1 is the version's name. */
+static size_t version_bytes(const char *version)
+{
+	return version[0] >= '2' && strcmp(version + 1, ".0") == 0 ? 1 : strlen(version);
+}
+
 /* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
 static void describe(struct tel_span *span, const struct request *req, int status)
 {
@@ -153,7 +159,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
 		attrs[count++] = tel_str("client.address", text);
 	if (plain_same_start(protocol, "HTTP/", 5))
-		attrs[count++] = tel_str("network.protocol.version", protocol + 5);
+		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_bytes(protocol + 5));
 	attrs[count++] = tel_strn("url.path", path, path_bytes);
 	if (*req->query)
 		attrs[count++] = tel_str("url.query", req->query);

@@ -39,7 +39,7 @@ def send(nginx, origin, path="/v1/traces", port="otlp", body=b"{}"):
 def check_allowed(answer, origin):
     assert answer.header("Access-Control-Allow-Origin") == origin
     assert answer.header("Access-Control-Allow-Credentials") == "true"  # a beacon has them
-    assert "Origin" in answer.header("Vary")
+    assert "Origin" in answer.all("Vary")
 
 
 def check_no_cors(answer):
@@ -89,14 +89,14 @@ def test_other_origins(nginx, origin):
 def test_other_ports(nginx, port):
     for answer in (preflight(nginx, SHOP, port, "/api/v1/users"), send(nginx, SHOP, "/api/v1/users", port)):
         check_no_cors(answer)
-        assert answer.header("Vary") is None
+        assert "Origin" not in answer.all("Vary")
         assert port == "gateway" or answer.status == 403
 
 
 def test_programs_and_names(nginx):
     """An answer to a program says that it differs by origin; a named origin does not open the port to any name."""
     answer = nginx.request("POST", "/v1/traces", b"{}", name="otlp")
-    assert answer.status == 200 and answer.header("Vary") == "Origin"
+    assert answer.status == 200 and "Origin" in answer.all("Vary")
     check_no_cors(answer)
     raw = f"POST /v1/traces HTTP/1.1\r\nHost: evil.example\r\nOrigin: {SHOP}\r\nConnection: close\r\n\r\n".encode()
     check_problem(nginx.raw(raw, "otlp"), 421)
@@ -108,7 +108,7 @@ def test_off_by_default(tmp_path):
         for answer in (preflight(nginx, SHOP), send(nginx, SHOP)):
             check_problem(answer, 403)
             check_no_cors(answer)
-        assert nginx.request("POST", "/v1/traces", b"{}", name="otlp").header("Vary") is None
+        assert "Origin" not in nginx.request("POST", "/v1/traces", b"{}", name="otlp").all("Vary")
     finally:
         nginx.close()
 

@@ -31,8 +31,11 @@ static int teardown(void **state)
 static void body(const char *text)
 {
 	reply_reset(&reply);
-	req = (struct request){
-		.content_type = "application/json", .body = text, .body_bytes = strlen(text), .query = ""};
+	req = (struct request){.method = "POST",
+			       .content_type = "application/json",
+			       .body = text,
+			       .body_bytes = strlen(text),
+			       .query = ""};
 	form_body(&form, &req, &reply);
 }
 

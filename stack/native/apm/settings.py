@@ -158,6 +158,7 @@ TABLE = [
     Setting("TLS", "", one_of("generate", ""), "generate: with a self-made certificate"),
     Setting("TLS_CERTIFICATE", "", path, "a PEM file: the gateway speaks TLS"),
     Setting("TLS_KEY", "", path, "its key, a PEM file"),
+    Setting("HSTS_MAX_AGE", "", number(0, 999999999, "seconds; 0: none"), "how long browsers insist on TLS"),
     Setting("WORKER_THREADS", "", number(1, 1024, "threads"), "requests that a program answers at a time"),
     Setting("CALL_TIMEOUT_MS", "2000", number(1, 60000, "milliseconds"), "for a call to another service"),
     Setting("CALL_SHARE_PERCENT", "50", number(1, 100, "percent"), "of the threads that calls to one service may hold"),
