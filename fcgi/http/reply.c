@@ -81,11 +81,21 @@ int reply_json(struct reply *reply, int status)
 	return reply->status = status;
 }
 
-int reply_empty(struct reply *reply)
+static int reply_without_body(struct reply *reply, int status)
 {
 	drop_body(reply);
 	reply->content_type = NULL;
-	return reply->status = 204;
+	return reply->status = status;
+}
+
+int reply_empty(struct reply *reply)
+{
+	return reply_without_body(reply, 204);
+}
+
+int reply_not_modified(struct reply *reply)
+{
+	return reply_without_body(reply, 304);
 }
 
 void reply_problem_begin(struct reply *reply, int status, const char *detail)
@@ -140,6 +150,7 @@ const char *reply_title(int status)
 	case 201: return "Created";
 	case 202: return "Accepted";
 	case 204: return "No Content";
+	case 304: return "Not Modified";
 	case 400: return "Bad Request";
 	case 401: return "Unauthorized";
 	case 403: return "Forbidden";

@@ -39,6 +39,9 @@ int reply_json(struct reply *reply, int status);
 /* 204. */
 int reply_empty(struct reply *reply);
 
+/* 304; see http/condition.h. */
+int reply_not_modified(struct reply *reply);
+
 /*
  * application/problem+json (RFC 9457) with title of the status, `detail` and the trace id; drops what was written
  * before. The detail is shown to the client: say what is wrong and what to do, nothing internal.

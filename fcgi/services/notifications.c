@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "http/app.h"
+#include "http/condition.h"
 #include "http/form.h"
 #include "http/reply_store.h"
 
@@ -79,10 +80,10 @@ static void write_notification(struct json_writer *json, const struct notificati
 	json_end_object(json);
 }
 
-static int reply_notification(struct reply *reply, int status, const struct notification *n)
+static int reply_notification(const struct request *req, struct reply *reply, int status, const struct notification *n)
 {
 	write_notification(reply_writer(reply), n);
-	return reply_json(reply, status);
+	return reply_resource(reply, req, status);
 }
 
 /* ---- handlers ---- */
@@ -137,7 +138,7 @@ static int get_notification(struct request *req, struct reply *reply)
 	enum db_result result = end_with_notification(&q, &n);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such notification.");
-	return result == DB_OK ? reply_notification(reply, 200, &n) : reply_store(reply, result);
+	return result == DB_OK ? reply_notification(req, reply, 200, &n) : reply_store(reply, result);
 }
 
 /* What a sender wants to be told. */
@@ -197,7 +198,7 @@ static int create_notification(struct request *req, struct reply *reply)
 	if (event.is_new)
 		tel_series_add(tel_series(&notifications_sent, event.channel), 1);
 	reply_header(reply, "Location", "/api/v1/notifications/%" PRId64, event.notification.id);
-	return reply_notification(reply, event.is_new ? 201 : 200, &event.notification);
+	return reply_notification(req, reply, event.is_new ? 201 : 200, &event.notification);
 }
 
 static const struct route routes[] = {

@@ -10,6 +10,7 @@
 
 #include "http/app.h"
 #include "http/call.h"
+#include "http/condition.h"
 #include "http/form.h"
 #include "http/reply_store.h"
 #include "store/idempotency.h"
@@ -96,12 +97,12 @@ static void write_order(struct json_writer *json, const struct order *order)
 	json_end_object(json);
 }
 
-static int reply_order(struct reply *reply, int status, const struct order *order)
+static int reply_order(const struct request *req, struct reply *reply, int status, const struct order *order)
 {
 	if (status == 201)
 		reply_header(reply, "Location", "/api/v1/orders/%" PRId64, order->id);
 	write_order(reply_writer(reply), order);
-	return reply_json(reply, status);
+	return reply_resource(reply, req, status);
 }
 
 static int refuse_order(struct reply *reply, enum db_result result)
@@ -209,7 +210,7 @@ static int repeat_answer(struct request *req, struct reply *reply, const struct 
 	if (order.user_id != wanted->user_id || order.amount_cents != wanted->amount_cents ||
 	    strcmp(order.product, wanted->product) != 0)
 		return reply_problem(reply, 422, "This Idempotency-Key was used for another order.");
-	return reply_order(reply, 201, &order);
+	return reply_order(req, reply, 201, &order);
 }
 
 static int place_order(struct request *req, struct reply *reply, struct form *form, struct placement *p)
@@ -240,7 +241,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	tel_add(&orders_amount, (double)p->order.amount_cents / 100);
 	tel_set(tel_current(), tel_int("order.id", p->order.id));
 	p->order.notified = notify(&p->message);
-	return reply_order(reply, 201, &p->order);
+	return reply_order(req, reply, 201, &p->order);
 }
 
 /* POST /api/v1/orders {"user_id":1,"product":"Tea","amount":9.90} -> 201 with the order */
@@ -316,17 +317,42 @@ static int get_order(struct request *req, struct reply *reply)
 		return refuse_order(reply, DB_NOT_FOUND);
 
 	enum db_result result = find_order(req->db, id, &order);
-	return result == DB_OK ? reply_order(reply, 200, &order) : refuse_order(reply, result);
+	return result == DB_OK ? reply_order(req, reply, 200, &order) : refuse_order(reply, result);
+}
+
+struct cancellation {
+	struct order order;
+	struct condition condition; /* on what it is before */
+};
+
+/* DB_OK: the order is as the request's condition wants it. */
+static enum db_result check_condition(struct db *tx, struct cancellation *c)
+{
+	BUF(representation, REPLY_BODY_MAX);
+	struct json_writer json;
+
+	if (!condition_is_given(&c->condition))
+		return DB_OK;
+	enum db_result result = find_order(tx, c->order.id, &c->order);
+	if (result != DB_OK)
+		return result;
+	json_init(&json, &representation);
+	write_order(&json, &c->order);
+	return condition_holds(&c->condition, representation.data, representation.len) ? DB_OK : DB_CONFLICT;
 }
 
 static enum db_result cancel(struct db *tx, void *arg)
 {
-	struct order *order = arg;
+	struct cancellation *c = arg;
+	struct order *order = &c->order;
 	struct db_query q;
 
+	enum db_result result = check_condition(tx, c);
+	if (result != DB_OK)
+		return result;
 	db_query(&q, tx, &update_status);
 	db_bind_int(&q, order->id);
-	enum db_result result = db_end(&q);
+	result = db_end(&q);
 	if (result != DB_OK)
 		return result;
 	bool cancelled = db_changes(tx) == 1;
@@ -338,25 +364,28 @@ static enum db_result cancel(struct db *tx, void *arg)
 static int patch_order(struct request *req, struct reply *reply)
 {
 	const char *status;
-	struct order order;
+	struct cancellation c;
 	struct form form;
 
-	if (!request_id(req, &order.id))
+	if (!request_id(req, &c.order.id))
 		return refuse_order(reply, DB_NOT_FOUND);
 	form_body(&form, req, reply);
 	form_choice(&form, "status", FORM_REQUIRED, new_statuses, &status);
 	if (!form_end(&form))
 		return reply->status;
 
-	enum db_result result = request_write(req, &update_status, cancel, &order);
+	condition_init(&c.condition, req);
+	enum db_result result = request_write(req, &update_status, cancel, &c);
+	if (c.condition.failed)
+		return reply_condition_failed(reply);
 	if (result == DB_CONFLICT)
 		return reply_problem(reply, 409, "This order is cancelled already.");
 	if (result != DB_OK)
 		return refuse_order(reply, result);
 
 	tel_add(&orders_cancelled, 1);
-	tel_set(tel_current(), tel_int("order.id", order.id));
-	return reply_order(reply, 200, &order);
+	tel_set(tel_current(), tel_int("order.id", c.order.id));
+	return reply_order(req, reply, 200, &c.order);
 }
 
 static const struct route routes[] = {

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "http/app.h"
+#include "http/condition.h"
 #include "http/form.h"
 #include "http/reply_store.h"
 
@@ -59,10 +60,10 @@ static void write_user(struct json_writer *json, const struct user *user)
 	json_end_object(json);
 }
 
-static int reply_user(struct reply *reply, int status, const struct user *user)
+static int reply_user(const struct request *req, struct reply *reply, int status, const struct user *user)
 {
 	write_user(reply_writer(reply), user);
-	return reply_json(reply, status);
+	return reply_resource(reply, req, status);
 }
 
 static int refuse_user(struct reply *reply, enum db_result result)
@@ -114,12 +115,13 @@ static int get_user(struct request *req, struct reply *reply)
 	db_query(&q, req->db, &select_user);
 	db_bind_int(&q, id);
 	enum db_result result = end_with_user(&q, &user);
-	return result == DB_OK ? reply_user(reply, 200, &user) : refuse_user(reply, result);
+	return result == DB_OK ? reply_user(req, reply, 200, &user) : refuse_user(reply, result);
 }
 
 /* What a request wants of a user. NULL: as it was. */
 struct user_change {
 	int64_t id;
+	struct condition condition; /* on what it is before */
 	struct form_string name, email;
 	struct user user; /* as it became */
 };
@@ -156,7 +158,26 @@ static int create_user(struct request *req, struct reply *reply)
 
 	tel_add(&users_created, 1);
 	reply_header(reply, "Location", "/api/v1/users/%" PRId64, change.user.id);
-	return reply_user(reply, 201, &change.user);
+	return reply_user(req, reply, 201, &change.user);
+}
+
+/* DB_OK: the user is as the request's condition wants it. */
+static enum db_result check_condition(struct db *tx, struct user_change *change)
+{
+	BUF(representation, REPLY_BODY_MAX);
+	struct json_writer json;
+	struct db_query q;
+
+	if (!condition_is_given(&change->condition))
+		return DB_OK;
+	db_query(&q, tx, &select_user);
+	db_bind_int(&q, change->id);
+	enum db_result result = end_with_user(&q, &change->user);
+	if (result != DB_OK)
+		return result;
+	json_init(&json, &representation);
+	write_user(&json, &change->user);
+	return condition_holds(&change->condition, representation.data, representation.len) ? DB_OK : DB_CONFLICT;
 }
 
 static enum db_result change_user(struct db *tx, void *arg)
@@ -164,6 +185,9 @@ static enum db_result change_user(struct db *tx, void *arg)
 	struct user_change *change = arg;
 	struct db_query q;
 
+	enum db_result result = check_condition(tx, change);
+	if (result != DB_OK)
+		return result;
 	db_query(&q, tx, &update_user);
 	db_bind_int(&q, change->id);
 	db_bind_text(&q, change->name.text);
@@ -190,30 +214,39 @@ static int patch_user(struct request *req, struct reply *reply)
 		return reply->status;
 	}
 
+	condition_init(&change.condition, req);
 	enum db_result result = request_write(req, &update_user, change_user, &change);
-	return result == DB_OK ? reply_user(reply, 200, &change.user) : refuse_user(reply, result);
+	if (change.condition.failed)
+		return reply_condition_failed(reply);
+	return result == DB_OK ? reply_user(req, reply, 200, &change.user) : refuse_user(reply, result);
 }
 
 static enum db_result remove_user(struct db *tx, void *arg)
 {
-	const int64_t *id = arg;
+	struct user_change *change = arg;
 	struct db_query q;
 
+	enum db_result result = check_condition(tx, change);
+	if (result != DB_OK)
+		return result;
 	db_query(&q, tx, &delete_user);
-	db_bind_int(&q, *id);
-	enum db_result result = db_end(&q);
+	db_bind_int(&q, change->id);
+	result = db_end(&q);
 	return result == DB_OK && db_changes(tx) == 0 ? DB_NOT_FOUND : result;
 }
 
 /* DELETE /api/v1/users/{id} -> 204; the user's orders stay */
 static int forget_user(struct request *req, struct reply *reply)
 {
-	int64_t id;
+	struct user_change change;
 
-	if (!request_id(req, &id))
+	if (!request_id(req, &change.id))
 		return refuse_user(reply, DB_NOT_FOUND);
 
-	enum db_result result = request_write(req, &delete_user, remove_user, &id);
+	condition_init(&change.condition, req);
+	enum db_result result = request_write(req, &delete_user, remove_user, &change);
+	if (change.condition.failed)
+		return reply_condition_failed(reply);
 	return result == DB_OK ? reply_empty(reply) : refuse_user(reply, result);
 }
 

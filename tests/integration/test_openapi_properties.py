@@ -34,6 +34,7 @@ WITH_QUERY = [(each, parameter) for each in OPERATIONS for parameter in each.par
 BODY_FAULTS = [(each, fault) for each in WITH_BODY for fault in values.body_faults(each.body)]
 HEADERS = ["Idempotency-Key", "traceparent", "tracestate", "baggage", "Accept", "Range", "If-Match", "If-None-Match",
            "If-Modified-Since", "If-Unmodified-Since", "If-Range", "X"]
+CONDITIONS = ["If-Match", "If-None-Match"]  # most values say that nothing is to be done
 HEADER_VALUES = ["*", '"x"', "bytes=0-5", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 2044 08:49:37 GMT"]
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7e), max_size=40)
 
@@ -122,7 +123,7 @@ class World:
     def headers(self, wanted, draw):
         result = []
         for parameter in wanted.parameters:
-            if parameter["in"] == "header" and draw(st.booleans()):
+            if parameter["in"] == "header" and parameter["name"] not in CONDITIONS and draw(st.booleans()):
                 value = draw(values.valid(parameter["schema"]) if "pattern" in parameter["schema"] else PRINTABLE)
                 if parameter["name"] == "Idempotency-Key":
                     value = self.new_key(value)
