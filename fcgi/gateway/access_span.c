@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/redact.h"
 
 #define MS UINT64_C(1000000)
 
@@ -146,6 +147,19 @@ static struct text bare_host(struct text host)
 	return bracketed ? (struct text){host.data + 1, host.bytes - 2} : host;
 }
 
+/* nginx's configuration may be another one than ours, which has redacted it. */
+static void set_query(struct tel_span *span, const struct text *query)
+{
+	char storage[TEL_SPAN_DATA_BYTES];
+	struct buf shown;
+
+	if (query->bytes == 0)
+		return;
+	buf_init_fixed(&shown, storage, sizeof(storage));
+	redact_query(&shown, query->data, query->bytes);
+	tel_set(span, shown.failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", shown.data, shown.len));
+}
+
 static void server_span(const struct access_line *line, struct tel_span *out)
 {
 	static const uint8_t none[8];
@@ -170,7 +184,7 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 	struct text host = bare_host(line->host);
 	set_text(out, "server.address", &host);
 	set_text(out, "url.path", &line->path);
-	set_text(out, "url.query", &line->query);
+	set_query(out, &line->query);
 	set_text(out, "user_agent.original", &line->user_agent);
 }
 
@@ -239,7 +253,7 @@ static void set_url(struct tel_span *span, const struct access_line *line)
 	buf_add(&url, line->path.data, line->path.bytes);
 	if (line->query.bytes) {
 		buf_addc(&url, '?');
-		buf_add(&url, line->query.data, line->query.bytes);
+		redact_query(&url, line->query.data, line->query.bytes);
 	}
 	if (!url.failed)
 		tel_set(span, tel_strn("url.full", url.data, url.len));

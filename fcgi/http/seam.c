@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "base/plain.h"
 #include "base/random.h"
+#include "base/redact.h"
 #include "http/app.h"
 #include "http/names.h"
 
@@ -127,6 +128,12 @@ static struct tel_attr server_address(const char *host)
 	return tel_strn("server.address", host, bytes);
 }
 
+static struct tel_attr shown_query(const char *query, struct buf *storage)
+{
+	redact_query(storage, query, strlen(query));
+	return storage->failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", storage->data, storage->len);
+}
+
 /* "2.0" is called "2"; what nginx says of HTTP/1 is the version's name. */
 static size_t version_bytes(const char *version)
 {
@@ -143,7 +150,10 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	const char *port = param_or_empty(req, "SERVER_PORT");
 	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
 	const char *text;
+	char storage[TEL_SPAN_DATA_BYTES];
+	struct buf query;
 
+	buf_init_fixed(&query, storage, sizeof(storage));
 	attrs[count++] = tel_lit("http.request.method", method);
 	if (*method == '_')
 		attrs[count++] = tel_str("http.request.method_original", req->method);
@@ -162,7 +172,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_bytes(protocol + 5));
 	attrs[count++] = tel_strn("url.path", path, path_bytes);
 	if (*req->query)
-		attrs[count++] = tel_str("url.query", req->query);
+		attrs[count++] = shown_query(req->query, &query);
 	if (*(text = param_or_empty(req, "HTTP_USER_AGENT")))
 		attrs[count++] = tel_str("user_agent.original", text);
 	tel_set_attrs(span, attrs, count);
