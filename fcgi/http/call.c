@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/plain.h"
+#include "base/redact.h"
 #include "http/deadline.h"
 #include "http/names.h"
 #include "http/neighbour.h"
@@ -369,14 +370,16 @@ static int call(const char *method, const char *service, const char *path, const
 {
 	struct caller *c = this_caller();
 	const struct peer *peer = find_peer(c, service);
-	char shown[URL_MAX];
-
 	bool ipv6 = strchr(peer->address, ':');
-	snprintf(shown, sizeof(shown), "%s://%s%s%s:%d%s", peer->scheme, ipv6 ? "[" : "", peer->address,
-		 ipv6 ? "]" : "", peer->port, path);
+	char shown_storage[2 * URL_MAX];
+	struct buf shown;
+
+	buf_init_fixed(&shown, shown_storage, sizeof(shown_storage));
+	buf_addf(&shown, "%s://%s%s%s:%d", peer->scheme, ipv6 ? "[" : "", peer->address, ipv6 ? "]" : "", peer->port);
+	redact_url(&shown, path, strlen(path));
 	TEL_SPAN(span, method, TEL_CLIENT);
 	tel_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
-		tel_int("server.port", peer->port), tel_str("url.full", shown));
+		tel_int("server.port", peer->port), tel_strn("url.full", shown.data, shown.len));
 	int status = call_allowed(c, peer, span, method, path, json, bytes);
 	tel_span_end(span);
 	return status;
