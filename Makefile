@@ -12,6 +12,7 @@ CFLAGS_debug := -O0
 CFLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 CFLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_analyze := -O1 -fanalyzer
+CFLAGS_cost := -O1 -fno-builtin -fsanitize-coverage=trace-pc
 CFLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 ifndef CFLAGS_$(MODE)
 $(error MODE is '$(MODE)': use release, debug, asan or tsan)
@@ -215,6 +216,7 @@ test: ## set up, build and run every test
 	@$(MAKE) --no-print-directory deps-test
 	@for mode in release asan tsan; do \
 		echo "building MODE=$$mode"; $(MAKE) --no-print-directory -s $(JOBS) MODE=$$mode build unit-tests fuzz-replay || exit 1; done
+	@echo "building MODE=cost"; $(MAKE) --no-print-directory -s $(JOBS) MODE=cost fuzz-replay
 	@$(PYTEST) tests
 
 # Each unit as it will run, and of whole systems what says most in a second.
@@ -229,16 +231,18 @@ check: ## the most telling tests, in half a minute: after each change
 	@UNIT_MODES=release MODE=release $(PYTEST) $(CHECKS)
 
 # A target is tests/fuzz/fuzz_NAME.c, its inputs are tests/fuzz/corpus/NAME/. Without libFuzzer (MODE other than fuzz) it
-# is a program that replays inputs; fuzz-replay builds these, tests/fuzz/test_replay.py runs them.
-ifeq ($(MODE),fuzz)
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/libapm.a
+# is a program that replays inputs; fuzz-replay builds these, tests/fuzz/test_replay.py runs them. With MODE=fuzz and
+# MODE=cost a target also judges what an input costs (tests/fuzz/cost.h).
+COST := $(B)/tests/fuzz/cost.o
+WRAP_COST := $(WRAP_MALLOC) -Wl,--wrap=free,--wrap=LLVMFuzzerTestOneInput
+WRAP_STEPS := -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=memcmp,--wrap=strlen
+FUZZ_LINK_fuzz := $(COST) $(WRAP_COST) -fsanitize=fuzzer
+FUZZ_LINK_cost := $(COST) $(WRAP_COST) $(WRAP_STEPS)
+REPLAY := $(if $(filter fuzz,$(MODE)),,$(B)/tests/fuzz/replay.o)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(REPLAY) $(B)/libapm.a $(if $(FUZZ_LINK_$(MODE)),$(COST))
 	@mkdir -p $(@D)
-	@echo "  LINK $@"; $(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
-else
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libapm.a
-	@mkdir -p $(@D)
-	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-endif
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out $(COST),$^) $(FUZZ_LINK_$(MODE)) $(LDLIBS)
+$(COST): CFLAGS := $(filter-out -fsanitize-coverage=trace-pc,$(CFLAGS)) $(if $(filter cost,$(MODE)),-DCOUNT_STEPS)
 
 .PHONY: fuzz-replay fuzz-run fuzz fuzz-short
 fuzz-replay: $(FUZZ_TARGETS)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "cost.h"
 #include "traces/from_json.h"
 #include "traces/inflate.h"
 #include "traces/pieces.h"
@@ -68,20 +69,28 @@ static void read_request(struct bytes request)
 	pieces_done(&p);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_both(struct bytes body)
 {
 	BUF(text, MAX);
 	BUF(bytes, MAX);
+
+	read_request(body);
+	buf_add(&text, body.data, body.len); /* ends with a NUL */
+	if (body.len && from_json(&schema_request, (struct bytes){text.data, body.len}, &bytes, &fault))
+		read_request((struct bytes){bytes.data, bytes.len});
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	BUF(inflated, MAX);
 
-	read_request((struct bytes){(const char *)data, size});
-	buf_add(&text, data, size); /* ends with a NUL */
-	if (size && from_json(&schema_request, (struct bytes){text.data, size}, &bytes, &fault))
-		read_request((struct bytes){bytes.data, bytes.len});
+	read_both((struct bytes){(const char *)data, size});
 	for (enum inflate_format format = INFLATE_GZIP; format <= INFLATE_ZLIB; format++) {
 		buf_reset(&inflated);
-		if (inflate_body(format, (struct bytes){(const char *)data, size}, &inflated))
-			read_request((struct bytes){inflated.data, inflated.len});
+		if (!inflate_body(format, (struct bytes){(const char *)data, size}, &inflated))
+			continue;
+		cost_more_input(inflated.len);
+		read_both((struct bytes){inflated.data, inflated.len});
 	}
 	return 0;
 }

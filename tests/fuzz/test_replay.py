@@ -1,4 +1,4 @@
-"""Runs every fuzz target over its corpus, as built: plain, under ASan and UBSan, and under TSan."""
+"""Runs every fuzz target over its corpus, as built: plain, under ASan and UBSan, under TSan, and counting what it costs."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGETS = sorted(path.stem.removeprefix("fuzz_") for path in pathlib.Path(__file__).parent.glob("fuzz_*.c"))
-MODES = os.environ.get("UNIT_MODES", "release asan tsan").split()
+MODES = os.environ.get("UNIT_MODES", "release asan tsan cost").split()
 
 
 @pytest.mark.parametrize("mode", MODES)
