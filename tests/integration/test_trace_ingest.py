@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -82,24 +83,26 @@ def partial_success(answer):
 
 # ---- work and memory
 
+TRACE = 10**12  # each shape has a trace of its own, so that none meets the limit for another
 SHAPES = {
     "empty scopes": lambda: field(1, b"\x12\x00" * (4 * MIB - 8)),
     "empty resources": lambda: b"\x0a\x00" * (4 * MIB - 8),
     "spans without ids": lambda: request(b"\x12\x00" * (4 * MIB - 16)),
-    "a span in each scope": lambda: field(1, *[field(2, span(1, i + 1)) for i in range(150_000)]),
+    "a span in each scope": lambda: field(1, *[field(2, span(TRACE + 5, i + 1)) for i in range(150_000)]),
     "a large resource and many scopes": lambda: field(
-        1, field(3, b"x" * 400_000), *[field(2, span(1, i + 1)) for i in range(150_000)]),
+        1, field(3, b"x" * 400_000), *[field(2, span(TRACE + 6, i + 1)) for i in range(150_000)]),
     "a large scope and many scopes": lambda: field(
-        1, field(2, field(3, b"x" * 400_000), span(1)), *[field(2, span(1, i + 1)) for i in range(150_000)]),
-    "a span in each resource": lambda: b"".join(request(span(1, i + 1)) for i in range(150_000)),
+        1, field(2, field(3, b"x" * 400_000), span(TRACE + 7)),
+        *[field(2, span(TRACE + 7, i + 2)) for i in range(150_000)]),
+    "a span in each resource": lambda: b"".join(request(span(TRACE + 8, i + 1)) for i in range(150_000)),
     "a span in each trace": lambda: request(*[span(i % 150_000 + 1) for i in range(180_000)]),
     "traces in turn": lambda: b"".join(
         request(*[span(i % 100 + 1, i + 1) for i in range(n, n + 20)]) for n in range(0, 160_000, 20)),
-    "one trace of all": lambda: request(*[span(1, i + 1) for i in range(180_000)]),
-    "one field that is not known": lambda: request(span(1, more=b"\x98\x06\x01" * (2 * MIB))),
-    "one attribute": lambda: request(span(1, more=field(9, field(1, b"x" * (8 * MIB - 1000))))),
-    "an attribute of nothing often": lambda: request(span(1, more=b"\x4a\x00" * (4 * MIB - 100))),
-    "events": lambda: request(span(1, more=b"\x5a\x00" * (4 * MIB - 100))),
+    "one trace of all": lambda: request(*[span(TRACE + 11, i + 1) for i in range(180_000)]),
+    "one field that is not known": lambda: request(span(TRACE + 12, more=b"\x98\x06\x01" * (2 * MIB))),
+    "one attribute": lambda: request(span(TRACE + 13, more=field(9, field(1, b"x" * (8 * MIB - 1000))))),
+    "an attribute of nothing often": lambda: request(span(TRACE + 14, more=b"\x4a\x00" * (4 * MIB - 100))),
+    "events": lambda: request(span(TRACE + 15, more=b"\x5a\x00" * (4 * MIB - 100))),
 }
 
 JSON_SHAPES = {
@@ -136,13 +139,18 @@ def cost(store, body, content_type=PROTOBUF):
     return answer, cpu_seconds(store) - before, memory(store, "VmHWM") - memory_before
 
 
-def test_work_and_memory_fit_the_body(store):
-    """Of whatever shape: at most some times that of an ordinary body of the same size, and of its bytes."""
+def work_limit(store):
+    """Some times the work that an ordinary body of the largest size is."""
     ordinary = request(*[span(i // 20 + 1, i + 1, field(9, field(1, b"key"), field(2, field(1, b"v" * 200))))
                          for i in range(30_000)])
     answer, work, _ = cost(store, ordinary)
     assert answer.status == 200
-    limit = 15 * max(work, 0.1) * 8 * MIB / len(ordinary)
+    return 15 * max(work, 0.1) * MAX_BODY / len(ordinary)
+
+
+def test_work_and_memory_fit_the_body(store):
+    """Of whatever shape it is."""
+    limit = work_limit(store)
     shapes = ([(name, make(), PROTOBUF) for name, make in SHAPES.items()] +
               [(name, make().encode(), "application/json") for name, make in JSON_SHAPES.items()])
     for name, body, content_type in shapes:
@@ -155,6 +163,14 @@ def test_work_and_memory_fit_the_body(store):
     if MODE not in ("asan", "tsan"):
         assert memory(store, "VmRSS") <= 128 * MIB
     assert partial_success(send(store, request(span(7)))) == (0, "")
+
+
+def test_traces_that_are_not_kept_are_not_much_work(program):
+    store = program("traces", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="100")
+    limit = work_limit(store)
+    for turn in range(2):
+        answer, work, _ = cost(store, request(*[span(TRACE * (turn + 2) + i) for i in range(180_000)]))
+        assert partial_success(answer)[0] > 150_000 and work <= limit
 
 
 # ---- limits
@@ -306,3 +322,21 @@ def test_traces_age_after_a_wall_clock_that_was_ahead(program):
         connection.execute("UPDATE pieces SET received_ms = received_ms + 86400000")
     store.start()
     wait_until(lambda: rows(store, "SELECT count(*) FROM pieces") == [(0,)], "they do not age")
+
+
+def test_many_senders_at_a_time(store):
+    """Of the same traces: each gets all of its spans, and what was told 429 is not there until it is sent again."""
+    def sender(number):
+        connection = store.connect()
+        for turn in range(10):
+            body = request(*[span(trace + 1, number * 100 + turn + 1) for trace in range(50)],
+                           resource=field(3, b"%d" % number))
+            while (answer := connection.ask(method="POST", path="/v1/traces", body=body,
+                                            content_type=PROTOBUF)).status == 429:
+                assert answer.headers["Retry-After"] == "1"
+            assert partial_success(answer) == (0, "")
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(sender, range(12)))
+    assert rows(store, "SELECT count(*), min(spans), max(spans), sum(cut_spans) FROM traces") == [(50, 120, 120, 0)]
+    assert rows(store, "SELECT count(*) FROM pieces") == [(50 * 120,)]
+    assert rows(store, "SELECT count(*) FROM resources") == [(120,)]
