@@ -198,9 +198,12 @@ static bool with_underscores(const char *name, char *out, size_t size)
 
 	for (; *name && len + 3 < size; name++) {
 		bool upper = *name >= 'A' && *name <= 'Z';
-		if (upper)
+		if (upper) {
 			out[len++] = '_';
-		out[len++] = upper ? (char)(*name - 'A' + 'a') : *name;
+			out[len++] = (char)(*name | 0x20);
+		} else {
+			out[len++] = *name;
+		}
 	}
 	out[len] = '\0';
 	return !*name;

@@ -9,7 +9,7 @@
 _Static_assert(PIECES_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
 
 struct finding {
-	struct pieces *p;
+	struct pieces found;
 	size_t resource_room, source_room, index_room; /* of the arrays */
 };
 
@@ -50,7 +50,7 @@ static uint32_t id_place(const struct pieces *p, struct bytes span)
 
 static void add_span(struct finding *f, const struct wire_field *field)
 {
-	struct pieces *p = f->p;
+	struct pieces *p = &f->found;
 	struct span_summary span;
 
 	p->spans++;
@@ -59,14 +59,17 @@ static void add_span(struct finding *f, const struct wire_field *field)
 		return;
 	}
 	p->index = grown(p->index, p->index_count, &f->index_room, sizeof(*p->index));
-	p->index[p->index_count++] = (struct pieces_span){place(p, field->whole.data), (uint32_t)field->whole.len,
-							  id_place(p, field->bytes), (uint32_t)p->source_count};
+	struct pieces_span *found = &p->index[p->index_count++];
+	found->at = place(p, field->whole.data);
+	found->len = (uint32_t)field->whole.len;
+	found->id_at = id_place(p, field->bytes);
+	found->source = (uint32_t)p->source_count;
 }
 
 /* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
 static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t resource)
 {
-	struct pieces *p = f->p;
+	struct pieces *p = &f->found;
 	struct wire w = {.left = scope_spans};
 	struct wire_field field;
 	size_t bytes = 0, before = p->index_count;
@@ -80,13 +83,16 @@ static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t re
 	if (p->index_count == before)
 		return;
 	p->sources = grown(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
-	p->sources[p->source_count++] = (struct pieces_source){(uint32_t)resource, place(p, scope_spans.data),
-							       (uint32_t)scope_spans.len, (uint32_t)bytes};
+	struct pieces_source *found = &p->sources[p->source_count++];
+	found->resource = (uint32_t)resource;
+	found->at = place(p, scope_spans.data);
+	found->len = (uint32_t)scope_spans.len;
+	found->bytes = (uint32_t)bytes;
 }
 
 static void find_in_resource(struct finding *f, struct bytes resource_spans)
 {
-	struct pieces *p = f->p;
+	struct pieces *p = &f->found;
 	struct wire w = {.left = resource_spans};
 	struct wire_field field;
 	size_t bytes = 0, before = p->source_count;
@@ -100,19 +106,22 @@ static void find_in_resource(struct finding *f, struct bytes resource_spans)
 	if (p->source_count == before)
 		return;
 	p->resources = grown(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
-	p->resources[p->resource_count++] = (struct pieces_resource){place(p, resource_spans.data),
-								     (uint32_t)resource_spans.len, (uint32_t)bytes};
+	struct pieces_resource *found = &p->resources[p->resource_count++];
+	found->at = place(p, resource_spans.data);
+	found->len = (uint32_t)resource_spans.len;
+	found->bytes = (uint32_t)bytes;
 }
 
 static void find_all(struct pieces *p)
 {
-	struct finding finding = {.p = p};
+	struct finding finding = {.found = *p};
 	struct wire w = {.left = p->request};
 	struct wire_field field;
 
 	while (wire_next(&w, &field))
 		if (field.number == REQUEST_RESOURCE_SPANS)
 			find_in_resource(&finding, field.bytes);
+	*p = finding.found;
 }
 
 /* ---- grouping them ---- */
@@ -122,10 +131,11 @@ static const uint8_t *trace_id_of(const struct pieces *p, size_t i)
 	return (const uint8_t *)p->request.data + p->index[i].id_at;
 }
 
-static int compare(const void *a, const void *b, void *request)
+static int compare(const void *a, const void *b, void *pieces)
 {
+	const struct pieces *p = pieces;
 	const struct pieces_span *x = a, *y = b;
-	int order = memcmp((const char *)request + x->id_at, (const char *)request + y->id_at, 16);
+	int order = memcmp(p->request.data + x->id_at, p->request.data + y->id_at, 16);
 
 	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order too */
 }
@@ -162,7 +172,7 @@ enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_ke
 	find_all(p);
 	if (!p->index_count)
 		return PIECES_OK;
-	qsort_r(p->index, p->index_count, sizeof(*p->index), compare, (void *)(uintptr_t)request.data);
+	qsort_r(p->index, p->index_count, sizeof(*p->index), compare, p);
 	if (keep)
 		leave_out_refused(p, keep, arg);
 	return PIECES_OK;
