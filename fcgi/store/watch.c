@@ -12,8 +12,12 @@
 #define LOCKED_NS (2 * SECOND_NS) /* a lock that somebody else holds for as long is trouble */
 #define STUCK_NS (3 * SECOND_NS)  /* as is a write that takes as much longer than it may wait for the lock */
 
-/* Beside SQLite's codes, which are positive: a write has begun and does not end. */
-#define STUCK (-1)
+#define REFUSED_MOST 3              /* so many writes in a row that no statement of ours should fail */
+#define REFUSED_NS (10 * SECOND_NS) /* and without another one for as long it is worth a try again */
+
+/* Beside SQLite's codes, which are positive. */
+#define STUCK (-1)   /* a write has begun and does not end */
+#define REFUSED (-2) /* all writes fail */
 
 static const char *const suffixes[WATCH_FILES] = {"", "-wal", "-shm"};
 
@@ -100,10 +104,17 @@ void watch_written(struct store *store)
 {
 	struct watch *watch = &store->watch;
 
+	watch->refused = 0;
 	if (!watch->failed || trouble_is_damage(watch->failed)) /* what is damaged stays so */
 		return;
 	watch->failed = 0;
 	tell_thread(watch);
+}
+
+void watch_refused(struct store *store)
+{
+	store->watch.refused_ns = clock_monotonic_ns();
+	store->watch.refused++;
 }
 
 void watch_locked(struct store *store, bool locked)
@@ -130,7 +141,9 @@ static int failure(const struct watch *watch)
 		return watch->failed;
 	if (lasts(watch->locked_since_ns, LOCKED_NS))
 		return SQLITE_BUSY;
-	return lasts(watch->writing_since_ns, busy_time_out_ms() * UINT64_C(1000000) + STUCK_NS) ? STUCK : 0;
+	if (lasts(watch->writing_since_ns, busy_time_out_ms() * UINT64_C(1000000) + STUCK_NS))
+		return STUCK;
+	return watch->refused >= REFUSED_MOST && !lasts(watch->refused_ns, REFUSED_NS) ? REFUSED : 0;
 }
 
 /* ---- in words ---- */
@@ -163,6 +176,10 @@ static struct trouble trouble_of_writes(const struct store *store, int code)
 	if (code == STUCK)
 		return (struct trouble){"the disk has not answered for seconds",
 					"look at the kernel's log (dmesg) and at what else keeps the disk busy"};
+	if (code == REFUSED)
+		return (struct trouble){"every write fails",
+					"look at the log for the reason; if its tables were changed by hand, stop the "
+					"program and restore a backup: make restore FROM=db/backups/TIME"};
 	struct trouble trouble = trouble_of(code, store->watch.errno_then, store->path);
 
 	return trouble.what ? trouble : (struct trouble){"the disk does not take them", "look at the log"};

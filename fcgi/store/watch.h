@@ -36,6 +36,8 @@ struct watch {
 	atomic_int failed;     /* SQLite's code of the last write's failure, or of damage; 0: it succeeded */
 	atomic_int errno_then; /* of the system call that it came from, or 0 */
 
+	atomic_uint refused;               /* writes that failed for another reason than the disk, in a row */
+	_Atomic uint64_t refused_ns;       /* the last of them; monotonic */
 	_Atomic uint64_t locked_since_ns;  /* another process holds the lock of writers; monotonic, 0: none does */
 	_Atomic uint64_t writing_since_ns; /* a group of writes runs; monotonic, 0: none does */
 
@@ -65,6 +67,9 @@ bool watch_log_lost(const struct store *store);
 /* A write has failed (SQLite's code) or any operation has met damage; a write has reached the log. Any thread. */
 void watch_failed(struct store *store, int code, int system_errno);
 void watch_written(struct store *store);
+
+/* A write's statement has failed, which is neither the disk's fault nor a state that does not allow it. Any thread. */
+void watch_refused(struct store *store);
 
 /* A write could or could not begin, because another process holds the lock of writers. Any thread. */
 void watch_locked(struct store *store, bool locked);

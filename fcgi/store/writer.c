@@ -55,6 +55,8 @@ static void finish(struct write *w, struct db *tx, enum db_result result)
 	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
 	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
 		watch_failed(tx->store, tx->error_code, tx->error_errno);
+	if (result == DB_FAILED)
+		watch_refused(tx->store);
 }
 
 /* For lack of memory it may fail; then the next group does it. */

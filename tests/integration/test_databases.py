@@ -377,6 +377,18 @@ def test_a_lock_that_stays_makes_it_unready(program, asked):
                "nothing is said")
 
 
+def test_writes_that_all_fail_make_it_unready(program):
+    """Not the disk's fault: somebody has changed the tables by hand. Ready again with the first one that succeeds."""
+    alone = program("users")
+    change(alone.dir / "data/users.db", "ALTER TABLE users RENAME TO others")
+    for number in range(3):
+        assert alone.ask(**new_user(number)).status == 500
+    wait_not_ready(alone, r"Nothing can be stored in users\.db: every write fails\. Remedy: .*make restore FROM=")
+    change(alone.dir / "data/users.db", "ALTER TABLE others RENAME TO users")
+    assert alone.ask(**new_user()).status == 201
+    assert ready(alone).status == 200
+
+
 # ---- readers that stay
 
 def gauge(connection, name):
