@@ -10,9 +10,9 @@
 #define SAY_AFTER_NS (5 * SECOND_NS)  /* a reader holds the log, which is longer than its limit */
 #define SAY_EVERY_NS (60 * SECOND_NS) /* again, while it does */
 
-TEL_GAUGE(size_gauge, "db_wal_size_bytes", "Size of the database's write-ahead log.");
+TEL_GAUGE(size_gauge, "db_wal_size_bytes", "Size of the database's write-ahead log.", "db_namespace");
 TEL_GAUGE(pinned_gauge, "db_wal_pinned_seconds",
-	  "For how long one reader has kept the write-ahead log from starting over.");
+	  "For how long one reader has kept the write-ahead log from starting over.", "db_namespace");
 
 /* ---- checkpoints, by the thread that leads ---- */
 
@@ -88,6 +88,8 @@ void wal_init(struct store *store)
 {
 	store->wal.due_pages = WAL_PAGES_DUE;
 	store->wal.held_at = -1;
+	store->wal.size = tel_series(&size_gauge, store->name);
+	store->wal.pinned = tel_series(&pinned_gauge, store->name);
 }
 
 void wal_start(struct store *store)
@@ -150,8 +152,8 @@ void wal_tell(struct store *store)
 	uint64_t age_ns = held_ns(&store->wal);
 	int64_t bytes = size_of_log(store);
 
-	tel_gauge_set(&size_gauge, (double)bytes);
-	tel_gauge_set(&pinned_gauge, (double)age_ns / 1e9);
+	tel_series_set(store->wal.size, (double)bytes);
+	tel_series_set(store->wal.pinned, (double)age_ns / 1e9);
 	if (age_ns >= SAY_AFTER_NS && bytes > WAL_LIMIT_BYTES) {
 		say_held(store, (double)age_ns / 1e9, bytes);
 	} else if (store->wal.said_ns && !age_ns) {

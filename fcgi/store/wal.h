@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 struct store;
+struct tel_series;
 
 #define WAL_LIMIT_BYTES 8388608 /* the file is cut to it when the log starts over */
 #define WAL_PAGES_DUE 1000      /* pages (4 KiB) after which the log is copied, as far as readers allow */
@@ -29,6 +30,7 @@ struct wal {
 	_Atomic uint64_t held_since_ns; /* a reader holds the log since then (monotonic), as was seen; 0: none does */
 
 	/* of the watch's thread */
+	struct tel_series *size, *pinned;
 	uint64_t said_ns; /* when a reader that stays was logged; 0: there is nothing to take back */
 };
 

@@ -168,6 +168,9 @@ def test_business_is_counted(thousand):
     assert sum(sent.values()) == orders and all(channel for channel, in sent), sent
     assert metrics.key("order_outbox_pending") in after["orders"]
     assert metrics.key("order_outbox_oldest_seconds") in after["orders"]
+    for name in ("users", "orders", "notifications"):
+        assert after[name][metrics.key("db_wal_size_bytes", db_namespace=name)] >= 0
+        assert metrics.key("db_wal_pinned_seconds", db_namespace=name) in after[name]
 
 
 def test_cancelling_is_counted(system):

@@ -95,7 +95,7 @@ static void test_the_log_stays_short(void **state)
 		assert_true(store->wal.pages <= WAL_PAGES_DUE + 200);
 		assert_true(log_bytes() <= WAL_LIMIT_BYTES);
 	}
-	assert_true(metric("db_wal_pinned_seconds") == 0);
+	assert_true(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") == 0);
 }
 
 static atomic_bool stop_reading;
@@ -155,8 +155,8 @@ static void test_a_reader_that_stays_is_told_and_then_it_is_short_again(void **s
 	write_pages(3 * WAL_PAGES_LONG);
 	assert_true(store->wal.pages >= 3 * WAL_PAGES_LONG); /* cannot start over */
 	assert_true(store->wal.held_since_ns > 0);
-	WAIT_UNTIL(metric("db_wal_pinned_seconds") > 0, 10);
-	WAIT_UNTIL(metric("db_wal_size_bytes") > 3.0 * WAL_PAGES_LONG * 4096, 10);
+	WAIT_UNTIL(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") > 0, 10);
+	WAIT_UNTIL(metric("db_wal_size_bytes{db_namespace=\"rows\"}") > 3.0 * WAL_PAGES_LONG * 4096, 10);
 
 	uint64_t since_ns = store->wal.held_since_ns;
 	write_pages(2 * WAL_PAGES_DUE);
@@ -168,7 +168,9 @@ static void test_a_reader_that_stays_is_told_and_then_it_is_short_again(void **s
 
 	sqlite3_close(reader);
 	WAIT_UNTIL(log_bytes() <= WAL_LIMIT_BYTES, 10); /* though nobody writes */
-	WAIT_UNTIL(metric("db_wal_size_bytes") <= WAL_LIMIT_BYTES && metric("db_wal_pinned_seconds") == 0, 10);
+	WAIT_UNTIL(metric("db_wal_size_bytes{db_namespace=\"rows\"}") <= WAL_LIMIT_BYTES &&
+			   metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") == 0,
+		   10);
 	write_pages(100);
 	assert_int_equal(number_of("rows", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"),
 			 1);
