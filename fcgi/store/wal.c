@@ -128,7 +128,8 @@ void wal_rest(struct store *store)
 
 void wal_empty(struct store *store)
 {
-	store->wal.next_start_ns = store->wal.held_since_ns = 0;
+	store->wal.next_start_ns = 0;
+	store->wal.held_since_ns = 0;
 	start_over(store);
 }
 

@@ -379,7 +379,7 @@ static void test_a_clock_that_was_ahead(void **state)
 	VIRTUAL_UNTIL(number_of("orders", "SELECT next_attempt_ms FROM outbox") <= db_now_ms() + 30000, 5);
 }
 
-#define DAY_NS (24 * 3600 * VIRTUAL_SECOND)
+#define DAY_NS (UINT64_C(86400) * VIRTUAL_SECOND)
 
 /* Ahead, back, and back again: waits and ages go on as if nobody had touched the clock. */
 static void test_a_clock_that_is_set(void **state)

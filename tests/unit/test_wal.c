@@ -187,7 +187,8 @@ static void test_it_is_tried_in_vain_once_a_second_at_most(void **state)
 	sqlite3_close(reader);
 	reader = begin_reading();
 	begin_leading();
-	store->wal.next_start_ns = store->wal.held_since_ns = 0;
+	store->wal.next_start_ns = 0;
+	store->wal.held_since_ns = 0;
 	store->wal.due_pages = 0;
 	uint64_t before_ns = clock_monotonic_ns();
 	wal_tend(store);
