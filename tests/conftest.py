@@ -15,8 +15,8 @@ import pytest
 KEPT = re.compile(r"PATH|HOME|USER|LOGNAME|TMPDIR|TERM|TZ|LANG|LC_[A-Z]+|LOCPATH|CDPATH|[a-z]+_proxy|LD_[A-Z_]+"
                   r"|CC|CCACHE_[A-Z]+|DOCKER_[A-Z_]+|PYTEST_[A-Z_]+"
                   # what the tests themselves take: see their conftest.py and make help
-                  r"|MODE|UNIT_MODES|NGINX|[A-Z_]+_BIN|TRACE_CONTEXT_HARNESS|HYPOTHESIS_PROFILE|ATTACK_[A-Z]+"
-                  r"|COMMAND_ROUNDS|FAULT_STEP")
+                  r"|MODE|UNIT_MODES|NGINX|[A-Z_]+_BIN|TRACE_CONTEXT_HARNESS|OPENAPI_GENERATOR_JAR|HYPOTHESIS_PROFILE"
+                  r"|ATTACK_[A-Z]+|COMMAND_ROUNDS|FAULT_STEP")
 for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
     del os.environ[name]
 # All that tests ask is on this machine.

@@ -4,6 +4,7 @@
     MODE=asan …                                            with the sanitizers' binaries
     NGINX=/path/to/nginx …                                 with another nginx
     TRACE_CONTEXT_HARNESS=directory …                      with W3C's validation harness (its folder test/)
+    OPENAPI_GENERATOR_JAR=file …                           with clients made of the API's description
 """
 import os
 import sys

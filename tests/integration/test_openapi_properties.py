@@ -37,6 +37,9 @@ HEADERS = ["Idempotency-Key", "traceparent", "tracestate", "baggage", "Accept", 
 CONDITIONS = ["If-Match", "If-None-Match"]  # most values say that nothing is to be done
 HEADER_VALUES = ["*", '"x"', "bytes=0-5", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 2044 08:49:37 GMT"]
 PRINTABLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7e), max_size=40)
+# W3C Trace Context; another one is not refused, but begins a new trace.
+VALID_TRACEPARENT = r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+TRACEPARENT = st.from_regex(VALID_TRACEPARENT, fullmatch=True)
 
 described = fixture_of("described", "module")
 
@@ -124,7 +127,8 @@ class World:
         result = []
         for parameter in wanted.parameters:
             if parameter["in"] == "header" and parameter["name"] not in CONDITIONS and draw(st.booleans()):
-                value = draw(values.valid(parameter["schema"]) if "pattern" in parameter["schema"] else PRINTABLE)
+                value = draw(values.valid(parameter["schema"]) if "pattern" in parameter["schema"] else
+                             PRINTABLE | TRACEPARENT if parameter["name"] == "traceparent" else PRINTABLE)
                 if parameter["name"] == "Idempotency-Key":
                     value = self.new_key(value)
                 result.append((parameter["name"], value))
@@ -150,9 +154,9 @@ def path_of(wanted, identifier):
 
 
 def check_continued(answer, headers):
-    """A traceparent that the description allows is continued."""
+    """A traceparent that is valid is continued."""
     for name, value in headers:
-        if name == "traceparent":
+        if name == "traceparent" and re.fullmatch(VALID_TRACEPARENT, value):
             assert value[3:35] == answer.trace_id, (value, answer)
 
 
