@@ -155,6 +155,8 @@ TABLE = [
     Setting("TRACE_TRUST", "on", switch, "off: no client's trace is continued"),
     Setting("TRACE_CLIENT_SAMPLE_PERCENT", "100", percent, "the share of requests called sampled by clients"),
     Setting("RATE_LIMIT", "0", number(0, 99999, "requests a second and client; 0: off"), "of one client address"),
+    Setting("CLIENT_REQUESTS", "1000", number(1, 99999, "requests"), "of one client address at a time"),
+    Setting("GATEWAY_REQUESTS", "0", number(0, 99999, "requests; 0: no limit"), "of all clients at a time"),
     Setting("TLS", "", one_of("generate", ""), "generate: with a self-made certificate"),
     Setting("TLS_CERTIFICATE", "", path, "a PEM file: the gateway speaks TLS"),
     Setting("TLS_KEY", "", path, "its key, a PEM file"),
