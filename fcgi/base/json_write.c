@@ -192,6 +192,8 @@ void json_double(struct json_writer *w, double value)
 	}
 	separate(w);
 	buf_add_double(w->out, value);
+	if (value == 0 && signbit(value))
+		buf_adds(w->out, ".0"); /* many readers take -0 for an integer, which has no sign of its zero */
 }
 
 void json_boolean(struct json_writer *w, bool value)

@@ -33,12 +33,18 @@ void reply_reset(struct reply *reply)
 		buf_done(&reply->body);
 		buf_init(&reply->body, REPLY_BODY_MAX);
 	}
+	reply->body.max = REPLY_BODY_MAX;
 	reply->status = 0;
 	reply->content_type = NULL;
 	reply->reason[0] = '\0';
 	reply->trace_id[0] = '\0';
 	buf_reset(&reply->headers);
 	drop_body(reply);
+}
+
+void reply_body_max(struct reply *reply, size_t bytes)
+{
+	reply->body.max = bytes;
 }
 
 void reply_header(struct reply *reply, const char *name, const char *format, ...)

@@ -27,13 +27,16 @@ void reply_done(struct reply *reply);
 /* Makes it ready for the next request. Memory that only a large answer needed is given back. */
 void reply_reset(struct reply *reply);
 
+/* Lets this answer have a larger body than REPLY_BODY_MAX. Before anything is written to it. */
+void reply_body_max(struct reply *reply, size_t bytes);
+
 /* Adds a header. `name` is a literal; a value with a control character is dropped, never sent. */
 void reply_header(struct reply *reply, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The writer of the JSON body: write one value, then reply_json(). */
 struct json_writer *reply_writer(struct reply *reply);
 
-/* application/json with what was written to reply_writer(); 500 when that was more than REPLY_BODY_MAX. */
+/* application/json with what was written to reply_writer(); 500 when that was more than fits. */
 int reply_json(struct reply *reply, int status);
 
 /* 204. */

@@ -12,6 +12,18 @@ static bool is_capture(const char *s, const char *end)
 	return end - s >= 2 && s[0] == '{' && end[-1] == '}';
 }
 
+/* {name*} takes all but what follows it in the template, slashes too. */
+static bool takes_rest(const char *want_end, const char *path, struct route_match *out)
+{
+	size_t tail = strlen(want_end), len = strlen(path);
+
+	if (len <= tail || memcmp(path + len - tail, want_end, tail) != 0 || out->segments == ROUTE_SEGMENTS_MAX)
+		return false;
+	out->segment[out->segments] = path;
+	out->segment_bytes[out->segments++] = len - tail;
+	return true;
+}
+
 /* Fills the captures of `out` only; they are meaningful when the result is true. */
 static bool path_matches(const char *path_template, const char *path, struct route_match *out)
 {
@@ -21,6 +33,8 @@ static bool path_matches(const char *path_template, const char *path, struct rou
 		const char *have = path + 1, *have_end = segment_end(have);
 
 		if (is_capture(want, want_end)) {
+			if (want_end[-2] == '*')
+				return takes_rest(want_end, have, out);
 			if (have == have_end || out->segments == ROUTE_SEGMENTS_MAX)
 				return false;
 			out->segment[out->segments] = have;

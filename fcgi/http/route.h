@@ -21,7 +21,8 @@ enum route_flags {
 /* A table ends with an entry of zeros. A GET route answers HEAD too. */
 struct route {
 	const char *method;
-	const char *path; /* template, a segment in braces matches any one segment: "/api/v1/users/{id}" */
+	/* template, a segment in braces matches any one segment: "/api/v1/users/{id}"; {name*}, one or more of them */
+	const char *path;
 	route_handler *handler;
 	unsigned flags;
 };

@@ -111,7 +111,7 @@ static void numbers(void **state)
 		json_int(&w, 0);
 		json_end_array(&w);
 	});
-	WRITE("[0.1,1e+300,null,null,null,99.99]", {
+	WRITE("[0.1,1e+300,null,null,null,99.99,-0.0,0]", {
 		json_begin_array(&w);
 		json_double(&w, 0.1);
 		json_double(&w, 1e300);
@@ -119,6 +119,8 @@ static void numbers(void **state)
 		json_double(&w, INFINITY);
 		json_double(&w, -INFINITY);
 		json_double(&w, 99.99);
+		json_double(&w, -0.0);
+		json_double(&w, 0.0);
 		json_end_array(&w);
 	});
 	WRITE("[99.99,9.9,10,0.01,0,-0.05,-1.5,-92233720368547758.08,92233720368547758.07]", {

@@ -30,6 +30,8 @@ static const struct route table[] = {
 	{"PUT", "/sub/{x}", handler, 0},
 	{"GET", "/sub/fixed", handler, 0},
 	{"GET", "/", handler, 0},
+	{"GET", "/tags/{name*}/values", handler, 0},
+	{"GET", "/rest/{path*}", handler, 0},
 	{0},
 };
 
@@ -193,9 +195,39 @@ static void reads_ids(void **state)
 	assert_true(id == REQUEST_ID_MAX);
 }
 
+static void captures_the_rest(void **state)
+{
+	static const struct {
+		const char *path, *captured;
+	} cases[] = {{"/tags/a/values", "a"},
+		     {"/tags/a/b/values", "a/b"},
+		     {"/tags/values/values", "values"},
+		     {"/tags/a//values", "a/"},
+		     {"/rest/a/b/c", "a/b/c"},
+		     {"/tags//values", NULL},
+		     {"/tags/values", NULL},
+		     {"/tags/a/valuesx", NULL},
+		     {"/tags/a/value", NULL},
+		     {"/rest/", NULL}};
+	struct route_match match;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *captured = cases[i].captured;
+		const struct route *route = find("GET", cases[i].path, false, &match);
+		assert_int_equal(route != NULL, captured != NULL);
+		if (!captured)
+			continue;
+		assert_int_equal(match.segments, 1);
+		assert_int_equal(match.segment_bytes[0], strlen(captured));
+		assert_memory_equal(match.segment[0], captured, strlen(captured));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(captures_the_rest),
 		cmocka_unit_test(finds_by_method_and_path),
 		cmocka_unit_test(captures_segments),
 		cmocka_unit_test(finds_nothing_else),
