@@ -2,53 +2,29 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "http/reply_store.h"
-#include "traces/rows.h"
-#include "traces/selector.h"
+#include "traces/question.h"
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000
 #define SPANS_DEFAULT 3 /* of a trace that are shown as found */
 #define SPANS_MAX 100
-#define BUDGET_NS UINT64_C(2000000000) /* then the answer is what was found so far */
-#define SERVICES_MAX 32                /* of a trace that are counted */
+#define SERVICES_MAX 100           /* of a trace that are counted */
+#define TEXT_MAX 2048              /* bytes of a text in the answer */
+#define ANSWER_BYTES_MAX (8 << 20) /* then it is enough */
 
 struct search {
-	struct selector selector;
-	uint64_t min_ns, max_ns;    /* duration of the trace */
-	uint64_t from_ns, until_ns; /* it started before `until` and ended after `from` */
-	uint64_t limit, spans;
-	uint64_t inspected_traces, inspected_bytes;
+	struct question q;
+	uint64_t min_ns, max_ns; /* duration of the trace */
+	uint64_t spans;
 };
 
-/* ---- parameters ---- */
-
-/* False: answered. */
-static bool read_number(struct request *req, struct reply *reply, const char *name, uint64_t max, uint64_t *out)
-{
-	char text[24];
-	int found = request_query(req, name, text, sizeof(text));
-
-	if (found == 0 || (found == 1 && !*text))
-		return true;
-	if (found < 0 || text[strspn(text, "0123456789")] != '\0') {
-		reply_problem(reply, 400, "%s must be a number.", name);
-		return false;
-	}
-	*out = strtoull(text, NULL, 10);
-	if (*out > max)
-		*out = max;
-	return true;
-}
-
-static bool read_duration(struct request *req, struct reply *reply, const char *name, uint64_t *out)
+static bool read_duration(struct search *search, struct reply *reply, const char *name, uint64_t *out)
 {
 	char text[40];
-	int found = request_query(req, name, text, sizeof(text));
+	int found = request_query(search->q.req, name, text, sizeof(text));
 
 	if (found == 0 || (found == 1 && !*text))
 		return true;
@@ -58,54 +34,27 @@ static bool read_duration(struct request *req, struct reply *reply, const char *
 	return false;
 }
 
-static bool read_selector(struct request *req, struct reply *reply, struct selector *selector)
+static bool read_search(struct search *search, struct reply *reply)
 {
-	char text[SELECTOR_TEXT_MAX];
-	const char *error = "The query is too long.";
-	int found = request_query(req, "q", text, sizeof(text));
-
-	if (found == 1 && *text) {
-		if (selector_parse(selector, text, &error))
-			return true;
-	} else if (found >= 0) {
-		found = request_query(req, "tags", text, sizeof(text));
-		if (found >= 0 && selector_parse_tags(selector, found ? text : "", &error))
-			return true;
-	}
-	reply_problem(reply, 400, "%s", error);
-	return false;
-}
-
-static bool read_search(struct request *req, struct reply *reply, struct search *search)
-{
-	uint64_t start = 0, end = UINT64_MAX / 1000000000;
-	const uint64_t latest = end;
-
 	search->min_ns = 0;
 	search->max_ns = UINT64_MAX;
-	search->limit = LIMIT_DEFAULT;
 	search->spans = SPANS_DEFAULT;
-	search->inspected_traces = search->inspected_bytes = 0;
-	if (!read_number(req, reply, "limit", LIMIT_MAX, &search->limit) ||
-	    !read_number(req, reply, "spss", SPANS_MAX, &search->spans) ||
-	    !read_number(req, reply, "start", latest, &start) || !read_number(req, reply, "end", latest, &end) ||
-	    !read_duration(req, reply, "minDuration", &search->min_ns) ||
-	    !read_duration(req, reply, "maxDuration", &search->max_ns) || !read_selector(req, reply, &search->selector))
-		return false;
-	search->from_ns = start * 1000000000;
-	search->until_ns = end == latest ? UINT64_MAX : (end + 1) * 1000000000; /* to the end of that second */
-	return true;
+	return question_range(&search->q, reply, LIMIT_DEFAULT, LIMIT_MAX) &&
+	       question_number(&search->q, reply, "spss", SPANS_MAX, &search->spans) &&
+	       read_duration(search, reply, "minDuration", &search->min_ns) &&
+	       read_duration(search, reply, "maxDuration", &search->max_ns) &&
+	       question_selector(&search->q, reply, true);
 }
 
-/* ---- one trace of the answer ---- */
+/* ---- what was found of a trace ---- */
 
-static void write_bytes(struct json_writer *json, const char *key, struct bytes text)
+static void write_text(struct json_writer *json, const char *key, struct bytes text)
 {
 	json_key(json, key);
-	json_string(json, text.data, text.len);
+	json_string_cut(json, text.data, text.len, TEXT_MAX);
 }
 
-static void write_uint64(struct json_writer *json, const char *key, uint64_t value)
+static void write_number(struct json_writer *json, const char *key, uint64_t value)
 {
 	char text[24];
 
@@ -113,34 +62,98 @@ static void write_uint64(struct json_writer *json, const char *key, uint64_t val
 	json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, value));
 }
 
-static void write_found_span(struct json_writer *json, const struct span_summary *span)
+static void write_value(struct json_writer *json, const struct selector_condition *c, const struct value *value)
+{
+	char text[24];
+	const char *name = c->field == SELECT_KIND     ? selector_kind((uint32_t)value->number)
+			   : c->field == SELECT_STATUS ? selector_status((uint32_t)value->number)
+						       : NULL;
+
+	json_begin_object(json);
+	if (name) {
+		json_key(json, "stringValue");
+		json_text(json, name);
+	} else if (value->type == VALUE_STRING) {
+		write_text(json, "stringValue", value->text);
+	} else if (value->type == VALUE_BOOL) {
+		json_key(json, "boolValue");
+		json_boolean(json, value->number != 0);
+	} else if (value->is_integer) {
+		json_key(json, "intValue");
+		json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, value->integer));
+	} else if (value->type == VALUE_NUMBER) {
+		json_key(json, "doubleValue");
+		json_double(json, value->number);
+	}
+	json_end_object(json);
+}
+
+/* What the span set says otherwise, or Tempo leaves out. */
+static bool is_shown(enum selector_field field)
+{
+	switch (field) {
+	case SELECT_NAME:
+	case SELECT_DURATION:
+	case SELECT_SPAN_ID:
+	case SELECT_TRACE_ID:
+	case SELECT_ROOT_NAME:
+	case SELECT_ROOT_SERVICE:
+	case SELECT_TRACE_DURATION: return false;
+	default: return true;
+	}
+}
+
+/* Each key once, also when several conditions ask for it. */
+static void write_attributes(struct json_writer *json, const struct selector *s, const struct selector_found *found)
+{
+	json_key(json, "attributes");
+	json_begin_array(json);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct selector_condition *c = &s->conditions[i];
+		bool again = !(found->seen >> i & 1) || !is_shown(c->field);
+		for (size_t k = 0; k < i && !again; k++)
+			again = found->seen >> k & 1 && is_shown(s->conditions[k].field) &&
+				bytes_equal(s->conditions[k].key, c->key);
+		if (again)
+			continue;
+		json_begin_object(json);
+		write_text(json, "key", c->key);
+		json_key(json, "value");
+		write_value(json, c, &found->values[i]);
+		json_end_object(json);
+	}
+	json_end_array(json);
+}
+
+static void write_found_span(struct json_writer *json, const struct span_summary *span, const struct selecting *asking)
 {
 	json_begin_object(json);
 	json_key(json, "spanID");
 	json_hex(json, span->span_id, sizeof(span->span_id));
-	write_bytes(json, "name", span->name);
-	write_uint64(json, "startTimeUnixNano", span->start_ns);
-	write_uint64(json, "durationNanos", span_duration_ns(span));
-	json_key(json, "attributes");
-	json_begin_array(json);
-	json_end_array(json);
+	write_text(json, "name", span->name);
+	write_number(json, "startTimeUnixNano", span->start_ns);
+	write_number(json, "durationNanos", span_duration_ns(span));
+	write_attributes(json, asking->selector, &asking->of_span);
 	json_end_object(json);
 }
 
 /* What Tempo calls a span set. */
-static void write_found(struct json_writer *json, const struct search *search, const struct trace_summary *summary,
-			struct bytes trace)
+static void write_found(struct json_writer *json, struct search *search)
 {
-	struct walk walk = {.resource_spans.left = trace};
-	struct span_summary span;
+	const struct trace *trace = &search->q.trace;
+	struct selecting asking;
 	uint64_t matched = 0;
 
+	selecting_begin(&asking, &search->q.selector, trace, &search->q.budget);
 	json_begin_object(json);
 	json_key(json, "spans");
 	json_begin_array(json);
-	while (walk_next(&walk, &span))
-		if (selector_span(&search->selector, summary, &walk, &span) && matched++ < search->spans)
-			write_found_span(json, &span);
+	for (size_t i = 0; i < trace->span_count && !search->q.budget.spent; i++) {
+		uint32_t met = selecting_met(&asking, &trace->spans[i]);
+		if (selector_holds(asking.selector, met) && matched++ < search->spans &&
+		    json->out->len < ANSWER_BYTES_MAX)
+			write_found_span(json, &trace->spans[i].summary, &asking);
+	}
 	json_end_array(json);
 	json_key(json, "matched");
 	json_int(json, (int64_t)matched);
@@ -152,29 +165,38 @@ struct service_count {
 	int64_t spans, errors;
 };
 
-static size_t count_services(struct bytes trace, struct service_count *services)
+static struct service_count *service_of(struct service_count *services, size_t *count, struct bytes name)
 {
-	struct walk walk = {.resource_spans.left = trace};
-	struct span_summary span;
+	name.len = name.len < TEXT_MAX ? name.len : TEXT_MAX;
+	for (size_t i = 0; i < *count; i++)
+		if (bytes_equal(services[i].name, name))
+			return &services[i];
+	if (*count == SERVICES_MAX)
+		return NULL;
+	services[*count] = (struct service_count){.name = name};
+	return &services[(*count)++];
+}
+
+static size_t count_services(const struct trace *trace, struct service_count *services)
+{
+	const struct trace_resource *resource = NULL;
+	struct service_count *service = NULL;
 	size_t count = 0;
 
-	while (walk_next(&walk, &span)) {
-		struct bytes name = walk_service(&walk);
-		size_t i = 0;
-
-		while (i < count && !bytes_equal(services[i].name, name))
-			i++;
-		if (i == SERVICES_MAX)
+	for (size_t i = 0; i < trace->span_count; i++) {
+		const struct trace_resource *of_span = trace_resource_of(trace, &trace->spans[i]);
+		if (of_span != resource)
+			service = service_of(services, &count, of_span->service);
+		resource = of_span;
+		if (!service)
 			continue;
-		if (i == count)
-			services[count++] = (struct service_count){.name = name};
-		services[i].spans++;
-		services[i].errors += span.status == 2;
+		service->spans++;
+		service->errors += trace->spans[i].summary.status == 2;
 	}
 	return count;
 }
 
-static void write_services(struct json_writer *json, struct bytes trace)
+static void write_services(struct json_writer *json, const struct trace *trace)
 {
 	struct service_count services[SERVICES_MAX];
 	size_t count = count_services(trace, services);
@@ -195,22 +217,23 @@ static void write_services(struct json_writer *json, struct bytes trace)
 	json_end_object(json);
 }
 
-static void write_trace(struct json_writer *json, const struct search *search, const uint8_t trace_id[16],
-			const struct trace_summary *summary, struct bytes trace)
+static void write_trace(struct json_writer *json, struct search *search)
 {
+	const struct trace *trace = &search->q.trace;
+
 	json_begin_object(json);
 	json_key(json, "traceID");
-	json_hex(json, trace_id, 16);
-	write_bytes(json, "rootServiceName",
-		    summary->root_service.len ? summary->root_service : bytes_of("<root span not yet received>"));
-	write_bytes(json, "rootTraceName", summary->root_name);
-	write_uint64(json, "startTimeUnixNano", summary->start_ns);
+	json_hex(json, search->q.trace_id, 16);
+	write_text(json, "rootServiceName",
+		   trace->root_service.len ? trace->root_service : bytes_of("<root span not yet received>"));
+	write_text(json, "rootTraceName", trace->root_name);
+	write_number(json, "startTimeUnixNano", trace->start_ns);
 	json_key(json, "durationMs");
-	json_int(json, (int64_t)((summary->end_ns - summary->start_ns) / 1000000));
-	if (!search->selector.each_alone) {
+	json_int(json, (int64_t)((trace->end_ns - trace->start_ns) / 1000000));
+	if (!search->q.selector.each_alone) {
 		json_key(json, "spanSets");
 		json_begin_array(json);
-		write_found(json, search, summary, trace);
+		write_found(json, search);
 		json_end_array(json);
 	}
 	write_services(json, trace);
@@ -219,62 +242,50 @@ static void write_trace(struct json_writer *json, const struct search *search, c
 
 /* ---- searching ---- */
 
-static bool wanted(const struct search *search, const struct trace_summary *summary, struct bytes trace)
+static bool wanted(struct search *search)
 {
-	uint64_t duration_ns = summary->end_ns - summary->start_ns;
+	const struct trace *trace = &search->q.trace;
+	uint64_t duration_ns = trace->end_ns - trace->start_ns;
 
-	return summary->spans && summary->start_ns < search->until_ns && summary->end_ns >= search->from_ns &&
+	return trace->span_count && question_in_range(&search->q, trace->start_ns, trace->end_ns) &&
 	       duration_ns >= search->min_ns && duration_ns <= search->max_ns &&
-	       selector_trace(&search->selector, summary, trace);
+	       selector_trace(&search->q.selector, trace, &search->q.budget);
 }
 
-static enum db_result write_traces(struct request *req, struct reply *reply, struct search *search)
+static void write_answer(struct search *search, struct json_writer *json)
 {
-	const uint64_t deadline_ns = clock_monotonic_ns() + BUDGET_NS;
-	struct trace_summary summary;
-	struct rows_walk walk = {.db = req->db};
-	uint8_t trace_id[16];
-	uint64_t found = 0;
-	BUF(trace, TRACE_BYTES_MAX);
-
-	while (found < search->limit && rows_walk_next(&walk, trace_id) && clock_monotonic_ns() < deadline_ns) {
-		buf_reset(&trace);
-		if (rows_trace(req->db, trace_id, &trace) != DB_OK || trace.failed)
+	json_begin_object(json);
+	json_key(json, "traces");
+	json_begin_array(json);
+	for (uint64_t found = 0; found < search->q.limit && question_next(&search->q);) {
+		if (!wanted(search))
 			continue;
-		struct bytes bytes = {trace.data, trace.len};
-		search->inspected_traces++;
-		search->inspected_bytes += bytes.len;
-		trace_summarise(bytes, &summary);
-		if (!wanted(search, &summary, bytes))
-			continue;
-		write_trace(reply_writer(reply), search, trace_id, &summary, bytes);
+		if (json->out->len >= ANSWER_BYTES_MAX) {
+			search->q.partial = true;
+			break;
+		}
+		write_trace(json, search);
 		found++;
 	}
-	return walk.result;
+	json_end_array(json);
+	question_write_metrics(&search->q, json, true);
+	json_end_object(json);
 }
 
 int search_traces(struct request *req, struct reply *reply)
 {
-	struct json_writer *json = reply_writer(reply);
 	struct search search;
 
-	if (!req->db)
-		return reply_unavailable(reply, "database");
-	if (!read_search(req, reply, &search))
+	if (!question_begin(&search.q, req, reply))
 		return reply->status;
-	json_begin_object(json);
-	json_key(json, "traces");
-	json_begin_array(json);
-	enum db_result result = write_traces(req, reply, &search);
-	if (result != DB_OK)
-		return reply_store(reply, result);
-	json_end_array(json);
-	json_key(json, "metrics");
-	json_begin_object(json);
-	json_key(json, "inspectedTraces");
-	json_int(json, (int64_t)search.inspected_traces);
-	write_uint64(json, "inspectedBytes", search.inspected_bytes);
-	json_end_object(json);
-	json_end_object(json);
-	return reply_json(reply, 200);
+	if (read_search(&search, reply)) {
+		reply_body_max(reply, 3 * ANSWER_BYTES_MAX);
+		write_answer(&search, reply_writer(reply));
+		if (search.q.walk.result == DB_OK)
+			reply_json(reply, 200);
+		else
+			reply_store(reply, search.q.walk.result);
+	}
+	question_end(&search.q);
+	return reply->status;
 }

@@ -5,16 +5,18 @@
 #include "http/reply.h"
 #include "http/request.h"
 
-#define TRACE_BYTES_MAX (3 << 20) /* a trace that has more is not shown */
+/* GET /api/traces/{id}, /api/v2/traces/{id}: JSON or protobuf, by Accept */
+int search_trace(struct request *req, struct reply *reply);
+int search_trace_v2(struct request *req, struct reply *reply);
 
 /* GET /api/search?q=&tags=&minDuration=&maxDuration=&start=&end=&limit=&spss= */
 int search_traces(struct request *req, struct reply *reply);
 
-/* GET /api/search/tags, /api/v2/search/tags (by scope) */
+/* GET /api/search/tags, /api/v2/search/tags (by scope); ?scope=&q=&start=&end=&limit= */
 int search_tags(struct request *req, struct reply *reply);
 int search_tags_v2(struct request *req, struct reply *reply);
 
-/* GET /api/search/tag/{name}/values, /api/v2/search/tag/{name}/values (with their types) */
+/* GET /api/search/tag/{name}/values, /api/v2/search/tag/{name}/values (with their types); ?q=&start=&end=&limit= */
 int search_tag_values(struct request *req, struct reply *reply);
 int search_tag_values_v2(struct request *req, struct reply *reply);
 

@@ -80,9 +80,12 @@ static void read_value(struct bytes any_value, struct value *out)
 	*out = (struct value){0};
 	while (wire_next(&w, &field)) {
 		switch (field.number) {
-		case 1: *out = (struct value){VALUE_STRING, field.bytes, 0}; break;
+		case 1: *out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
 		case 2: *out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
-		case 3: *out = (struct value){.type = VALUE_NUMBER, .number = (double)(int64_t)field.value}; break;
+		case 3:
+			*out = (struct value){VALUE_NUMBER, .number = (double)(int64_t)field.value, .is_integer = true,
+					      .integer = (int64_t)field.value};
+			break;
 		case 4:
 			out->type = VALUE_NUMBER;
 			memcpy(&out->number, &field.value, sizeof(out->number));

@@ -29,6 +29,8 @@ struct value {
 	enum value_type type; /* VALUE_NONE: arrays, lists, bytes, nothing */
 	struct bytes text;
 	double number; /* also 0 or 1 for a bool */
+	bool is_integer;
+	int64_t integer; /* exactly, when it is one */
 };
 
 /* KeyValue, a valid message. */

@@ -82,8 +82,7 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 }
 
 /* Fields may lie in any order: the message is looked through once for each. */
-static void write_field(struct json_writer *json, const struct schema_field *field, struct bytes bytes,
-			const char *name)
+static void write_field(struct json_writer *json, const struct schema_field *field, struct bytes bytes)
 {
 	struct wire w = {.left = bytes};
 	struct wire_field found;
@@ -93,7 +92,7 @@ static void write_field(struct json_writer *json, const struct schema_field *fie
 		if (found.number != field->number)
 			continue;
 		if (!open) {
-			json_key(json, name);
+			json_key(json, field->name);
 			if (field->repeated)
 				json_begin_array(json);
 		}
@@ -104,18 +103,17 @@ static void write_field(struct json_writer *json, const struct schema_field *fie
 		json_end_array(json);
 }
 
+void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes)
+{
+	for (const struct schema_field *field = message->fields; field->number; field++)
+		write_field(json, field, bytes);
+}
+
 void to_json(struct json_writer *json, const struct schema_message *message, struct bytes bytes)
 {
 	json_begin_object(json);
-	for (const struct schema_field *field = message->fields; field->number; field++)
-		write_field(json, field, bytes, field->name);
+	to_json_members(json, message, bytes);
 	json_end_object(json);
 }
 
 /* NOLINTEND(misc-no-recursion) */
-
-void to_json_repeated(struct json_writer *json, const struct schema_message *message, struct bytes bytes,
-		      uint32_t number, const char *name)
-{
-	write_field(json, schema_field(message, number), bytes, name);
-}

@@ -11,9 +11,8 @@
  */
 void to_json(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
 
-/* The members alone, into an object that is open: `name` in place of the name of field `number`. */
-void to_json_repeated(struct json_writer *json, const struct schema_message *message, struct bytes bytes,
-		      uint32_t number, const char *name);
+/* The members alone, into an object that is open. */
+void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
 
 /* Writes bytes as base64 (RFC 4648, with padding). */
 void to_json_base64(struct json_writer *json, struct bytes bytes);

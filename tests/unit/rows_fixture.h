@@ -6,7 +6,7 @@
 
 #include "trace_request.h"
 #include "traces/rows.h"
-#include "traces/walk.h"
+#include "traces/stored.h"
 
 #define MIB (INT64_C(1) << 20)
 
@@ -86,22 +86,29 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 	pieces_done(&p);
 }
 
-/* Spans of a stored trace; 0: it is not there. */
+struct trace_summary {
+	uint64_t start_ns, end_ns;
+	struct bytes root_name, root_service;
+};
+
+/* Spans of a stored trace; 0: it is not there. What `summary` points at lives until the next call. */
 static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
 {
 	uint8_t id[16];
-	static struct buf trace;
+	static struct trace trace;
+	static struct budget budget;
 
 	trace_id_of(number, id);
-	buf_done(&trace);
-	buf_init(&trace, 1 << 20);
-	enum db_result result = rows_trace(db, id, &trace);
+	trace_done(&trace);
+	budget_begin(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
+	trace_init(&trace, &budget);
+	enum db_result result = stored_trace(db, id, &trace);
 	if (result == DB_NOT_FOUND)
 		return 0;
 	assert_int_equal(result, DB_OK);
-	assert_false(trace.failed);
-	trace_summarise((struct bytes){trace.data, trace.len}, summary);
-	return summary->spans;
+	assert_false(budget.spent);
+	*summary = (struct trace_summary){trace.start_ns, trace.end_ns, trace.root_name, trace.root_service};
+	return trace.span_count;
 }
 
 #endif
