@@ -21,6 +21,11 @@
 enum { RESPONSE_TRACE = 1, RESPONSE_STATUS = 3, RESPONSE_MESSAGE = 4, STATUS_PARTIAL = 1 };
 enum { SCOPE_SPANS_SCOPE = 1, SPAN_STATUS = 15 };
 
+struct one {
+	struct question q;
+	int64_t cut_spans; /* that came and were not stored */
+};
+
 /* Tempo leaves out leading zeros, and takes ids without them. */
 static bool read_trace_id(const struct request *req, uint8_t trace_id[16])
 {
@@ -58,20 +63,20 @@ static bool has_field(struct bytes message, uint32_t number)
 }
 
 /* Why the trace is not all that came; false: it is. */
-static bool cut_message(const struct question *q, size_t left_out, char *out, size_t size)
+static bool cut_message(const struct one *one, size_t left_out, char *out, size_t size)
 {
-	const struct trace *trace = &q->trace;
+	bool more = one->q.trace.cut || left_out;
 	int len = 0;
 
-	if (!trace->cut && !left_out)
+	if (!one->cut_spans && !more)
 		return false;
-	if (trace->cut_spans)
+	if (one->cut_spans)
 		len = snprintf(out, size,
 			       "%" PRIu64
 			       " spans of this trace were not stored: it has more than %d spans, or more than "
 			       "%d MiB of them or of their resources. ",
-			       trace->cut_spans, LIMIT_TRACE_SPANS, LIMIT_TRACE_SPAN_BYTES >> 20);
-	if (len >= 0 && (size_t)len < size && (left_out || !trace->cut_spans || q->budget.spent))
+			       one->cut_spans, LIMIT_TRACE_SPANS, LIMIT_TRACE_SPAN_BYTES >> 20);
+	if (more && len >= 0 && (size_t)len < size)
 		len += snprintf(out + len, size - (size_t)len, "The trace is larger than what one answer may hold.");
 	while (len > 0 && (size_t)len < size && out[len - 1] == ' ')
 		out[--len] = '\0';
@@ -115,20 +120,20 @@ static void add_trace(struct buf *out, const struct trace *trace)
 	}
 }
 
-static int reply_protobuf(const struct question *q, struct reply *reply, bool v2)
+static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 {
 	char message[320];
 
 	if (v2) {
 		size_t trace = wire_begin(&reply->body, RESPONSE_TRACE);
-		add_trace(&reply->body, &q->trace);
+		add_trace(&reply->body, &one->q.trace);
 		wire_end(&reply->body, trace);
-		if (cut_message(q, 0, message, sizeof(message))) {
+		if (cut_message(one, 0, message, sizeof(message))) {
 			wire_add_varint(&reply->body, RESPONSE_STATUS, STATUS_PARTIAL);
 			wire_add_bytes(&reply->body, RESPONSE_MESSAGE, message, strlen(message));
 		}
 	} else {
-		add_trace(&reply->body, &q->trace);
+		add_trace(&reply->body, &one->q.trace);
 	}
 	if (reply->body.failed)
 		return reply_problem(reply, 422, "The trace is too large to be shown.");
@@ -195,7 +200,7 @@ static size_t write_trace(struct json_writer *json, const struct trace *trace, c
 	return trace->span_count - i;
 }
 
-static int reply_as_json(const struct question *q, struct reply *reply, bool v2)
+static int reply_as_json(const struct one *one, struct reply *reply, bool v2)
 {
 	struct json_writer *json = reply_writer(reply);
 	char message[320];
@@ -205,11 +210,11 @@ static int reply_as_json(const struct question *q, struct reply *reply, bool v2)
 		json_key(json, "trace");
 		json_begin_object(json);
 	}
-	size_t left_out = write_trace(json, &q->trace, v2 ? "resourceSpans" : "batches");
+	size_t left_out = write_trace(json, &one->q.trace, v2 ? "resourceSpans" : "batches");
 	if (v2)
 		json_end_object(json);
 	/* Tempo's version 1 has no such members; readers of it skip what they do not know. */
-	if (cut_message(q, left_out, message, sizeof(message))) {
+	if (cut_message(one, left_out, message, sizeof(message))) {
 		json_key(json, "status");
 		json_text(json, "PARTIAL");
 		json_key(json, "message");
@@ -223,27 +228,33 @@ static int reply_as_json(const struct question *q, struct reply *reply, bool v2)
 
 /* ---- handlers ---- */
 
-static int reply_trace(struct question *q, struct reply *reply, bool v2)
+static int reply_trace(struct one *one, struct reply *reply, bool v2)
 {
+	struct question *q = &one->q;
+	struct rows_size size;
+
 	if (!read_trace_id(q->req, q->trace_id))
 		return reply_problem(reply, 400, "A trace id has 32 hexadecimal digits at most.");
 	enum db_result result = stored_trace(q->req->db, q->trace_id, &q->trace);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such trace.");
-	if (result != DB_OK)
+	if (result == DB_OK)
+		result = rows_size(q->req->db, q->trace_id, &size);
+	if (result != DB_OK && result != DB_NOT_FOUND)
 		return reply_store(reply, result);
+	one->cut_spans = size.cut_spans;
 	reply_body_max(reply, BODY_BYTES_MAX);
-	return wants_protobuf(q->req) ? reply_protobuf(q, reply, v2) : reply_as_json(q, reply, v2);
+	return wants_protobuf(q->req) ? reply_protobuf(one, reply, v2) : reply_as_json(one, reply, v2);
 }
 
 static int find_trace(struct request *req, struct reply *reply, bool v2)
 {
-	struct question q;
+	struct one one;
 
-	if (!question_begin(&q, req, reply))
+	if (!question_begin(&one.q, req, reply))
 		return reply->status;
-	reply_trace(&q, reply, v2);
-	question_end(&q);
+	reply_trace(&one, reply, v2);
+	question_end(&one.q);
 	return reply->status;
 }
 

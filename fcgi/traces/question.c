@@ -140,7 +140,7 @@ bool question_next(struct question *q)
 		}
 		q->traces++;
 		q->bytes += q->trace.bytes;
-		q->partial |= q->budget.spent || (q->trace.cut && !q->trace.cut_spans);
+		q->partial |= q->budget.spent || q->trace.cut;
 		return true;
 	}
 	q->partial |= q->budget.spent;

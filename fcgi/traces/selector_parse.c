@@ -103,7 +103,8 @@ bool selector_parse(struct selector *s, const char *query, struct selector_error
 	if (*r.p == '\0')
 		return true;
 	if (strlen(query) >= SELECTOR_TEXT_MAX)
-		return selector_refuse(&r, query + strlen(query), "the query has more than %d bytes.", SELECTOR_TEXT_MAX - 1);
+		return selector_refuse(&r, query + strlen(query), "the query has more than %d bytes.",
+				       SELECTOR_TEXT_MAX - 1);
 	if (*r.p != '{')
 		return selector_refuse(&r, r.p, "a query is one span set here: {, conditions, }.");
 	r.p++;

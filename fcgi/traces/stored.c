@@ -1,16 +1,12 @@
 #include "traces/stored.h"
 
-/*
- * What is known of the trace comes with its first piece. A resource of hundreds of kB may stand behind thousands of
- * pieces: it is read when it is not the one before.
- */
+/* A resource of hundreds of kB may stand behind thousands of pieces: it is read when it is not the one before. */
 DB_STATEMENT(
 	select_pieces, "SELECT", "pieces",
 	"SELECT spans, scope, resource_id, length(fields) <= 4096, CASE WHEN length(fields) <= 4096 THEN fields END"
 	" FROM pieces JOIN sources ON sources.id = source_id JOIN resources ON resources.id = resource_id"
 	" WHERE trace_id = ?1 ORDER BY pieces.id");
 DB_STATEMENT(select_resource, "SELECT", "resources", "SELECT fields FROM resources WHERE id = ?1");
-DB_STATEMENT(select_cut, "SELECT", "traces", "SELECT cut_spans FROM traces WHERE trace_id = ?1");
 
 struct reading {
 	struct db *db;
@@ -51,17 +47,6 @@ static bool read_piece(struct reading *r, struct db_query *q)
 	return scope >= 0 && trace_spans(r->trace, scope, column(q, 0)) && budget_take(r->trace->budget, 32);
 }
 
-static enum db_result read_cut(struct db *db, const uint8_t trace_id[16], struct trace *trace)
-{
-	struct db_query q;
-
-	db_query(&q, db, &select_cut);
-	db_bind_bytes(&q, trace_id, 16);
-	if (db_next(&q))
-		trace->cut_spans = (uint64_t)db_int(&q, 0);
-	return db_end(&q);
-}
-
 enum db_result stored_trace(struct db *db, const uint8_t trace_id[16], struct trace *trace)
 {
 	struct reading r = {.db = db, .trace = trace};
@@ -77,8 +62,6 @@ enum db_result stored_trace(struct db *db, const uint8_t trace_id[16], struct tr
 	enum db_result result = db_end(&q);
 	if (result == DB_OK)
 		result = r.result;
-	if (result == DB_OK && found)
-		result = read_cut(db, trace_id, trace);
 	if (result != DB_OK || !found)
 		return result == DB_OK ? DB_NOT_FOUND : result;
 	trace_finish(trace);

@@ -45,7 +45,7 @@ void trace_reset(struct trace *trace)
 	table_clear(&trace->scope_table);
 	table_clear(&trace->span_table);
 	trace->resource_count = trace->scope_count = trace->span_count = trace->piece_count = 0;
-	trace->bytes = trace->cut_spans = 0;
+	trace->bytes = 0;
 	trace->cut = false;
 }
 
@@ -316,5 +316,5 @@ void trace_finish(struct trace *trace)
 	if (trace->span_count)
 		qsort_r(trace->spans, trace->span_count, sizeof(*trace->spans), compare, trace->scopes);
 	summarise(trace);
-	trace->cut |= trace->budget->spent || trace->cut_spans;
+	trace->cut |= trace->budget->spent;
 }

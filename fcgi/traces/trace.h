@@ -50,7 +50,6 @@ struct trace {
 	uint64_t start_ns, end_ns;            /* of all spans; end_ns is not before start_ns */
 	struct bytes root_name, root_service; /* of the root that began first; empty without one */
 	size_t bytes;                         /* that were taken in */
-	uint64_t cut_spans;                   /* that were not stored, since the trace is too large */
 	bool cut; /* there is more than these spans: budget, TRACE_BYTES_MAX, LIMIT_TRACE_SPANS */
 	/* private */
 	struct budget *budget;

@@ -6,7 +6,12 @@ export function duration(ms) {
 		return `${Math.round(ms * 1000)} µs`;
 	if (ms < 1000)
 		return `${ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : Math.round(ms)} ms`;
-	return `${(ms / 1000).toFixed(2)} s`;
+	if (ms < 59995)
+		return `${(ms / 1000).toFixed(2)} s`;
+	const pair = (value, many, large, small) => `${Math.floor(value / many)}${large} ${value % many}${small}`;
+	const seconds = Math.round(ms / 1000), minutes = Math.round(ms / 60000), hours = Math.round(ms / 3600000);
+	return seconds < 3600 ? pair(seconds, 60, "m", "s")
+		: minutes < 2880 ? pair(minutes, 60, "h", "m") : pair(hours, 24, "d", "h");
 }
 
 // Two digits that count, and no zeros behind them.

@@ -56,32 +56,81 @@ function* all(answer) {
 	}
 }
 
+// Spans of one id, kind and service are one that was sent again: the one that ends later stays.
+function once(spans) {
+	const kept = new Map();
+	for (const span of spans) {
+		const name = JSON.stringify([span.id, span.kind, span.service]), other = kept.get(name);
+		if (!other || span.end >= other.end)
+			kept.set(name, span);
+	}
+	return [...kept.values()];
+}
+
+// Puts every span below its parent; returns those that stand on top: roots, and orphans, whose parent is not here.
+function nest(sorted, byId) {
+	const roots = [];
+	for (const span of sorted) {
+		const same = byId.get(span.id);
+		span.twin = same.length > 1; // two sides of a call that share an id, as Zipkin has it
+		span.key = same[0] === span ? span.id : `${span.id}-${same.indexOf(span)}`;
+		const parents = (byId.get(span.parent || null) ?? []).filter((one) => one !== span);
+		span.circle = span.parent === span.id && !parents.length;
+		span.orphan = Boolean(span.parent) && !parents.length && !span.circle;
+		span.above = parents.find((one) => one.service === span.service) ?? parents[0];
+		if (span.above)
+			span.above.children.push(span);
+		else
+			roots.push(span);
+	}
+	return roots;
+}
+
+// The first span of the circle in which the parents of this one end; it stands on top then.
+function openCircle(span) {
+	const seen = new Set();
+	for (let one = span; !seen.has(one); one = one.above)
+		seen.add(one);
+	const path = [...seen], circle = path.slice(path.indexOf(path.at(-1).above));
+	const first = circle.reduce((least, one) => (earlier(one, least) < 0 ? one : least));
+	first.circle = true;
+	first.above.children.splice(first.above.children.indexOf(first), 1);
+	return first;
+}
+
+const earlier = (a, b) => compare(a.start, b.start) || compare(b.end, a.end);
+
 // Parents before children, siblings by their start; `depth` is set. Without recursion: a trace may be deep, and what
-// a sender calls parents may run in a circle.
+// a sender calls parents may run in a circle. Every span is there.
 function order(spans) {
-	const byId = new Map(spans.map((span) => [span.id, span]));
-	const sorted = [...byId.values()].sort((a, b) => compare(a.start, b.start) || compare(b.end, a.end));
-	const isRoot = (span) => !byId.has(span.parent) || span.parent === span.id;
-	for (const span of sorted)
-		if (!isRoot(span))
-			byId.get(span.parent).children.push(span);
-	const result = [], seen = new Set();
-	for (const root of [...sorted.filter(isRoot), ...sorted]) {
+	const byId = new Map();
+	const sorted = once(spans).sort(earlier);
+	for (const span of sorted) {
+		if (!byId.has(span.id))
+			byId.set(span.id, []);
+		byId.get(span.id).push(span);
+	}
+	const roots = nest(sorted, byId), result = [], seen = new Set();
+	const walk = (root) => {
 		const stack = [[root, 0]];
 		while (stack.length) {
 			const [span, depth] = stack.pop();
-			if (seen.has(span))
-				continue;
 			seen.add(span);
 			span.depth = depth;
 			result.push(span);
-			stack.push(...span.children.map((child) => [child, depth + 1]).reverse());
+			for (let i = span.children.length - 1; i >= 0; i--)
+				stack.push([span.children[i], depth + 1]);
 		}
-	}
+	};
+	roots.forEach(walk);
+	for (const span of sorted)
+		if (!seen.has(span))
+			walk(openCircle(span));
 	return result;
 }
 
-// {spans, start, end (ns), ms, services, failed, whole}; null when there are none. `whole`: no parent is missing.
+// {spans, start, end (ns), ms, services, failed, whole, message}; null when there are none. `whole`: no parent is missing;
+// `message`: of a store that hands out a part of it.
 export function readTrace(answer) {
 	const spans = order([...all(answer)]);
 	if (!spans.length)
@@ -94,5 +143,6 @@ export function readTrace(answer) {
 	return {
 		spans, start, end, ms: Number(end - start) / 1e6, services: [...new Set(spans.map((span) => span.service))],
 		failed: spans.filter((span) => span.failed).length, whole: roots.length === 1 && !roots[0].parent,
+		message: answer.message ?? "",
 	};
 }

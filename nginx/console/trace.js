@@ -32,6 +32,14 @@ function logTable(found) {
 		h("tbody", {}, found.map(row)));
 }
 
+function incomplete(trace) {
+	const number = (kind) => trace.spans.filter((span) => span[kind]).length;
+	const orphans = number("orphan"), circles = number("circle");
+	return [orphans && `Some spans are missing: the parent of ${count(orphans, "span")} is not in the store.`,
+		circles && `The parents of ${count(circles, "span")} run in a circle.`,
+		!orphans && !circles && "It has more than one root."].filter(Boolean).join(" ");
+}
+
 function head(trace, growing) {
 	const root = trace.spans[0];
 	return [
@@ -45,7 +53,7 @@ function head(trace, growing) {
 			time(Number(trace.start / 1000n) / 1000, {date: true})),
 		h("p", {class: "muted", id: "trace-state", role: "status"}, growing
 			? trace.whole ? "Complete so far; looking for later spans …" : "More spans are on their way …"
-			: trace.whole ? "Complete." : "Some spans are missing: their parent is not in the store."),
+			: trace.message || (trace.whole ? "Complete." : incomplete(trace))),
 	];
 }
 

@@ -33,7 +33,7 @@ function details(span) {
 		["start", time(Number(span.start / 1000n) / 1000)],
 		["duration", duration(span.ms)],
 		["span id", span.id],
-		["parent", span.parent || "none: the root"],
+		["parent", span.parent ? `${span.parent}${span.orphan ? " (not in this trace)" : ""}` : "none: the root"],
 	];
 	return h("div", {class: "details"},
 		pairs("Span", facts), pairs("Attributes", span.attributes), events(span), links(span),
@@ -46,12 +46,15 @@ function bar(span, total) {
 }
 
 function row(span, total, open, toggle) {
-	const id = `span-${span.id}`;
-	const label = h("button", {type: "button", class: "span", "data-span": span.id,
+	const id = `span-${span.key}`;
+	const marks = [span.orphan && "parent not in this trace", span.circle && "its parents run in a circle",
+		span.twin && "its id is another span's too"].filter(Boolean);
+	const label = h("button", {type: "button", class: "span", "data-span": span.key,
 		"aria-expanded": String(open), "aria-controls": id},
 	h("span", {class: `service ${colour(span.service)}`}, span.service),
 	h("span", {class: "name"}, [span.kind, span.name].filter(Boolean).join(" ")),
-	span.failed && h("span", {class: "error-mark"}, `✗ error${span.why && ` ${span.why}`}`));
+	span.failed && h("span", {class: "error-mark"}, `✗ error${span.why && ` ${span.why}`}`),
+	marks.length > 0 && h("span", {class: "muted", "data-shape": ""}, ` ${marks.join(", ")}`));
 	return [
 		h("tr", {role: "row", class: span.failed ? "span-row failed" : "span-row", "data-span-id": span.id,
 			"data-service": span.service, "data-failed": span.failed, "data-depth": span.depth,
@@ -80,13 +83,13 @@ function move(event) {
 export function waterfall(trace, opened) {
 	const total = Math.max(trace.ms, 0.001);
 	const body = h("tbody", {role: "rowgroup"});
-	const rowsOf = (span) => row(span, total, opened.has(span.id), toggle);
+	const rowsOf = (span) => row(span, total, opened.has(span.key), toggle);
 	const fill = () => body.replaceChildren(...trace.spans.flatMap(rowsOf));
 	const toggle = (span) => {
-		if (!opened.delete(span.id))
-			opened.add(span.id);
+		if (!opened.delete(span.key))
+			opened.add(span.key);
 		fill();
-		body.querySelector(`[data-span="${span.id}"]`).focus();
+		body.querySelector(`[data-span="${span.key}"]`).focus();
 	};
 	fill();
 	const ticks = h("div", {class: "ticks"}, TICKS.map((part) => h("span", {style: {"--left": `${part * 100}%`}},

@@ -35,10 +35,12 @@ def page(one_browser):
 
 def test_numbers_and_times(page):
     made = page.js("""return import("/format.js").then(({duration, number, count}) => [
-        [0, 0.0004, 0.99, 1, 9.994, 10, 99.94, 100, 999.4, 1000].map(duration),
+        [0, 0.0004, 0.99, 1, 9.994, 10, 99.94, 100, 999.4, 1000, 59994, 60000, 90400, 36e5,
+            172799999, 180e6].map(duration),
         [0, 0.004, 0.333, 1.04, 12.6, 99.4, 1234.5].map(number), [0, 1, 2].map((n) => count(n, "span"))])""")
     assert made == [
-        ["0 µs", "0 µs", "990 µs", "1.00 ms", "9.99 ms", "10.0 ms", "99.9 ms", "100 ms", "999 ms", "1.00 s"],
+        ["0 µs", "0 µs", "990 µs", "1.00 ms", "9.99 ms", "10.0 ms", "99.9 ms", "100 ms", "999 ms", "1.00 s",
+         "59.99 s", "1m 0s", "1m 30s", "1h 0m", "2d 0h", "2d 2h"],
         ["0", "0.004", "0.33", "1", "13", "99", "1235"], ["0 spans", "1 span", "2 spans"]]
 
 
@@ -109,3 +111,24 @@ def test_the_order_of_spans(page):
             rows(spans.slice(2, 5)).whole, rows([])];
     })""")
     assert made == [["a0", "d1", "e1", "f0", "b0", "c1"], False, True, None]
+
+
+def test_spans_of_one_id(page):
+    """Two kinds are two sides of a call, the same kind of the same service is one that was sent again."""
+    made = page.js("""return import("/spans.js").then(({readTrace}) => {
+        const id = (letter) => letter && letter.repeat(16);
+        const batch = (service, ...list) => ({resource: {attributes: [{key: "service.name",
+            value: {stringValue: service}}]}, scopeSpans: [{spans: list.map(([letter, parent, kind, start, end]) => ({
+            spanId: id(letter), parentSpanId: id(parent), name: service, kind, startTimeUnixNano: String(start),
+            endTimeUnixNano: String(end)}))}]});
+        const trace = readTrace({batches: [
+            batch("shop", ["a", "", 2, 1, 9], ["b", "a", 3, 2, 5], ["b", "a", 3, 2, 8], ["b", "a", 3, 2, 6]),
+            batch("stock", ["b", "a", 2, 3, 7], ["c", "b", 1, 4, 6], ["d", "9", 1, 5, 6], ["e", "e", 1, 6, 7])],
+            status: "PARTIAL", message: "There is more."});
+        return [trace.spans.map(({name, kind, depth, end}) => `${name} ${kind} ${depth} ${end}`),
+            trace.spans.map(({twin, orphan, circle}) => [twin, orphan, circle].map(Number).join("")),
+            new Set(trace.spans.map(({key}) => key)).size, trace.message];
+    })""")
+    assert made == [
+        ["shop SERVER 0 9", "shop CLIENT 1 8", "stock SERVER 1 7", "stock INTERNAL 2 6", "stock INTERNAL 0 6",
+         "stock INTERNAL 0 7"], ["000", "100", "100", "000", "010", "001"], 6, "There is more."]

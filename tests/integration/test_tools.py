@@ -133,7 +133,8 @@ def test_a_failed_span_says_why_in_one_line(place):
 
 @pytest.mark.parametrize("took, text", [
     (800, "800 ns"), (12_345, "12 µs"), (999_999, "1.00 ms"), (5_000_000, "5.00 ms"), (2_340 * 10**6, "2.34 s"),
-    (90 * 10**9, "1.50 min"), (3 * 3600 * 10**9, "3.00 h")])
+    (59_996 * 10**6, "1m 0s"), (90 * 10**9, "1m 30s"), (3600 * 10**9, "1h 0m"), (3 * 3600 * 10**9, "3h 0m"),
+    (50 * 3600 * 10**9, "2d 2h")])
 def test_durations_have_the_unit_that_a_person_reads(place, took, text):
     serve_trace(place, batches(span(1, start=OLD - took, took=took)))
     assert place.ask("trace", ID).stdout.splitlines()[2].endswith(f" {text}")

@@ -11,8 +11,8 @@ import unicodedata
 from apm.common import Refused
 from apm.settings import BadSettings
 
-UNITS = [("ns", 1, 1000), ("µs", 1e3, 1000), ("ms", 1e6, 1000), ("s", 1e9, 60), ("min", 60e9, 60), ("h", 3600e9, 48),
-         ("days", 86400e9, float("inf"))]  # name, nanoseconds, from how many on the next one is used
+UNITS = [("ns", 1, 1000), ("µs", 1e3, 1000), ("ms", 1e6, 1000), ("s", 1e9, 60)]  # name, ns, how many are too many
+PAIRS = [("m", "s", 1, 60, 3600), ("h", "m", 60, 60, 2880), ("d", "h", 3600, 24, math.inf)]  # of 1, 60, 3600 seconds
 COLOURS = {"red": 31, "green": 32, "yellow": 33, "dim": 2, "bold": 1}
 SPECIAL = {"\n": "⏎", "\t": " ", "\u2028": "⏎", "\u2029": "⏎"}
 
@@ -66,10 +66,16 @@ def said(text, columns=60):
 
 def duration(nanoseconds):
     nanoseconds = nanoseconds if math.isfinite(nanoseconds) else 0
-    name, size, _ = next(unit for unit in UNITS if round(nanoseconds / unit[1]) < unit[2])
-    value = nanoseconds / size
-    decimals = 0 if name in ("ns", "µs") or value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{decimals}f} {name}"
+    for name, size, next_one in UNITS:
+        value = nanoseconds / size
+        if round(value, 2 if name == "s" else 0) < next_one:
+            decimals = 0 if name in ("ns", "µs") or value >= 100 else 1 if value >= 10 else 2
+            return f"{value:.{decimals}f} {name}"
+    for large, small, seconds, many, too_many in PAIRS:
+        value = round(nanoseconds / 1e9 / seconds)
+        if value < too_many:
+            break
+    return f"{value // many}{large} {value % many}{small}"
 
 
 def count(number, noun):
