@@ -213,6 +213,7 @@ static void read_sources(struct trace *trace)
 		resource->fields = (struct bytes){text + resource->at, resource->len};
 		resource->message = first_message(trace, resource->fields);
 		resource->service = service_of(trace, resource->message);
+		resource->service_hash = table_hash(resource->service, 0);
 	}
 	for (size_t i = 0; i < trace->scope_count; i++) {
 		struct trace_scope *scope = &trace->scopes[i];
@@ -230,15 +231,14 @@ static bool is_twin(const struct trace *trace, const struct trace_span *a, const
 
 static void add_span(struct trace *trace, const struct trace_span *span)
 {
+	uint64_t of_kind = trace_resource_of(trace, span)->service_hash + span->summary.kind;
 	uint64_t hash = table_hash((struct bytes){(const char *)span->summary.span_id, sizeof(span->summary.span_id)},
-				   0);
+				   of_kind);
 	size_t at = 0;
 	uint32_t i;
 
 	while (table_next(&trace->span_table, hash, &at, &i)) {
 		struct trace_span *other = &trace->spans[i];
-		if (!budget_take(trace->budget, 1))
-			return;
 		if (is_twin(trace, other, span)) {
 			if (span->summary.end_ns >= other->summary.end_ns)
 				*other = *span;

@@ -26,6 +26,7 @@ struct trace_resource {
 	struct bytes fields;  /* the same, from then on */
 	struct bytes message; /* Resource, empty without one */
 	struct bytes service; /* its service.name, empty without one */
+	uint64_t service_hash;
 };
 
 struct trace_scope {

@@ -9,7 +9,7 @@
 #include "traces/from_json.h"
 #include "traces/inflate.h"
 #include "traces/pieces.h"
-#include "traces/span.h"
+#include "traces/selector.h"
 #include "traces/to_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,6 +58,28 @@ static void check_pieces(const struct pieces *p)
 	assert(spans == p->index_count && spans == p->spans - p->spans_invalid);
 }
 
+/* What was taken can be asked for, at a cost that grows as it does. */
+static void check_questions(struct bytes request)
+{
+	static const char query[] = "{ .a = \"b\" || event.a != nil || link.a =~ \"x.*\" || resource.a > 1 ||"
+				    " instrumentation:name = \"x\" || event:name = \"y\" || statusMessage = \"z\" }";
+	struct selector *selector = calloc(1, sizeof(*selector));
+	struct selector_error error;
+	struct budget budget;
+	struct trace trace;
+
+	assert(selector && selector_parse(selector, query, &error));
+	budget_begin(&budget, 100 + 40 * request.len, UINT64_C(60000000000));
+	trace_init(&trace, &budget);
+	trace_request(&trace, request);
+	trace_finish(&trace);
+	selector_trace(selector, &trace, &budget);
+	assert(!budget.spent);
+	trace_done(&trace);
+	selector_done(selector);
+	free(selector);
+}
+
 static void read_request(struct bytes request)
 {
 	struct pieces p;
@@ -65,6 +87,7 @@ static void read_request(struct bytes request)
 	if (pieces_read(&p, request, NULL, NULL) == PIECES_OK) {
 		check_pieces(&p);
 		check_round_trip(request);
+		check_questions(request);
 	}
 	pieces_done(&p);
 }

@@ -31,8 +31,8 @@ class Store:
             "TRACES_SPANS_PER_SECOND": "1000000"})
         self.otlp, self.tempo, self.classes = otlp, tempo, classes
 
-    def send(self, request, encoded=None):
-        body = encoded or gzip.compress(request.SerializeToString(), 1)
+    def send(self, request):
+        body = gzip.compress(request.SerializeToString(), 1)
         with Client(self.otlp, traced=False) as client:
             answer = client.request("POST", "/v1/traces", body, [("Content-Encoding", "gzip")],
                                     "application/x-protobuf")
@@ -425,11 +425,29 @@ def test_a_poison_trace_costs_what_it_weighs(store):
         lambda: store.values("name", q='{ resource.absent = "x" }'),
         lambda: store.get("/api/v2/traces/" + trace_id.hex())]
     before = [store.steps_of(ask) for ask in questions]
-    store.send(None, gzip.compress(request.message.SerializeToString()))
+    partial = store.counted("traces_questions_total", result="partial")
+    store.send(request.message)
     for ask, plain in zip(questions, before):
         assert store.get("/api/traces/" + trace_id.hex()).status == 200
         assert store.steps_of(ask) - plain < 20 * (20000 + 5000 * 10)
-    assert store.counted("traces_questions_total", result="partial") == 0
+    assert store.counted("traces_questions_total", result="partial") == partial
+
+
+def test_a_question_that_costs_too_much_says_so(store):
+    """What was found so far, and that it is not all, as Tempo says it."""
+    trace_id = uuid.uuid4().bytes
+    request = Request(store, "costly")
+    for i in range(3):
+        request.add(trace_id, i + 1, text="a" * 1_000_000)
+    store.send(request.message)
+    partial = store.counted("traces_questions_total", result="partial")
+    costly = '{ resource.service.name = "costly" && .text =~ "(.*a?){100}b" }'
+    for path, found in (("/api/search", "traces"), ("/api/v2/search/tags", "scopes"),
+                        ("/api/v2/search/tag/name/values", "tagValues")):
+        answer = store.json(path, q=costly)
+        assert found in answer
+        assert (answer["metrics"]["completedJobs"], answer["metrics"]["totalJobs"]) == (0, 1)
+    assert store.counted("traces_questions_total", result="partial") == partial + 3
 
 
 def test_the_seventh_question_is_refused_and_spans_are_taken(store):

@@ -1,0 +1,95 @@
+/* The gate of questions, and sets of texts. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+
+#include "traces/limits.h"
+#include "traces/question.h"
+#include "traces/set.h"
+
+static void so_many_at_a_time(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < LIMIT_READS; i++)
+			assert_true(question_enter());
+		assert_false(question_enter());
+		assert_false(question_enter()); /* a refusal takes no place */
+		question_leave();
+		assert_true(question_enter());
+		for (int i = 0; i < LIMIT_READS; i++)
+			question_leave();
+	}
+}
+
+static void add_number(struct set *set, int number)
+{
+	char text[16];
+
+	set_add(set, (struct bytes){text, (size_t)snprintf(text, sizeof(text), "%05d", number)});
+}
+
+static void a_set_has_each_text_once_in_order(void **state)
+{
+	struct set set;
+
+	(void)state;
+	set_init(&set, 0);
+	for (int round = 0; round < 2; round++)
+		for (int i = 9999; i >= 0; i--)
+			add_number(&set, i * 7919 % 10000);
+	set_add(&set, bytes_of(""));
+	assert_int_equal(set.count, 10001);
+	set_sort(&set);
+	assert_int_equal(set_item(&set, 0).len, 0);
+	for (int i = 0; i < 10000; i++) {
+		char text[16];
+		snprintf(text, sizeof(text), "%05d", i);
+		assert_true(bytes_equal(set_item(&set, (size_t)i + 1), bytes_of(text)));
+	}
+	assert_false(set.full);
+	set_done(&set);
+}
+
+/* What was asked for is all; what is more than fits is not, and the set says so. */
+static void a_set_has_limits(void **state)
+{
+	static const char large[SET_BYTES_MAX / 2 + 1] = {'x'};
+	struct set set;
+
+	(void)state;
+	set_init(&set, 10);
+	for (int i = 0; i < 100; i++)
+		add_number(&set, i);
+	assert_int_equal(set.count, 10);
+	assert_false(set.full);
+	set_done(&set);
+
+	set_init(&set, 0);
+	for (int i = 0; i < SET_ITEMS_MAX + 1; i++)
+		add_number(&set, i);
+	assert_int_equal(set.count, SET_ITEMS_MAX);
+	assert_true(set.full);
+	set_done(&set);
+
+	set_init(&set, 0);
+	set_add(&set, (struct bytes){large, sizeof(large)});
+	assert_false(set.full);
+	set_add(&set, (struct bytes){large, sizeof(large) - 1});
+	assert_int_equal(set.count, 1);
+	assert_true(set.full);
+	set_add(&set, bytes_of("small"));
+	assert_int_equal(set.count, 2);
+	set_done(&set);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(so_many_at_a_time),
+		cmocka_unit_test(a_set_has_each_text_once_in_order),
+		cmocka_unit_test(a_set_has_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
