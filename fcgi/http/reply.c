@@ -27,12 +27,17 @@ static void drop_body(struct reply *reply)
 	json_init(&reply->json, &reply->body);
 }
 
-void reply_reset(struct reply *reply)
+void reply_sent(struct reply *reply)
 {
 	if (reply->body.cap > BODY_KEPT) {
 		buf_done(&reply->body);
 		buf_init(&reply->body, REPLY_BODY_MAX);
 	}
+}
+
+void reply_reset(struct reply *reply)
+{
+	reply_sent(reply);
 	reply->body.max = REPLY_BODY_MAX;
 	reply->status = 0;
 	reply->content_type = NULL;

@@ -24,7 +24,10 @@ struct reply {
 void reply_init(struct reply *reply);
 void reply_done(struct reply *reply);
 
-/* Makes it ready for the next request. Memory that only a large answer needed is given back. */
+/* Gives back memory that only a large answer needed; what was answered is gone. */
+void reply_sent(struct reply *reply);
+
+/* The same, and makes it ready for the next request. */
 void reply_reset(struct reply *reply);
 
 /* Lets this answer have a larger body than REPLY_BODY_MAX. Before anything is written to it. */

@@ -157,6 +157,7 @@ static void answer(struct worker *w, struct request *req)
 	call_deadline(NULL);
 	seam_end(&seam, req, &w->reply);
 	send_reply(w->fcgi.out, &w->reply, strcmp(req->method, "HEAD") != 0);
+	reply_sent(&w->reply);
 }
 
 /* ---- the loop ---- */

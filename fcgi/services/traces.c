@@ -3,6 +3,7 @@
  * HTTP API that Grafana needs. For machines without Tempo; makes no spans of its own.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include "base/env.h"
@@ -67,6 +68,7 @@ static int start(struct store *store)
 	shed_init((size_t)env_number(&max_rate));
 	ingest_init();
 	question_init();
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a large trace takes goes back to the system when it is answered */
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!store_forgo_durability(store))
 		return -EIO;
