@@ -50,26 +50,27 @@ static bool add(struct parser *r, struct regex_state state)
 	return insert(r, r->regex->state_count, state);
 }
 
-static bool add_range(struct parser *r, struct regex_state *class, uint32_t from, uint32_t to)
+static bool put_range(struct parser *r, struct regex_state *class, uint32_t from, uint32_t to)
 {
 	struct regex *regex = r->regex;
 
-	if (from > to)
-		return fail(r, "a range of characters ends before it begins");
 	if (regex->range_count == REGEX_RANGES_MAX)
 		return fail(r, "the regular expression is too large");
 	regex->ranges[regex->range_count++] = (struct regex_range){from, to};
 	class->count++;
-	if (r->fold && from != to)
-		for (uint32_t c = from; c <= to && c < 128; c++)
-			if (is_letter(c) && !add_range(r, class, c ^ 0x20, c ^ 0x20))
-				return false;
-	if (r->fold && from == to && is_letter(from)) {
-		if (regex->range_count == REGEX_RANGES_MAX)
-			return fail(r, "the regular expression is too large");
-		regex->ranges[regex->range_count++] = (struct regex_range){from ^ 0x20, from ^ 0x20};
-		class->count++;
-	}
+	return true;
+}
+
+/* With (?i) also the other case of each letter. */
+static bool add_range(struct parser *r, struct regex_state *class, uint32_t from, uint32_t to)
+{
+	if (from > to)
+		return fail(r, "a range of characters ends before it begins");
+	if (!put_range(r, class, from, to))
+		return false;
+	for (uint32_t c = from; r->fold && c <= to && c < 128; c++)
+		if (is_letter(c) && !put_range(r, class, c ^ 0x20, c ^ 0x20))
+			return false;
 	return true;
 }
 
@@ -354,7 +355,7 @@ static bool parse_repeated(struct parser *r)
 {
 	const char *atom = r->p;
 	size_t begin = r->regex->state_count;
-	unsigned least, most;
+	unsigned least = 0, most = 0;
 
 	if (!parse_atom(r))
 		return false;

@@ -150,7 +150,7 @@ static void write_found(struct json_writer *json, struct search *search)
 	json_begin_array(json);
 	for (size_t i = 0; i < trace->span_count && !search->q.budget.spent; i++) {
 		uint32_t met = selecting_met(&asking, &trace->spans[i]);
-		if (selector_holds(asking.selector, met) && matched++ < search->spans &&
+		if (!search->q.budget.spent && selector_holds(asking.selector, met) && matched++ < search->spans &&
 		    json->out->len < ANSWER_BYTES_MAX)
 			write_found_span(json, &trace->spans[i].summary, &asking);
 	}
@@ -279,7 +279,7 @@ int search_traces(struct request *req, struct reply *reply)
 	if (!question_begin(&search.q, req, reply))
 		return reply->status;
 	if (read_search(&search, reply)) {
-		reply_body_max(reply, 3 * ANSWER_BYTES_MAX);
+		reply_body_max(reply, (size_t)3 * ANSWER_BYTES_MAX);
 		write_answer(&search, reply_writer(reply));
 		if (search.q.walk.result == DB_OK)
 			reply_json(reply, 200);

@@ -274,6 +274,7 @@ void selecting_begin(struct selecting *a, const struct selector *selector, const
 	a->trace = trace;
 	a->budget = budget;
 	a->resource = a->scope = UINT32_MAX;
+	a->of_resource.met = a->of_resource.seen = a->of_scope.met = a->of_scope.seen = 0;
 }
 
 uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
@@ -301,7 +302,7 @@ uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
 
 bool selector_holds(const struct selector *s, uint32_t met)
 {
-	bool stack[SELECTOR_PROGRAM_MAX];
+	bool stack[SELECTOR_PROGRAM_MAX] = {false};
 	size_t depth = 0;
 
 	if (s->program_len == 0)

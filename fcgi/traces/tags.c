@@ -31,7 +31,7 @@ static void collect_from_trace(struct question *q, const struct tags_collector *
 	for (size_t i = 0; i < trace->span_count && budget_take(&q->budget, 1); i++) {
 		const struct trace_span *span = &trace->spans[i];
 		if (!question_in_range(q, span->summary.start_ns, span->summary.end_ns) ||
-		    !selector_holds(&q->selector, selecting_met(&asking, span)))
+		    !selector_holds(&q->selector, selecting_met(&asking, span)) || q->budget.spent)
 			continue;
 		if (resource != trace->scopes[span->scope].resource)
 			c->resource(c->arg, q, trace_resource_of(trace, span));

@@ -129,8 +129,8 @@ function order(spans) {
 	return result;
 }
 
-// {spans, start, end (ns), ms, services, failed, whole, message}; null when there are none. `whole`: no parent is missing;
-// `message`: of a store that hands out a part of it.
+// {spans, start, end (ns), ms, services, failed, whole, message}; null when there are none. `whole`: no parent is
+// missing; `message`: of a store that hands out a part of it.
 export function readTrace(answer) {
 	const spans = order([...all(answer)]);
 	if (!spans.length)

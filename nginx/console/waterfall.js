@@ -54,7 +54,7 @@ function row(span, total, open, toggle) {
 	h("span", {class: `service ${colour(span.service)}`}, span.service),
 	h("span", {class: "name"}, [span.kind, span.name].filter(Boolean).join(" ")),
 	span.failed && h("span", {class: "error-mark"}, `✗ error${span.why && ` ${span.why}`}`),
-	marks.length > 0 && h("span", {class: "muted", "data-shape": ""}, ` ${marks.join(", ")}`));
+	marks.length > 0 && [" ", h("span", {class: "muted", "data-shape": ""}, marks.join(", "))]);
 	return [
 		h("tr", {role: "row", class: span.failed ? "span-row failed" : "span-row", "data-span-id": span.id,
 			"data-service": span.service, "data-failed": span.failed, "data-depth": span.depth,

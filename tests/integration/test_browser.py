@@ -305,6 +305,27 @@ def test_markup_in_traces_and_logs(evil, page):
     page.check_inert()
 
 
+def test_every_span_of_an_odd_trace_is_shown(seen, classes, page):
+    """Parents in a circle, a parent that is not here, and two halves of a call with one id."""
+    trace, now = uuid.uuid4(), time.time_ns()
+    request = classes.ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number, parent, kind in ((1, 2, 1), (2, 1, 1), (3, 9, 1), (4, 3, 2), (4, 3, 3)):
+        spans.add(trace_id=trace.bytes, span_id=bytes([number] * 8), parent_span_id=bytes([parent] * 8), kind=kind,
+                  name=f"odd {number}", start_time_unix_nano=now + number, end_time_unix_nano=now + 5000)
+    with Client(seen.ports["otlp"], traced=False) as client:
+        answer = client.request("POST", "/v1/traces", request.SerializeToString(),
+                                content_type="application/x-protobuf")
+    assert answer.status == 200
+    page.open(f"#/trace/{trace.hex}")
+    page.until(lambda: len(page.spans()) == 5, "spans are missing")
+    assert sorted(page.texts("[data-shape]")) == ["its id is another span's too"] * 2 + [
+        "its parents run in a circle", "parent not in this trace"]
+    page.until(lambda: page.texts("#trace-state") == [
+        "Some spans are missing: the parent of 1 span is not in the store. The parents of 1 span run in a circle."],
+        "the page does not say what is missing")
+
+
 def test_markup_in_a_request(seen, page):
     """In the query and in a header: they are in spans and in the gateway's log."""
     sent = seen.gateway.get("/api/v1/users?a=<img/src=x/onerror=hit()>", [("User-Agent", MARKUP[0])])
