@@ -199,15 +199,9 @@ static void captures_the_rest(void **state)
 {
 	static const struct {
 		const char *path, *captured;
-	} cases[] = {{"/tags/a/values", "a"},
-		     {"/tags/a/b/values", "a/b"},
-		     {"/tags/values/values", "values"},
-		     {"/tags/a//values", "a/"},
-		     {"/rest/a/b/c", "a/b/c"},
-		     {"/tags//values", NULL},
-		     {"/tags/values", NULL},
-		     {"/tags/a/valuesx", NULL},
-		     {"/tags/a/value", NULL},
+	} cases[] = {{"/tags/a/values", "a"},   {"/tags/a/b/values", "a/b"}, {"/tags/values/values", "values"},
+		     {"/tags/a//values", "a/"}, {"/rest/a/b/c", "a/b/c"},    {"/tags//values", NULL},
+		     {"/tags/values", NULL},    {"/tags/a/valuesx", NULL},   {"/tags/a/value", NULL},
 		     {"/rest/", NULL}};
 	struct route_match match;
 
