@@ -1,4 +1,5 @@
-"""Judges the includes: they go only downward, and telemetry shows one header. Exits 1 with a line per fault."""
+"""Judges the includes: they go only downward, and telemetry shows one header; and that nothing but base/plain asks the
+locale. Exits 1 with a line per fault."""
 
 import pathlib
 import re
@@ -6,6 +7,8 @@ import sys
 
 FCGI = pathlib.Path(__file__).resolve().parents[1] / "fcgi"
 LAYER = {"base": 0, "telemetry": 1, "gateway": 2, "store": 2, "http": 3, "traces": 4, "services": 5}
+# What the C library does after the customs of the locale.
+LOCAL = re.compile(r"\b(strto[df]|atof|strn?casecmp|to(?:lower|upper)|is(?:al|low|upp|pun|spa|pri|cnt)[a-z]+)\(")
 
 
 def faults():
@@ -15,6 +18,8 @@ def faults():
             yield f"{path}: the folder {here} has no layer: add it to {__file__}"
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
+            if path.stem != "plain" and (found := LOCAL.search(line)):
+                yield f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/plain.h"
             match = re.match(r'#include "([^"]+)"', line)
             if not match:
                 continue
@@ -29,5 +34,5 @@ def faults():
 
 
 found = list(faults())
-print("\n".join(found) or "layers: includes go only downward")
+print("\n".join(found) or "layers: includes go only downward, nothing asks the locale")
 sys.exit(bool(found))

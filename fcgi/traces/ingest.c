@@ -3,8 +3,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
+#include "base/plain.h"
 #include "http/json_body.h"
 #include "traces/from_json.h"
 #include "traces/inflate.h"
@@ -173,9 +173,9 @@ static int take(struct request *req, struct reply *reply, bool json)
 
 	if (req->body_too_large)
 		return refuse(reply, json, 413, "invalid", "The body has more than 4 MiB.");
-	if (encoding && *encoding && strcasecmp(encoding, "identity") != 0) {
-		bool gzip = strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0;
-		if (!gzip && strcasecmp(encoding, "deflate") != 0) {
+	if (encoding && *encoding && !plain_same(encoding, "identity")) {
+		bool gzip = plain_same(encoding, "gzip") || plain_same(encoding, "x-gzip");
+		if (!gzip && !plain_same(encoding, "deflate")) {
 			reply_header(reply, "Accept-Encoding", "gzip, deflate");
 			return refuse(reply, json, 415, "invalid",
 				      "Content-Encoding must be gzip, deflate (zlib) or absent.");
@@ -194,7 +194,7 @@ static bool is_protobuf(const char *content_type)
 	static const char type[] = "application/x-protobuf";
 	size_t len = sizeof(type) - 1;
 
-	return strncasecmp(content_type, type, len) == 0 && strchr("; \t", content_type[len]);
+	return plain_same_start(content_type, type, len) && strchr("; \t", content_type[len]);
 }
 
 static int refuse_type(struct reply *reply)

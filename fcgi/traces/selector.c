@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain.h"
 #include "traces/schema.h"
 
 enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, SCOPE_ATTRIBUTES = 3 };
@@ -45,7 +46,7 @@ static bool read_as(struct bytes text, enum value_type type, double *out)
 		return false;
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
-	*out = strtod(copy, &end);
+	*out = plain_strtod(copy, &end);
 	return *end == '\0';
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/plain.h"
+
 static const struct selector_intrinsic_name intrinsics[] = {
 	{"name", SELECT_NAME, SELECT_TEXT},
 	{"span:name", SELECT_NAME, SELECT_TEXT},
@@ -178,7 +180,7 @@ static double read_number(const char *p, size_t len)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), p);
-	return strtod(text, NULL);
+	return plain_strtod(text, NULL);
 }
 
 static bool duration_of(const char *p, const char *end, double *ns)
@@ -214,7 +216,7 @@ bool selector_number(const char *p, size_t len, struct value *out, bool *is_dura
 		return good;
 	}
 	snprintf(text, sizeof(text), "%.*s", (int)len, p);
-	out->number = strtod(text, NULL);
+	out->number = plain_strtod(text, NULL);
 	if (len <= 18 && !strchr(text, '.')) {
 		out->is_integer = true;
 		out->integer = strtoll(text, NULL, 10);
