@@ -82,24 +82,24 @@ def check_refused(answer, words):
 
 
 @pytest.mark.parametrize("extra, words, reason", [
-    (sent(8), "waited too long for its turn", "queue"),
-    (sent(3, wait_ms=2500), "waited too long", None),
-    (caller(0), "cannot be answered in time", "deadline"),
+    (lambda: sent(8), "waited too long for its turn", "queue"),
+    (lambda: sent(3, wait_ms=2500), "waited too long", None),
+    (lambda: caller(0), "cannot be answered in time", "deadline"),
 ], ids=["queued", "given_up", "caller"])
 def test_what_is_late_is_refused_before_it_does_anything(program, extra, words, reason):
     users = start(program, "users")
     before = stored(users, "users")
-    answer = users.ask(method="POST", path="/api/v1/users", body=USER, extra=extra)
+    answer = users.ask(method="POST", path="/api/v1/users", body=USER, extra=extra())
     if reason is None:  # older than nginx waits, and nginx still waits: the clocks differ, and it is served
         assert answer.status == 201
         return
     check_refused(answer, words)
-    check_refused(users.ask(path="/api/v1/users/1", extra=extra), words)
+    check_refused(users.ask(path="/api/v1/users/1", extra=extra()), words)
     assert stored(users, "users") == before
     assert refused(users) == {reason: 2}
     for path in ("/healthz", "/readyz", "/metrics"):  # of use to whoever asks
-        assert users.ask(path=path, extra=extra).status == 200
-    assert users.ask(path="/nothing", extra=extra).status == 404
+        assert users.ask(path=path, extra=extra()).status == 200
+    assert users.ask(path="/nothing", extra=extra()).status == 404
 
 
 def test_a_clock_that_jumped_refuses_nothing(program):

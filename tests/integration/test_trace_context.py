@@ -180,10 +180,11 @@ def test_baggage_is_passed_on_whole_or_not_at_all(extended, peer, port):
 
 
 def test_only_our_headers_reach_the_call(extended, peer):
-    """No header of a client but the context travels on."""
+    """No header of a client but the context travels on; ours are the context, and how long we wait."""
     headers = relayed(extended, peer, [("X-Secret", "1"), ("Authorization", "Bearer x"), ("Cookie", "a=b"),
                                        ("Proxy", "http://127.0.0.1:1"), ("User-Agent", "agent")])
-    assert set(headers) <= {"host", "user-agent", "accept", "content-type", "content-length", "traceparent"}, headers
+    assert set(headers) <= {"host", "user-agent", "accept", "content-type", "content-length", "traceparent",
+                            "x-envoy-expected-rq-timeout-ms"}, headers
 
 
 def test_two_traceparents_start_a_new_trace(extended, peer):

@@ -12,7 +12,7 @@
 
 static struct store *store;
 static struct db *db;
-static uint64_t passed_ns; /* beside the time that passes by itself */
+static _Atomic uint64_t passed_ns; /* beside the time that passes by itself */
 static struct clock_source real;
 
 static inline uint64_t later_wall(void)
