@@ -1,5 +1,6 @@
 #include "traces/selector.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,8 +55,10 @@ static bool compare_numbers(const struct selector_condition *c, double wanted, c
 {
 	if (c->value.is_integer && found->is_integer)
 		return ordered(c->operator,(found->integer > c->value.integer) - (found->integer < c->value.integer));
-	if (found->number != found->number || wanted != wanted) /* NaN */
-		return c->operator== SELECT_NE;
+	bool found_nan = isnan(found->number), wanted_nan = isnan(wanted);
+	if (found_nan || wanted_nan) /* one is found by its name, else it is no other number's like */
+		return (c->operator== SELECT_EQ && found_nan && wanted_nan) ||
+		       (c->operator== SELECT_NE && found_nan != wanted_nan);
 	return ordered(c->operator,(found->number > wanted) - (found->number < wanted));
 }
 

@@ -1,6 +1,7 @@
 #include "traces/selector_words.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +164,7 @@ static bool find_unit(const char *p, size_t len, double *ns)
 	return false;
 }
 
-/* The digits of a number without an exponent; 0: none. */
+/* The digits of a number without its exponent; 0: none. */
 static size_t number_length(const char *p, size_t len)
 {
 	size_t digits = 0, points = 0, at = 0;
@@ -173,6 +174,29 @@ static size_t number_length(const char *p, size_t len)
 		points += p[at] == '.';
 	}
 	return digits && points <= 1 ? at : 0;
+}
+
+/* Of "e+16" at `p`; 0: there is none. */
+static size_t exponent_length(const char *p, size_t len)
+{
+	size_t at = 1;
+
+	if (len < 2 || (*p != 'e' && *p != 'E'))
+		return 0;
+	at += p[at] == '+' || p[at] == '-';
+	size_t first = at;
+	while (at < len && isdigit((unsigned char)p[at]))
+		at++;
+	return at > first ? at : 0;
+}
+
+/* As Go writes those that are no decimals, and Grafana sends them. */
+static bool is_infinite_or_nan(const char *p, size_t len)
+{
+	static const char *const names[] = {"NaN", "Inf", "+Inf", "-Inf"};
+	unsigned number;
+
+	return find(names, sizeof(names) / sizeof(*names), (struct bytes){p, len}, &number);
 }
 
 static double read_number(const char *p, size_t len)
@@ -206,6 +230,10 @@ bool selector_number(const char *p, size_t len, struct value *out, bool *is_dura
 	size_t sign = len && *p == '-', digits = number_length(p + sign, len - sign);
 	char text[64];
 
+	if (digits)
+		digits += exponent_length(p + sign + digits, len - sign - digits);
+	else if (is_infinite_or_nan(p, len))
+		digits = len - sign;
 	if (len >= sizeof(text) || digits == 0)
 		return false;
 	*is_duration = sign + digits < len;
@@ -217,10 +245,9 @@ bool selector_number(const char *p, size_t len, struct value *out, bool *is_dura
 	}
 	snprintf(text, sizeof(text), "%.*s", (int)len, p);
 	out->number = plain_strtod(text, NULL);
-	if (len <= 18 && !strchr(text, '.')) {
-		out->is_integer = true;
-		out->integer = strtoll(text, NULL, 10);
-	}
+	errno = 0;
+	out->integer = strtoll(text, NULL, 10);
+	out->is_integer = !errno && text[sign + strspn(text + sign, "0123456789")] == '\0';
 	return true;
 }
 

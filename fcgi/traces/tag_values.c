@@ -9,6 +9,7 @@
 
 #define NAME_MAX 4096 /* bytes of a tag's name */
 #define ANSWER_BYTES_MAX (16 << 20)
+#define OFFERED_MAX 2048 /* bytes of a value: a query that asks for it, escaped, is one that nginx takes */
 
 enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, EVENT_NAME = 2, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
 
@@ -115,6 +116,8 @@ static void add(struct values *v, char type, struct bytes text)
 {
 	BUF(item, SET_BYTES_MAX);
 
+	if (text.len > OFFERED_MAX || (text.len && memchr(text.data, '\0', text.len))) /* no query can ask for it */
+		return;
 	buf_addc(&item, type);
 	buf_add(&item, text.data, text.len);
 	if (item.failed)

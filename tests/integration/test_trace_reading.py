@@ -221,6 +221,35 @@ def test_numbers_come_back_as_they_were(store):
     assert store.values("span.large") == [("int", str(2**63 - 1))]
 
 
+def test_each_value_that_is_offered_can_be_asked_for(store):
+    """Grafana puts a value into the query as it was offered; what no query can hold is not offered."""
+    key = f"v{uuid.uuid4().hex}"
+    sent = [2**63 - 1, -2**63, 1, 1e16, 1e-7, 5e-324, 1.7976931348623157e308, 0.1, float("inf"), -float("inf"),
+            float("nan"), True, "a\nb", 'say "hi" \\', "x" * 2048, "x" * 2049, "nul\0nul"]
+    request = Request(store)
+    for number, value in enumerate(sent, 1):
+        request.add(uuid.uuid4().bytes, number, **{key: value})
+    store.send(request.message)
+    offered = store.values(f"span.{key}")
+    assert len(offered) == len(sent) - 2
+    found = set()
+    for kind, value in offered:
+        quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+        one, = store.search(f"{{ span.{key} = " + (f'"{quoted}"' if kind == "string" else value) + " }")
+        found.add(one["traceID"])
+    assert len(found) == len(offered)
+
+
+def test_a_duration_is_one_that_grafana_reads(store):
+    """The API has 32 bits for it."""
+    mark = uuid.uuid4().hex
+    request = Request(store)
+    request.add(uuid.uuid4().bytes, 1, length=2**63, mark=mark)
+    store.send(request.message)
+    one, = store.search(f'{{ span.mark = "{mark}" }}')
+    assert one["durationMs"] == 2**32 - 1
+
+
 @pytest.mark.parametrize("count", [6000, 20000])
 def test_large_traces_are_read_whole(store, count):
     trace_id = uuid.uuid4().bytes
