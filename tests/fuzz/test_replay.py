@@ -1,4 +1,4 @@
-"""Runs every fuzz target over its corpus, as built: plain, under ASan and UBSan, under TSan, and counting what it costs."""
+"""Runs every fuzz target over its corpus, as built: plain, under ASan and UBSan, under TSan, and counting the cost."""
 
 import os
 import pathlib
