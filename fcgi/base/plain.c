@@ -44,12 +44,16 @@ void plain_double(char *out, size_t size, int digits, double value)
 
 char plain_lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+	if (c >= 'A' && c <= 'Z')
+		c = (char)(c | 0x20);
+	return c;
 }
 
 char plain_upper(char c)
 {
-	return c >= 'a' && c <= 'z' ? (char)(c + 'A' - 'a') : c;
+	if (c >= 'a' && c <= 'z')
+		c = (char)(c & ~0x20);
+	return c;
 }
 
 bool plain_same_start(const char *a, const char *b, size_t length)
