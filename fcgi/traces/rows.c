@@ -44,7 +44,7 @@ static _Atomic int64_t used_pages;
 
 void rows_init(int64_t bytes, int64_t age_ms)
 {
-	/* the write-ahead log starts over at 16000 pages (store/writer.c): a quarter of the default size is for it */
+	/* the write-ahead log starts over at 16 MB (store/wal.h), behind a commit of some more: a quarter is for it */
 	max_pages = bytes / 4 * 3 / PAGE_BYTES;
 	max_age_ms = age_ms;
 }
@@ -108,26 +108,38 @@ enum db_result rows_make_room(struct db *tx)
 	return result;
 }
 
+struct removal {
+	bool more;   /* there may be more to remove */
+	bool jumped; /* the wall clock was set */
+	int64_t offset_ms;
+};
+
 static enum db_result remove_old_job(struct db *tx, void *arg)
 {
-	bool *more = arg;
-	int64_t offset_ms, before_ms = store_clock_ms() - max_age_ms;
-	enum db_result result = store_clock_jumped(&offset_ms) ? run_with(tx, &put_clock, offset_ms) : DB_OK;
+	struct removal *removal = arg;
+	int64_t before_ms = store_clock_ms() - max_age_ms;
+	enum db_result result = removal->jumped ? run_with(tx, &put_clock, removal->offset_ms) : DB_OK;
 
 	if (result == DB_OK)
 		result = run_with(tx, &forget_old, before_ms);
 	if (result == DB_OK)
 		result = run_with(tx, &delete_old, before_ms);
-	*more = result == DB_OK && db_changes(tx) > 0;
-	if (*more)
+	removal->more = result == DB_OK && db_changes(tx) > 0;
+	if (removal->more)
 		result = delete_unnamed(tx);
 	return result == DB_OK ? count_pages(tx) : result;
 }
 
 enum db_result rows_remove_old(struct store *store, bool *more)
 {
-	*more = false;
-	return db_write(store, &delete_old, remove_old_job, more);
+	struct removal removal = {0};
+
+	removal.jumped = store_clock_jumped(&removal.offset_ms);
+	enum db_result result = db_write(store, &delete_old, remove_old_job, &removal);
+	if (result == DB_OK && removal.jumped)
+		store_clock_kept(removal.offset_ms);
+	*more = removal.more;
+	return result;
 }
 
 /* ---- the clock ---- */

@@ -5,10 +5,10 @@
 
 #include "traces/span.h"
 
-void set_init(struct set *set, size_t limit)
+void set_init(struct set *set, size_t limit, size_t max_bytes)
 {
 	*set = (struct set){.limit = limit && limit < SET_ITEMS_MAX ? limit : SET_ITEMS_MAX};
-	buf_init(&set->text, SET_BYTES_MAX);
+	buf_init(&set->text, max_bytes);
 }
 
 void set_done(struct set *set)

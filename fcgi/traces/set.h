@@ -8,7 +8,7 @@
 #include "traces/table.h"
 
 #define SET_ITEMS_MAX 50000
-#define SET_BYTES_MAX (2 << 20) /* of all of them */
+#define SET_BYTES_MAX (2 << 20) /* of all sets of a question: as JSON it is six times as much at most */
 
 struct set_item {
 	size_t at, len; /* in `text` */
@@ -19,13 +19,13 @@ struct set {
 	struct set_item *items;
 	size_t count, room;
 	size_t limit; /* items that are wanted; more are left out */
-	bool full;    /* SET_ITEMS_MAX or SET_BYTES_MAX left some out */
+	bool full;    /* SET_ITEMS_MAX or the bytes left some out */
 	struct buf text;
 	struct table table;
 };
 
-/* `limit` 0: all. */
-void set_init(struct set *set, size_t limit);
+/* `limit` items, 0: all; `max_bytes` of all of them. */
+void set_init(struct set *set, size_t limit, size_t max_bytes);
 void set_done(struct set *set);
 
 /* Adds a copy, unless it is there or the set is full. */

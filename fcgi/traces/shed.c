@@ -37,7 +37,7 @@ static uint64_t key_of(const uint8_t trace_id[16])
 static void turn_windows(uint64_t now_ns)
 {
 	while (now_ns - window_ns >= WINDOW_NS) {
-		if (halvings && kept < limit / 2)
+		if (halvings && kept <= limit / 2)
 			halvings--;
 		kept = 0;
 		window_ns += WINDOW_NS;

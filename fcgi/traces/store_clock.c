@@ -37,6 +37,11 @@ bool store_clock_jumped(int64_t *offset_ms)
 
 	if (moved > -NOTABLE_MS && moved < NOTABLE_MS)
 		return false;
-	*offset_ms = kept_offset_ms = offset;
+	*offset_ms = offset;
 	return true;
+}
+
+void store_clock_kept(int64_t offset_ms)
+{
+	kept_offset_ms = offset_ms;
 }

@@ -18,9 +18,10 @@ void store_clock_start(int64_t offset_ms, int64_t newest_ms);
 int64_t store_clock_ms(void);
 
 /*
- * True: the wall clock was set since this was last asked, by a second or more: keep *offset_ms for the next start. One
- * thread at a time.
+ * True: the wall clock was set by a second or more since the offset was kept: store *offset_ms for the next start, and
+ * then say so with store_clock_kept(). One thread at a time.
  */
 bool store_clock_jumped(int64_t *offset_ms);
+void store_clock_kept(int64_t offset_ms);
 
 #endif

@@ -282,7 +282,7 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 		return reply->status;
 	if (question_range(&v.q, reply, 0, SET_ITEMS_MAX) && question_selector(&v.q, reply, false) &&
 	    read_name(&v, reply)) {
-		set_init(&v.set, v.q.limit);
+		set_init(&v.set, v.q.limit, SET_BYTES_MAX);
 		tags_collect(&v.q, &(struct tags_collector){add_resource, add_scope, add_span, &v});
 		v.q.partial |= v.set.full;
 		reply_body_max(reply, ANSWER_BYTES_MAX);

@@ -144,7 +144,7 @@ static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 		return false;
 	}
 	for (size_t i = 0; i < SCOPES; i++)
-		set_init(&tags->keys[i], tags->q.limit);
+		set_init(&tags->keys[i], tags->q.limit, SET_BYTES_MAX / SCOPES);
 	reply_body_max(reply, ANSWER_BYTES_MAX);
 	return true;
 }

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-void to_json_base64(struct json_writer *json, struct bytes bytes)
+/* RFC 4648, with padding. */
+static void write_base64(struct json_writer *json, struct bytes bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	BUF(text, bytes.len / 3 * 4 + 8);
@@ -69,7 +70,7 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 	switch (field->type) {
 	case SCHEMA_STRING: json_string(json, found->bytes.data, found->bytes.len); break;
 	case SCHEMA_BYTES:
-	case SCHEMA_ID: to_json_base64(json, found->bytes); break;
+	case SCHEMA_ID: write_base64(json, found->bytes); break;
 	case SCHEMA_BOOL: json_boolean(json, found->value != 0); break;
 	case SCHEMA_INT64: write_int64(json, (int64_t)found->value); break;
 	case SCHEMA_UINT32:

@@ -1,4 +1,4 @@
-/* OTLP from protobuf to JSON, and back. */
+/* OTLP from protobuf to JSON; from_json.h is the way back. */
 #ifndef APM_TRACES_TO_JSON_H
 #define APM_TRACES_TO_JSON_H
 
@@ -13,8 +13,5 @@ void to_json(struct json_writer *json, const struct schema_message *message, str
 
 /* The members alone, into an object that is open. */
 void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
-
-/* Writes bytes as base64 (RFC 4648, with padding). */
-void to_json_base64(struct json_writer *json, struct bytes bytes);
 
 #endif

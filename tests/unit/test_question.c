@@ -34,7 +34,7 @@ static void a_set_has_each_text_once_in_order(void **state)
 	struct set set;
 
 	(void)state;
-	set_init(&set, 0);
+	set_init(&set, 0, SET_BYTES_MAX);
 	for (int round = 0; round < 2; round++)
 		for (int i = 9999; i >= 0; i--)
 			add_number(&set, i * 7919 % 10000);
@@ -58,21 +58,21 @@ static void a_set_has_limits(void **state)
 	struct set set;
 
 	(void)state;
-	set_init(&set, 10);
+	set_init(&set, 10, SET_BYTES_MAX);
 	for (int i = 0; i < 100; i++)
 		add_number(&set, i);
 	assert_int_equal(set.count, 10);
 	assert_false(set.full);
 	set_done(&set);
 
-	set_init(&set, 0);
+	set_init(&set, 0, SET_BYTES_MAX);
 	for (int i = 0; i < SET_ITEMS_MAX + 1; i++)
 		add_number(&set, i);
 	assert_int_equal(set.count, SET_ITEMS_MAX);
 	assert_true(set.full);
 	set_done(&set);
 
-	set_init(&set, 0);
+	set_init(&set, 0, SET_BYTES_MAX);
 	set_add(&set, (struct bytes){large, sizeof(large)});
 	assert_false(set.full);
 	set_add(&set, (struct bytes){large, sizeof(large) - 1});
