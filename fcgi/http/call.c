@@ -239,6 +239,7 @@ static long exchange(struct caller *c, const struct peer *peer, struct tel_span 
 		     const char *json, size_t bytes, long limit_ms)
 {
 	char url[URL_MAX];
+	uint64_t start_ns = clock_monotonic_ns();
 	long status = 0;
 
 	snprintf(url, sizeof(url), "%s%s", peer->base, path);
@@ -248,22 +249,22 @@ static long exchange(struct caller *c, const struct peer *peer, struct tel_span 
 	 * libcurl sends again what met a kept connection that was just closed, but (7.88) counts that over the life
 	 * of a handle and fails every sixth time, with this error. It also means that the request did not get out.
 	 */
-	if (code == CURLE_SEND_ERROR)
-		code = transfer(c, url, json, bytes, limit_ms);
+	long left_ms = limit_ms - (long)((clock_monotonic_ns() - start_ns) / 1000000);
+	if (code == CURLE_SEND_ERROR && left_ms > 0)
+		code = transfer(c, url, json, bytes, left_ms);
 	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_bytes > ANSWER_MAX))
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	describe(span, c, peer, status, code);
 	return status;
 }
 
-/* A call without an answer says something about the neighbour when it was given a fair part of the usual time. */
+/* One that failed, or was refused as late, says something of the neighbour when it was given a fair part of the usual
+ * time. */
 static enum call_outcome outcome_of(long status, long limit_ms)
 {
 	long fair_ms = time_out_ms / 2 < FAIR_MAX_MS ? time_out_ms / 2 : FAIR_MAX_MS;
 
-	if (status >= 502 && status <= 504)
-		return CALL_FAILED;
-	if (status)
+	if (status && (status < 502 || status > 504))
 		return CALL_ANSWERED;
 	return limit_ms < fair_ms ? CALL_UNKNOWN : CALL_FAILED;
 }

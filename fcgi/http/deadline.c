@@ -69,6 +69,7 @@ static bool is_closed(int fd)
 	return fd >= 0 && poll(&connection, 1, 0) == 1 && (connection.revents & (POLLHUP | POLLERR)) != 0;
 }
 
+/* Who is there still has not waited longer than it waits: then the clocks differ, and it has just come. */
 static uint64_t waited(const struct deadline_said *said, uint64_t wait_ns)
 {
 	uint64_t sent_ns = parse_time(said->sent_at);
@@ -81,11 +82,11 @@ struct deadline deadline_read(const struct deadline_said *said)
 {
 	uint64_t wait_ms = parse_ms(said->wait_ms, WAIT_MS);
 	wait_ms = wait_ms ? wait_ms : WAIT_MS;
-	uint64_t waited_ns = waited(said, wait_ms * MS);
 	uint64_t caller_ms = parse_ms(said->caller_ms, wait_ms);
 
 	if (caller_ms < wait_ms)
 		wait_ms = caller_ms;
+	uint64_t waited_ns = waited(said, wait_ms * MS);
 	uint64_t margin_ms = wait_ms / 4 < MARGIN_MAX_MS ? wait_ms / 4 : MARGIN_MAX_MS;
 	uint64_t usable_ns = (wait_ms - margin_ms) * MS;
 	uint64_t left_ns = usable_ns > waited_ns ? usable_ns - waited_ns : 0;

@@ -3,9 +3,8 @@
 #include "base/clock.h"
 #include "base/env.h"
 
-#define PATIENCE_NS                                                                                                    \
-	UINT64_C(250000000)          /* the longest wait, and how long a lane without an answer is thought to move     \
-				      */
+/* The longest wait, and how long a lane without an answer is thought to move. */
+#define PATIENCE_NS UINT64_C(250000000)
 #define QUICK_NS UINT64_C(100000000) /* an answer that takes no longer is worth waiting for */
 #define SMOOTHING 32                 /* answers until a change shows: one that was held up is no slow neighbour */
 #define FREE_OF 8                    /* one thread in as many is held by no call */

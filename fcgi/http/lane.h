@@ -1,6 +1,6 @@
 /*
- * The bulkhead: calls to one neighbour hold at most $CALL_SHARE_PERCENT (default 50) of the threads that answer
- * requests, and all lanes together leave an eighth of them free, so that reads, health and metrics are answered
+ * The bulkhead: at most $CALL_SHARE_PERCENT (default 50) of the threads that answer requests are in calls to one
+ * neighbour, and all lanes together leave an eighth of them free, so that reads, health and metrics are answered
  * whatever hangs.
  *
  * A call that finds its lane full is refused at once, unless the neighbour is quick: writers that share a commit come

@@ -59,6 +59,7 @@ static void a_caller_shortens_it_only(void **state)
 	(void)state;
 	assert_int_equal(left_ms("1764408876.000", "15000", "2000"), 1500);
 	assert_int_equal(left_ms("1764408875.000", "15000", "2000"), 500);
+	assert_int_equal(left_ms("1764408873.999", "15000", "2000"), 1500); /* it has not given up: clocks differ */
 	assert_int_equal(left_ms("1764408876.000", "15000", "100"), 75);
 	assert_int_equal(left_ms("1764408876.000", "15000", "0"), 0);
 	assert_int_equal(left_ms("1764408876.000", "15000", "60000"), 14000);
