@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-#define PAUSE_NS UINT64_C(1000000000) /* between tries while the receiver seems dead */
+#define PAUSE_NS UINT64_C(1200000000) /* between tries while the receiver seems dead; longer than a circuit is open */
 #define PAUSE_AFTER 3                 /* failures in a row */
 
 struct courier {

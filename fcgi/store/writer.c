@@ -55,8 +55,6 @@ static void finish(struct write *w, struct db *tx, enum db_result result)
 	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
 	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
 		watch_failed(tx->store, tx->error_code, tx->error_errno);
-	if (result == DB_FAILED)
-		watch_refused(tx->store);
 }
 
 /* For lack of memory it may fail; then the next group does it. */
@@ -75,6 +73,8 @@ static void fail_group(struct write *first, struct db *tx)
 	for (struct write *w = first; w; w = w->next)
 		if (w->result == DB_OK)
 			finish(w, tx, result);
+	if (result == DB_FAILED)
+		watch_refused(tx->store);
 	roll_back(tx);
 }
 
@@ -86,6 +86,8 @@ static bool run_job(struct write *w, struct db *tx)
 		return !sqlite3_get_autocommit(tx->sqlite);
 	}
 	finish(w, tx, w->job(tx, w->arg));
+	if (w->result == DB_FAILED)
+		watch_refused(tx->store);
 	if (sqlite3_get_autocommit(tx->sqlite))
 		return false;
 	if (w->result == DB_OK)
@@ -290,11 +292,13 @@ void writer_rest(struct store *store)
 	store->leading = true;
 	pthread_mutex_unlock(&store->lock);
 	if (!free)
-		return; /* who leads sees to all that */
+		return;                                       /* who leads sees to all that */
+	store->watch.writing_since_ns = clock_monotonic_ns(); /* its syncs may hang as well */
 	if (watch_in_place(store) && roll_back(store->writer)) {
 		try_lock(store->writer);
 		wal_rest(store);
 	}
+	store->watch.writing_since_ns = 0;
 	hand_over(store);
 }
 
