@@ -38,7 +38,7 @@ bool etag_in(const char *list, const char *etag, bool weak)
 		return list[1 + strspn(list + 1, blank)] == '\0';
 	while (*(list += strspn(list, between))) {
 		bool is_weak = strncmp(list, "W/", 2) == 0;
-		const char *tag = list + 2 * is_weak;
+		const char *tag = list + (is_weak ? 2 : 0);
 		size_t bytes = opaque_tag(tag);
 
 		if (bytes == 0)
