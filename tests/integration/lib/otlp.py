@@ -110,7 +110,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b"".join(self.chunks())
         else:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # its sender was killed in the midst of it
+                self.close_connection = True
+                return
         if misbehave := self.server.collector.misbehave:
             misbehave(self, body)
             return
