@@ -26,6 +26,13 @@ bool circuit_allows(struct circuit *circuit, uint64_t now_ns)
 	return circuit->state == CIRCUIT_CLOSED;
 }
 
+enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns)
+{
+	if (circuit->state == CIRCUIT_OPEN && now_ns >= circuit->open_until)
+		return CIRCUIT_HALF_OPEN;
+	return circuit->state;
+}
+
 static void open_circuit(struct circuit *circuit, uint64_t until_ns)
 {
 	*circuit = (struct circuit){.state = CIRCUIT_OPEN, .open_until = until_ns};
@@ -64,6 +71,15 @@ const char *refusal_name(enum refusal refusal)
 	return names[refusal];
 }
 
+/* A pause ends by itself; where nobody calls, nothing else would say so. */
+static void show_states(void)
+{
+	pthread_mutex_lock(&lock);
+	for (unsigned i = 0; i < neighbour_count; i++)
+		tel_series_set(neighbours[i].state, circuit_shows(&neighbours[i].circuit, clock_monotonic_ns()));
+	pthread_mutex_unlock(&lock);
+}
+
 /* With the lock. */
 static struct neighbour *make(const char *name)
 {
@@ -75,6 +91,7 @@ static struct neighbour *make(const char *name)
 	neighbour->state = tel_series(&circuit_gauge, name);
 	for (enum refusal refusal = REFUSED_CIRCUIT; refusal <= REFUSED_DEADLINE; refusal++)
 		tel_series(&refused_calls, name, refusal_name(refusal));
+	tel_on_scrape(show_states);
 	return neighbour;
 }
 
@@ -109,8 +126,6 @@ static void end_call(struct neighbour *neighbour, enum call_outcome outcome)
 	enum circuit_state before = neighbour->circuit.state;
 	circuit_ended(&neighbour->circuit, outcome, clock_monotonic_ns(), pause_ns);
 	enum circuit_state after = neighbour->circuit.state;
-	if (after != before)
-		tel_series_set(neighbour->state, after);
 	pthread_mutex_unlock(&lock);
 	log_change(neighbour, before, after);
 }
@@ -119,7 +134,6 @@ static bool begin_call(struct neighbour *neighbour)
 {
 	pthread_mutex_lock(&lock);
 	bool allowed = circuit_allows(&neighbour->circuit, clock_monotonic_ns());
-	tel_series_set(neighbour->state, neighbour->circuit.state);
 	pthread_mutex_unlock(&lock);
 	return allowed;
 }
@@ -163,7 +177,7 @@ bool neighbours_write(struct json_writer *json, const char *key)
 		json_begin_object(json);
 		for (unsigned i = 0; i < neighbour_count; i++) {
 			json_key(json, neighbours[i].name);
-			json_text(json, states[neighbours[i].circuit.state]);
+			json_text(json, states[circuit_shows(&neighbours[i].circuit, clock_monotonic_ns())]);
 		}
 		json_end_object(json);
 	}

@@ -33,6 +33,9 @@ enum call_outcome {
 /* True: the call may be made, and circuit_ended is told what came of it. */
 bool circuit_allows(struct circuit *circuit, uint64_t now_ns);
 
+/* The state as others see it: an open circuit whose pause is over is half open, though nobody has called since. */
+enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns);
+
 /* `pause_ns`: how long the circuit stays open if this opens it. */
 void circuit_ended(struct circuit *circuit, enum call_outcome outcome, uint64_t now_ns, uint64_t pause_ns);
 
@@ -42,7 +45,7 @@ struct neighbour;
 
 enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
 
-/* The neighbour of that name, a literal such as "users"; made at the first call. At most 8. */
+/* The neighbour of that name, a literal such as "users"; made at the first call, before threads start. At most 8. */
 struct neighbour *neighbour_find(const char *name);
 
 /*

@@ -93,6 +93,19 @@ static void one_try_decides(void **state)
 	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
 }
 
+static void an_open_circuit_shows_that_its_pause_is_over(void **state)
+{
+	struct circuit circuit = {0};
+
+	(void)state;
+	assert_int_equal(circuit_shows(&circuit, now_ns), CIRCUIT_CLOSED);
+	fail_times(&circuit, 5);
+	assert_int_equal(circuit_shows(&circuit, now_ns + SECOND - 1), CIRCUIT_OPEN);
+	assert_int_equal(circuit_shows(&circuit, now_ns + SECOND), CIRCUIT_HALF_OPEN);
+	assert_int_equal(circuit.state, CIRCUIT_OPEN);          /* looking changes nothing: */
+	assert_true(circuit_allows(&circuit, now_ns + SECOND)); /* the try is still there */
+}
+
 static void a_try_that_says_nothing_is_tried_again_at_once(void **state)
 {
 	struct circuit circuit = {0};
@@ -203,6 +216,23 @@ static void a_quick_lane_is_waited_for(void **state)
 	empty(&one);
 }
 
+/* 200 callers beyond the two that call: each waits for less than 250 ms after the last answer, and gets its turn. */
+static void whoever_waits_for_a_quick_lane_gets_a_place(void **state)
+{
+	(void)state;
+	open_lanes();
+	use_lanes(6, "50");
+	assert_true(lane_enter(&one));
+	assert_true(lane_enter(&one));
+	for (int i = 0; i < 200; i++) {
+		now_ns += 200 * MS;
+		freed_by_wait = &one;
+		assert_true(lane_enter(&one));
+		assert_int_equal(one.held, 2);
+	}
+	empty(&one);
+}
+
 static void a_slow_lane_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -282,10 +312,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(five_failures_in_a_row_open_it, stand_still),
 		cmocka_unit_test_setup(one_try_decides, stand_still),
+		cmocka_unit_test_setup(an_open_circuit_shows_that_its_pause_is_over, stand_still),
 		cmocka_unit_test_setup(a_try_that_says_nothing_is_tried_again_at_once, stand_still),
 		cmocka_unit_test_setup(calls_that_began_before_it_opened, stand_still),
 		cmocka_unit_test_setup(a_lane_has_its_share_and_some_threads_stay_free, stand_still),
 		cmocka_unit_test_setup(a_quick_lane_is_waited_for, stand_still),
+		cmocka_unit_test_setup(whoever_waits_for_a_quick_lane_gets_a_place, stand_still),
 		cmocka_unit_test_setup(a_slow_lane_is_not_waited_for, stand_still),
 		cmocka_unit_test_setup(a_lane_full_of_failures_is_not_waited_for, stand_still),
 		cmocka_unit_test_setup(a_refused_lane_gives_the_try_back, stand_still),
