@@ -67,17 +67,24 @@ function once(spans) {
 	return [...kept.values()];
 }
 
+// Two are enough to find one that is not the asker itself, so that no list of spans that share an id is walked.
+function addTo(firstTwo, span) {
+	if (firstTwo.length < 2)
+		firstTwo.push(span);
+}
+
 // Puts every span below its parent; returns those that stand on top: roots, and orphans, whose parent is not here.
 function nest(sorted, byId) {
 	const roots = [];
 	for (const span of sorted) {
 		const same = byId.get(span.id);
-		span.twin = same.length > 1; // two sides of a call that share an id, as Zipkin has it
-		span.key = same[0] === span ? span.id : `${span.id}-${same.indexOf(span)}`;
-		const parents = (byId.get(span.parent || null) ?? []).filter((one) => one !== span);
-		span.circle = span.parent === span.id && !parents.length;
-		span.orphan = Boolean(span.parent) && !parents.length && !span.circle;
-		span.above = parents.find((one) => one.service === span.service) ?? parents[0];
+		span.twin = same.count > 1; // two sides of a call that share an id, as Zipkin has it
+		span.key = span.index === 0 ? span.id : `${span.id}-${span.index}`;
+		const parents = byId.get(span.parent || null);
+		const isOther = (one) => one !== span;
+		span.above = parents?.byService.get(span.service)?.find(isOther) ?? parents?.first.find(isOther);
+		span.circle = span.parent === span.id && !span.above;
+		span.orphan = Boolean(span.parent) && !span.above && !span.circle;
 		if (span.above)
 			span.above.children.push(span);
 		else
@@ -107,8 +114,13 @@ function order(spans) {
 	const sorted = once(spans).sort(earlier);
 	for (const span of sorted) {
 		if (!byId.has(span.id))
-			byId.set(span.id, []);
-		byId.get(span.id).push(span);
+			byId.set(span.id, {count: 0, first: [], byService: new Map()});
+		const same = byId.get(span.id);
+		span.index = same.count++;
+		addTo(same.first, span);
+		if (!same.byService.has(span.service))
+			same.byService.set(span.service, []);
+		addTo(same.byService.get(span.service), span);
 	}
 	const roots = nest(sorted, byId), result = [], seen = new Set();
 	const walk = (root) => {

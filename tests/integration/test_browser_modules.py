@@ -132,3 +132,21 @@ def test_spans_of_one_id(page):
     assert made == [
         ["shop SERVER 0 9", "shop CLIENT 1 8", "stock SERVER 1 7", "stock INTERNAL 2 6", "stock INTERNAL 0 6",
          "stock INTERNAL 0 7"], ["000", "100", "100", "000", "010", "001"], 6, "There is more."]
+
+def test_a_parent_is_found_among_thousands_that_share_its_id(page):
+    """Each child has its own service's; whoever has none there takes the first."""
+    made = page.js("""return import("/spans.js").then(({readTrace}) => {
+        const id = (number) => number.toString(16).padStart(16, "0"), count = 3000;
+        const batch = (service, ...spans) => ({resource: {attributes: [{key: "service.name",
+            value: {stringValue: service}}]}, scopeSpans: [{spans}]});
+        const span = (spanId, start, parentSpanId) => ({spanId, parentSpanId, startTimeUnixNano: String(start),
+            endTimeUnixNano: String(2 * count)});
+        const batches = Array.from({length: count}, (_, i) => batch(`s${i}`, span(id(1), i),
+            span(id(i + 2), i, id(1))));
+        const {spans} = readTrace({batches: [...batches, batch("stranger", span(id(count + 2), 1, id(1)))]});
+        const children = spans.filter((one) => one.above);
+        return [spans.length, new Set(spans.map((one) => one.key)).size, children.length,
+            children.filter((one) => one.above.service !== one.service).map((one) => [one.service, one.above.service]),
+            spans.filter((one) => one.twin).length, spans.filter((one) => one.orphan || one.circle).length];
+    })""")
+    assert made == [6001, 6001, 3001, [["stranger", "s0"]], 3000, 0]
