@@ -11,10 +11,11 @@ import pytest
 
 from lib.client import check_problem, check_traced
 from lib.fastcgi import Reply
-from lib.nginx_alone import SERVICES, NginxAlone, nginx_version, render
+from lib.nginx_alone import SERVICES, NginxAlone, curl_knows_http_2, nginx_knows_http_2, nginx_version, render
 from lib.ports import free_port, free_ports
 from lib.system import ROOT
 
+nginx_with_http_2 = pytest.mark.skipif(not nginx_knows_http_2(), reason="this nginx is built without HTTP/2")
 JSON = ("Content-Type", "application/json")
 ZIP = [("Accept-Encoding", "gzip")]
 
@@ -183,7 +184,8 @@ def curl(nginx, path, *arguments):
     return version, int(status), dict(line.lower().split(": ", 1) for line in head[1:])
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+@nginx_with_http_2
+@pytest.mark.skipif(not curl_knows_http_2(), reason="curl is not installed, or built without HTTP/2")
 def test_http_2(over_tls):
     nginx = over_tls()
     version, status, headers = curl(nginx, "/api/v1/users", "--http2")
@@ -198,6 +200,7 @@ def test_http_2(over_tls):
     assert not [line for line in nginx.errors() if "warn" in line]
 
 
+@nginx_with_http_2
 def test_both_versions_are_offered(over_tls):
     nginx = over_tls()
     for offered, chosen in ((["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")):
@@ -247,6 +250,7 @@ def test_http_2_as_this_nginx_knows_it(tmp_path, version, built, listen, directi
     assert re.findall(r"^http2 on;", text, re.MULTILINE) == [directive] * bool(directive)
 
 
+@nginx_with_http_2
 def test_the_version_of_the_tests(tmp_path):
     render("out", cwd=tmp_path, environment={"TLS": "generate"})
     assert ("ssl http2;" in (tmp_path / "out/nginx.conf").read_text()) == (nginx_version() < (1, 25, 1))

@@ -405,7 +405,7 @@ def test_writers_do_not_wait_for_a_reader_that_stays(program):
         reader.execute("BEGIN")
         seen = reader.execute("SELECT count(*) FROM users").fetchone()
         with Customers(alone, request=new_user) as writers:
-            wait_until(lambda: log.stat().st_size > 2 * limit, "the log does not grow", seconds=60)
+            wait_until(lambda: log.stat().st_size > 2 * limit, "the log does not grow", seconds=180)
         assert not writers.refused
         assert reader.execute("SELECT count(*) FROM users").fetchone() == seen
         wait_until(lambda: gauge(scraper, "db_wal_pinned_seconds") > 0, "the reader is not seen")

@@ -250,45 +250,6 @@ def test_a_duration_is_one_that_grafana_reads(store):
     assert one["durationMs"] == 2**32 - 1
 
 
-@pytest.mark.parametrize("count", [6000, 20000])
-def test_large_traces_are_read_whole(store, count):
-    trace_id = uuid.uuid4().bytes
-    for begin in range(0, count, 5000):
-        request = Request(store, "large")
-        for i in range(begin, min(begin + 5000, count)):
-            request.add(trace_id, i + 1, parent=1 if i else 0, name=f"step {i}", http_status=200 + i % 5)
-        assert store.send(request.message).body == b""
-    for path in ("/api/traces/", "/api/v2/traces/"):
-        answer = store.json(path + trace_id.hex())
-        assert "status" not in answer
-        assert len({span["name"] for span in all_spans(answer)}) == count
-        body = store.get(path + trace_id.hex(), accept="application/protobuf").body
-        message = store.classes.ExportTraceServiceRequest.FromString(strip_field(body) if "v2" in path else body)
-        assert sum(len(scope.spans) for batch in message.resource_spans for scope in batch.scope_spans) == count
-    found, = store.search(f'{{ trace:id = "{trace_id.hex()}" && span.http_status = 204 }}')
-    assert found["spanSets"][0]["matched"] == count // 5
-
-
-def test_a_trace_that_is_cut_off_says_so(store):
-    trace_id = uuid.uuid4().bytes
-    for begin in range(0, 21000, 7000):
-        request = Request(store, "too large")
-        for i in range(begin, begin + 7000):
-            request.add(trace_id, i + 1, parent=1 if i else 0)
-        store.send(request.message)
-    answer = store.json(f"/api/v2/traces/{trace_id.hex()}")
-    assert len(all_spans(answer)) == 20000
-    assert answer["status"] == "PARTIAL" and answer["message"].startswith("1000 spans of this trace were not stored")
-    body = store.get(f"/api/v2/traces/{trace_id.hex()}", accept="application/protobuf").body
-    tail = body[-400:]
-    assert b"\x18\x01\x22" in tail and b"1000 spans of this trace" in tail  # status 3: PARTIAL, message 4
-    assert "1000 spans of this trace were not stored" in waterfall(store, trace_id)
-    # what is stored of it is found, and the search is complete
-    answer = store.json("/api/search", q=f'{{ trace:id = "{trace_id.hex()}" }}')
-    assert answer["traces"][0]["spanSets"][0]["matched"] == 20000
-    assert answer["metrics"]["completedJobs"] == answer["metrics"]["totalJobs"] == 1
-
-
 # ---- searches ----
 
 def test_span_sets_have_the_attributes_of_the_conditions(store):
@@ -461,6 +422,49 @@ def test_a_poison_trace_costs_what_it_weighs(store):
         assert store.steps_of(ask) - plain < 20 * (20000 + 5000 * 10)
     assert store.counted("traces_questions_total", result="partial") == partial
 
+
+# ---- large traces; after all that reads the whole store and counts on an answer within the time that it has ----
+
+def test_a_trace_that_is_cut_off_says_so(store):
+    trace_id = uuid.uuid4().bytes
+    for begin in range(0, 21000, 7000):
+        request = Request(store, "too large")
+        for i in range(begin, begin + 7000):
+            request.add(trace_id, i + 1, parent=1 if i else 0)
+        store.send(request.message)
+    answer = store.json(f"/api/v2/traces/{trace_id.hex()}")
+    assert len(all_spans(answer)) == 20000
+    assert answer["status"] == "PARTIAL" and answer["message"].startswith("1000 spans of this trace were not stored")
+    body = store.get(f"/api/v2/traces/{trace_id.hex()}", accept="application/protobuf").body
+    tail = body[-400:]
+    assert b"\x18\x01\x22" in tail and b"1000 spans of this trace" in tail  # status 3: PARTIAL, message 4
+    assert "1000 spans of this trace were not stored" in waterfall(store, trace_id)
+    # what is stored of it is found, and the search is complete
+    answer = store.json("/api/search", q=f'{{ trace:id = "{trace_id.hex()}" }}')
+    assert answer["traces"][0]["spanSets"][0]["matched"] == 20000
+    assert answer["metrics"]["completedJobs"] == answer["metrics"]["totalJobs"] == 1
+
+
+@pytest.mark.parametrize("count", [6000, 20000])
+def test_large_traces_are_read_whole(store, count):
+    trace_id = uuid.uuid4().bytes
+    for begin in range(0, count, 5000):
+        request = Request(store, "large")
+        for i in range(begin, min(begin + 5000, count)):
+            request.add(trace_id, i + 1, parent=1 if i else 0, name=f"step {i}", http_status=200 + i % 5)
+        assert store.send(request.message).body == b""
+    for path in ("/api/traces/", "/api/v2/traces/"):
+        answer = store.json(path + trace_id.hex())
+        assert "status" not in answer
+        assert len({span["name"] for span in all_spans(answer)}) == count
+        body = store.get(path + trace_id.hex(), accept="application/protobuf").body
+        message = store.classes.ExportTraceServiceRequest.FromString(strip_field(body) if "v2" in path else body)
+        assert sum(len(scope.spans) for batch in message.resource_spans for scope in batch.scope_spans) == count
+    found, = store.search(f'{{ trace:id = "{trace_id.hex()}" && span.http_status = 204 }}')
+    assert found["spanSets"][0]["matched"] == count // 5
+
+
+# ---- what costs too much ----
 
 def test_a_question_that_costs_too_much_says_so(store):
     """What was found so far, and that it is not all, as Tempo says it."""

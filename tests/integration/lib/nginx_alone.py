@@ -1,6 +1,7 @@
 """nginx with this project's configuration, and programs played by the test."""
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -19,6 +20,16 @@ SERVICES = ["users", "orders", "notifications"]
 def nginx_version():
     text = subprocess.run([NGINX, "-v"], capture_output=True, text=True, check=True).stderr
     return tuple(int(part) for part in re.search(r"/(\d+)\.(\d+)\.(\d+)", text).groups())
+
+
+def nginx_knows_http_2():
+    built = subprocess.run([NGINX, "-V"], capture_output=True, text=True, check=True).stderr
+    return "--with-http_v2_module" in built
+
+
+def curl_knows_http_2():
+    done = subprocess.run(["curl", "-V"], capture_output=True, text=True, check=True) if shutil.which("curl") else None
+    return bool(done) and "HTTP2" in done.stdout.split()
 
 
 def render(*arguments, environment=None, cwd="/", check=True):
