@@ -162,6 +162,7 @@ def test_a_wrong_media_type_says_the_right_one(api):
 
 # ---- HTTP/2 and HSTS
 
+
 @pytest.fixture
 def over_tls(tmp_path):
     made = []
@@ -220,11 +221,11 @@ def test_hsts(over_tls):
 
 
 @pytest.mark.parametrize("environment, line", [
-    ({"TLS": "generate"}, None), ({"TLS_CERTIFICATE": "/c", "TLS_KEY": "/k"}, 'on "max-age=86400";'),
-    ({"TLS_CERTIFICATE": "/c", "TLS_KEY": "/k", "HSTS_MAX_AGE": "0"}, None)])
-def test_hsts_by_certificate(tmp_path, environment, line):
-    """A browser that took a certificate for tries would want TLS of everything at this host."""
-    render("out", cwd=tmp_path, environment=environment)
+    ({}, None), ({"HSTS_MAX_AGE": "0"}, None), ({"HSTS_MAX_AGE": "86400"}, 'on "max-age=86400";')])
+@pytest.mark.parametrize("tls", [{"TLS": "generate"}, {"TLS_CERTIFICATE": "/c", "TLS_KEY": "/k"}])
+def test_hsts_is_asked_for(tmp_path, tls, environment, line):
+    """A browser would want TLS of every port of this host, also of Grafana's."""
+    render("out", cwd=tmp_path, environment={**tls, **environment})
     found = re.search(r"on \"max-age=\d+\";(?= #)", (tmp_path / "out/answers.conf").read_text())
     assert (found and found[0]) == line
 

@@ -1,7 +1,9 @@
 """The ports that are not for the public: programs use them, and no page of another site does."""
 import re
+import subprocess
 
 import pytest
+from apm import settings
 
 from lib.client import check_problem
 from lib.nginx_alone import SERVICES, NginxAlone, render
@@ -18,7 +20,8 @@ def nginx(tmp_path_factory):
     otlp, traces = free_ports(2)
     nginx = NginxAlone(tmp_path_factory.mktemp("n"), {
         "TRACE_STORE": "on", "OTLP_HTTP_PORT": str(otlp), "TRACES_PORT": str(traces),
-        "ALLOWED_HOSTS": "users.apm,Api-Gateway,fe80::7,"}, programs=(*SERVICES, "gateway", "traces"))
+        "ALLOWED_HOSTS": "users.apm,Api-Gateway,fe80::7,[fe80::8],localhost,default,include,hostnames,timer,"},
+        programs=(*SERVICES, "gateway", "traces"))
     nginx.ports |= {"otlp": otlp, "traces": traces}
     yield nginx.start()
     nginx.close()
@@ -34,7 +37,8 @@ def ask(nginx, port, *lines, path=None, version="1.1", method=None):
 def test_who_is_let_in(nginx, port):
     number = nginx.ports[port]
     for name in ("localhost", f"localhost:{number}", "127.0.0.1", f"127.0.0.1:{number}", "127.1.2.3", f"[::1]:{number}",
-                 "[::1]", f"LOCALHOST:{number}", "users.apm:8081", "api-gateway", f"API-GATEWAY:{number}", "[fe80::7]"):
+                 "[::1]", f"LOCALHOST:{number}", "users.apm:8081", "api-gateway", f"API-GATEWAY:{number}", "[fe80::7]",
+                 f"[fe80::8]:{number}", "default", "include", "hostnames", f"timer:{number}"):
         assert ask(nginx, port, f"Host: {name}").status == 200, name
     assert ask(nginx, port, version="1.0").status == 200, "a probe by HTTP/1.0 without Host"
 
@@ -86,10 +90,25 @@ def test_the_gateway_answers_to_any_name(nginx):
         assert ask(nginx, "gateway", *headers, path="/api/v1/users").status == 200
 
 
-@pytest.mark.parametrize("hosts", ["a b", "a;b", '"', "a:80", "http://a", ",", "a,,b", "$host", "-a", "a\n"])
+@pytest.mark.parametrize("hosts", ["a b", "a;b", '"', "a:80", "http://a", ",", "a,,b", "$host", "-a", "a\n", "[::1",
+                                   "[a]", "[[::1]]", "::1]"])
 def test_refused_settings(tmp_path, hosts):
     done = render("out", cwd=tmp_path, environment={"ALLOWED_HOSTS": hosts}, check=False)
     assert done.returncode == 1 and "ALLOWED_HOSTS" in done.stderr
+
+
+@pytest.mark.parametrize("hosts", ["localhost", "LOCALHOST,localhost", "default", "include", "hostnames", "volatile",
+                                   "127.0.0.1", "0.0.0.0", "::1,[::1]", "[fe80::1]"])
+def test_nginx_starts_with_every_name(tmp_path, hosts):
+    nginx = NginxAlone(tmp_path, {"ALLOWED_HOSTS": hosts})
+    try:
+        nginx.render()
+        done = subprocess.run(nginx.command("-t"), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert settings.host_names(hosts) == hosts
+    finally:
+        for program in nginx.programs.values():
+            program.close()
 
 
 def test_the_names_that_containers_use_are_let_in():

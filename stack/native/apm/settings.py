@@ -98,7 +98,8 @@ def address(text):
 
 def host_names(text):
     """Of the form that nginx/render takes, too."""
-    if not re.fullmatch(r"(([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*)(,|$))*", text):
+    ipv6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*"
+    if not re.fullmatch(rf"(([A-Za-z0-9][A-Za-z0-9._-]*|{ipv6}|\[{ipv6}\])(,|$))*", text):
         raise ValueError("host names without ports, separated by commas")
     return text
 
@@ -155,12 +156,13 @@ TABLE = [
     Setting("TRACE_TRUST", "on", switch, "off: no client's trace is continued"),
     Setting("TRACE_CLIENT_SAMPLE_PERCENT", "100", percent, "the share of requests called sampled by clients"),
     Setting("RATE_LIMIT", "0", number(0, 99999, "requests a second and client; 0: off"), "of one client address"),
-    Setting("CLIENT_REQUESTS", "1000", number(1, 99999, "requests"), "of one client address at a time"),
-    Setting("GATEWAY_REQUESTS", "0", number(0, 99999, "requests; 0: no limit"), "of all clients at a time"),
+    Setting("CLIENT_REQUESTS", "1000", number(1, 65535, "requests"), "of one client address at a time"),
+    Setting("GATEWAY_REQUESTS", "0", number(0, 65535, "requests; 0: no limit"), "of all clients at a time"),
+    Setting("NGINX_CONNECTIONS", "", number(64, 99999, "connections"), "of each of nginx's two workers"),
     Setting("TLS", "", one_of("generate", ""), "generate: with a self-made certificate"),
     Setting("TLS_CERTIFICATE", "", path, "a PEM file: the gateway speaks TLS"),
     Setting("TLS_KEY", "", path, "its key, a PEM file"),
-    Setting("HSTS_MAX_AGE", "", number(0, 999999999, "seconds; 0: none"), "how long browsers insist on TLS"),
+    Setting("HSTS_MAX_AGE", "0", number(0, 999999999, "seconds; 0: none"), "how long browsers insist on TLS"),
     Setting("WORKER_THREADS", "", number(1, 1024, "threads"), "requests that a program answers at a time"),
     Setting("CALL_TIMEOUT_MS", "2000", number(1, 60000, "milliseconds"), "for a call to another service"),
     Setting("CALL_SHARE_PERCENT", "50", number(1, 100, "percent"), "of the threads that calls to one service may hold"),
