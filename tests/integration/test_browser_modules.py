@@ -133,6 +133,7 @@ def test_spans_of_one_id(page):
         ["shop SERVER 0 9", "shop CLIENT 1 8", "stock SERVER 1 7", "stock INTERNAL 2 6", "stock INTERNAL 0 6",
          "stock INTERNAL 0 7"], ["000", "100", "100", "000", "010", "001"], 6, "There is more."]
 
+
 def test_a_parent_is_found_among_thousands_that_share_its_id(page):
     """Each child has its own service's; whoever has none there takes the first."""
     made = page.js("""return import("/spans.js").then(({readTrace}) => {

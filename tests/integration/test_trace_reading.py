@@ -513,3 +513,17 @@ def test_the_seventh_question_is_refused_and_spans_are_taken(store):
     assert refused[0].header("Content-Type") == "application/problem+json"
     assert store.counted("traces_questions_total", result="refused") >= len(refused)
     assert store.search("{}")
+
+
+def test_names_of_control_characters_fit_an_answer(store):
+    """In JSON each is six bytes; what does not fit is left out, and the answer says that it is not all."""
+    request = Request(store)
+    span = request.add(uuid.uuid4().bytes, 1, **{"\x01" * 1_800_000: 1})
+    put(span.events.add(name="e").attributes, {"\x02" * 1_800_000: 1})
+    store.send(request.message)
+    for path in ("/api/v2/search/tags", "/api/search/tags", "/api/v2/search/tag/.x/values"):
+        answer = store.get(path)
+        assert answer.status == 200, answer
+        if "tags" in path:
+            figures = answer.json()["metrics"]
+            assert figures["completedJobs"] < figures["totalJobs"]
