@@ -59,22 +59,27 @@ class Customer(threading.Thread):
         return answer.status
 
 
-def child_of(system, program):
-    """The pid of the program at this moment, also while it starts."""
-    return wait_until(lambda: system.worker(program), "no process")
+def child_of(system, program, killed):
+    """The pid of the program at this moment, also while it starts; not the one that was killed before."""
+    def child():
+        pid = system.worker(program)
+        return pid if pid != killed else None
+    return wait_until(child, "no process")
 
 
 def kill_at_random(system, seconds, progress):
     """One kill a second at a random moment of it; every program gets its turn. {program: kills}"""
     choose = random.Random(1)
-    kills = dict.fromkeys(system.programs, 0)
+    kills, killed = dict.fromkeys(system.programs, 0), {}
     start, turn = time.monotonic(), []
+    second = start
     while time.monotonic() - start < seconds:
-        moment = start + sum(kills.values()) + choose.random()
-        time.sleep(max(0, moment - time.monotonic()))
+        time.sleep(max(0, second + choose.random() - time.monotonic()))
+        second = max(second + 1, time.monotonic())  # what a machine that stood still has missed is not made up for
         turn = turn or choose.sample(system.programs, len(system.programs))
         program = turn.pop()
-        os.kill(child_of(system, program), signal.SIGKILL)
+        killed[program] = child_of(system, program, killed.get(program))
+        os.kill(killed[program], signal.SIGKILL)
         system.deaths[program] += 1
         kills[program] += 1
         if (count := sum(kills.values())) % 15 == 0:
