@@ -256,8 +256,9 @@ bool selector_duration(const char *text, uint64_t *ns)
 	struct value value;
 	bool is_duration;
 
+	/* Not (a || b): a comparison with NaN is false. */
 	if (*text == '-' || strlen(text) > 32 || !selector_number(text, strlen(text), &value, &is_duration) ||
-	    value.number > 1e18)
+	    !(value.number >= 0 && value.number <= 1e18))
 		return false;
 	*ns = (uint64_t)value.number;
 	return true;
