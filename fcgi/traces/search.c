@@ -6,6 +6,7 @@
 
 #include "http/reply_store.h"
 #include "traces/question.h"
+#include "traces/to_json.h"
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000
@@ -83,7 +84,7 @@ static void write_value(struct json_writer *json, const struct selector_conditio
 		json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, value->integer));
 	} else if (value->type == VALUE_NUMBER) {
 		json_key(json, "doubleValue");
-		json_double(json, value->number);
+		to_json_double(json, value->number);
 	}
 	json_end_object(json);
 }

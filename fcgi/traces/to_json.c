@@ -40,15 +40,20 @@ static void write_uint64(struct json_writer *json, uint64_t value)
 	json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, value));
 }
 
+void to_json_double(struct json_writer *json, double value)
+{
+	if (isfinite(value))
+		json_double(json, value);
+	else
+		json_text(json, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+}
+
 static void write_double(struct json_writer *json, uint64_t bits)
 {
 	double value;
 
 	memcpy(&value, &bits, sizeof(value));
-	if (isfinite(value))
-		json_double(json, value);
-	else
-		json_text(json, isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity");
+	to_json_double(json, value);
 }
 
 static void write_enum(struct json_writer *json, const struct schema_field *field, uint64_t value)

@@ -14,4 +14,7 @@ void to_json(struct json_writer *json, const struct schema_message *message, str
 /* The members alone, into an object that is open. */
 void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
 
+/* A number, or in quotes what JSON has no number for: NaN and the infinities, as ProtoJSON names them. */
+void to_json_double(struct json_writer *json, double value);
+
 #endif

@@ -237,6 +237,8 @@ def test_each_value_that_is_offered_can_be_asked_for(store):
         quoted = value.replace("\\", "\\\\").replace('"', '\\"')
         one, = store.search(f"{{ span.{key} = " + (f'"{quoted}"' if kind == "string" else value) + " }")
         found.add(one["traceID"])
+        shown, = one["spanSets"][0]["spans"][0]["attributes"]
+        assert shown["key"] == key and None not in shown["value"].values()
     assert len(found) == len(offered)
 
 
