@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "traces/schema.h"
 #include "traces/span.h"
 
@@ -14,18 +15,6 @@ struct finding {
 };
 
 /* ---- finding the spans ---- */
-
-/* An array with room for one more. */
-static void *grown(void *items, size_t count, size_t *room, size_t size)
-{
-	if (count < *room)
-		return items;
-	*room = *room ? *room + *room / 2 : 64;
-	items = realloc(items, *room * size);
-	if (!items)
-		abort();
-	return items;
-}
 
 static uint32_t place(const struct pieces *p, const void *at)
 {

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
+
 #include "traces/span.h"
 
 void set_init(struct set *set, size_t limit, size_t max_bytes)
@@ -38,12 +40,7 @@ void set_add(struct set *set, struct bytes text)
 		set->full |= set->count == SET_ITEMS_MAX || set->count < set->limit;
 		return;
 	}
-	if (set->count == set->room) {
-		set->room = set->room ? 2 * set->room : 64;
-		set->items = realloc(set->items, set->room * sizeof(*set->items));
-		if (!set->items)
-			abort();
-	}
+	set->items = grown(set->items, set->count, &set->room, sizeof(*set->items));
 	set->items[set->count] = (struct set_item){set->text.len, text.len};
 	buf_add(&set->text, text.data, text.len);
 	if (set->text.failed)

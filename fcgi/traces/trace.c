@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "traces/schema.h"
 
 #define SPANS_KEPT 1024 /* a reset keeps this much room */
@@ -51,18 +52,6 @@ void trace_reset(struct trace *trace)
 
 /* ---- taking in ---- */
 
-/* Room for one more. */
-static void *room(void *items, size_t *room, size_t count, size_t size)
-{
-	if (count < *room)
-		return items;
-	*room = *room ? 2 * *room : 16;
-	items = realloc(items, *room * size);
-	if (!items)
-		abort();
-	return items;
-}
-
 /* False: no room. */
 static bool keep(struct trace *trace, struct bytes bytes, size_t *at)
 {
@@ -91,8 +80,8 @@ int64_t trace_resource(struct trace *trace, struct bytes fields)
 	while (table_next(&trace->resource_table, hash, &at, &i))
 		if (is_at(trace, trace->resources[i].at, trace->resources[i].len, fields))
 			return i;
-	trace->resources = room(trace->resources, &trace->resource_room, trace->resource_count,
-				sizeof(*trace->resources));
+	trace->resources = grown(trace->resources, trace->resource_count, &trace->resource_room,
+				 sizeof(*trace->resources));
 	struct trace_resource *resource = &trace->resources[trace->resource_count];
 	*resource = (struct trace_resource){.len = fields.len};
 	if (!keep(trace, fields, &resource->at))
@@ -111,7 +100,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields)
 		if (scope->resource == resource && is_at(trace, scope->at, scope->len, fields))
 			return i;
 	}
-	trace->scopes = room(trace->scopes, &trace->scope_room, trace->scope_count, sizeof(*trace->scopes));
+	trace->scopes = grown(trace->scopes, trace->scope_count, &trace->scope_room, sizeof(*trace->scopes));
 	struct trace_scope *scope = &trace->scopes[trace->scope_count];
 	*scope = (struct trace_scope){.resource = (uint32_t)resource, .len = fields.len};
 	if (!keep(trace, fields, &scope->at))
@@ -122,7 +111,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields)
 
 bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans)
 {
-	trace->pieces = room(trace->pieces, &trace->piece_room, trace->piece_count, sizeof(*trace->pieces));
+	trace->pieces = grown(trace->pieces, trace->piece_count, &trace->piece_room, sizeof(*trace->pieces));
 	struct trace_piece *piece = &trace->pieces[trace->piece_count];
 	*piece = (struct trace_piece){.scope = (uint32_t)scope, .len = spans.len};
 	if (!keep(trace, spans, &piece->at))
@@ -249,7 +238,7 @@ static void add_span(struct trace *trace, const struct trace_span *span)
 		trace->cut = true;
 		return;
 	}
-	trace->spans = room(trace->spans, &trace->span_room, trace->span_count, sizeof(*trace->spans));
+	trace->spans = grown(trace->spans, trace->span_count, &trace->span_room, sizeof(*trace->spans));
 	table_add(&trace->span_table, hash, (uint32_t)trace->span_count);
 	trace->spans[trace->span_count++] = *span;
 }
