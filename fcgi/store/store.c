@@ -310,15 +310,6 @@ bool store_trouble(struct store *store, char *out, size_t size)
 	return watch_trouble(store, out, size);
 }
 
-bool store_forgo_durability(struct store *store)
-{
-	if (connection_exec(store->writer, "PRAGMA synchronous = NORMAL"))
-		return true;
-	tel_error("the database takes no setting", tel_str("path", store->path),
-		  tel_str("error", store->writer->error_text));
-	return false;
-}
-
 void store_close(struct store *store)
 {
 	if (!store)

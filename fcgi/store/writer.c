@@ -285,13 +285,19 @@ static void try_lock(struct db *tx)
 	sqlite3_busy_timeout(tx->sqlite, (int)busy_time_out_ms());
 }
 
-void writer_rest(struct store *store)
+/* The turn, when nobody has it: hand_over() gives it back. */
+static bool take_turn(struct store *store)
 {
 	pthread_mutex_lock(&store->lock);
 	bool free = !store->leading;
 	store->leading = true;
 	pthread_mutex_unlock(&store->lock);
-	if (!free)
+	return free;
+}
+
+void writer_rest(struct store *store)
+{
+	if (!take_turn(store))
 		return;                                       /* who leads sees to all that */
 	store->watch.writing_since_ns = clock_monotonic_ns(); /* its syncs may hang as well */
 	if (watch_in_place(store) && roll_back(store->writer)) {
@@ -300,6 +306,18 @@ void writer_rest(struct store *store)
 	}
 	store->watch.writing_since_ns = 0;
 	hand_over(store);
+}
+
+bool store_forgo_durability(struct store *store)
+{
+	while (!take_turn(store))
+		clock_sleep_until(clock_monotonic_ns() + 1000000); /* the watch looks after a new database */
+	bool good = connection_exec(store->writer, "PRAGMA synchronous = NORMAL");
+	if (!good)
+		tel_error("the database takes no setting", tel_str("path", store->path),
+			  tel_str("error", store->writer->error_text));
+	hand_over(store);
+	return good;
 }
 
 enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)
