@@ -8,8 +8,8 @@
 #include <time.h>
 
 /* What is allowed: so much for any input, and so much for each byte of it. */
-#define MEMORY_BASE (1 << 20)
-#define MEMORY_PER_BYTE 48
+#define MEMORY_BASE (4 << 20)
+#define MEMORY_PER_BYTE 96 /* a byte is up to 8 of JSON, in two buffers that double, and one that is moved */
 #ifdef COUNT_STEPS
 #define UNIT "steps"
 #define WORK_BASE 200000

@@ -108,10 +108,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_both((struct bytes){(const char *)data, size});
 	for (enum inflate_format format = INFLATE_GZIP; format <= INFLATE_ZLIB; format++) {
 		buf_reset(&inflated);
-		if (!inflate_body(format, (struct bytes){(const char *)data, size}, &inflated))
-			continue;
-		cost_more_input(inflated.len);
-		read_both((struct bytes){inflated.data ? inflated.data : "", inflated.len});
+		bool whole = inflate_body(format, (struct bytes){(const char *)data, size}, &inflated);
+		cost_more_input(inflated.len); /* also of what is broken further on */
+		if (whole)
+			read_both((struct bytes){inflated.data ? inflated.data : "", inflated.len});
 	}
 	return 0;
 }
