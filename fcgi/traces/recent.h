@@ -15,14 +15,11 @@ struct recent {
 	uint64_t keys[RECENT_SETS][RECENT_WAYS]; /* the newest first */
 };
 
-/* `key` has well mixed bits, as recent_mix makes them. */
+/* `key` has well mixed bits, as recent_mix and table_hash make them. */
 bool recent_has(const struct recent *set, uint64_t key);
 void recent_add(struct recent *set, uint64_t key);
 
 /* The finaliser of SplitMix64: every bit of the result hangs on every bit of `x`. Never 0. Pure. */
 uint64_t recent_mix(uint64_t x);
-
-/* Of bytes, beginning with a seed, which may be the hash of others. Pure. */
-uint64_t recent_hash(uint64_t seed, const void *data, size_t len);
 
 #endif

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/random.h"
 #include "traces/limits.h"
 #include "traces/recent.h"
 #include "traces/rows.h"
 #include "traces/store_clock.h"
+#include "traces/table.h"
 
 DB_STATEMENT(insert_resource, "INSERT", "resources", "INSERT INTO resources (fields) VALUES (?1)");
 DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource_id, scope) VALUES (?1, ?2)");
@@ -21,7 +21,6 @@ DB_STATEMENT(put_size, "INSERT", "traces",
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct recent before;
-static uint64_t seed; /* so that nobody can make two pieces with one hash */
 
 static bool came_before(uint64_t hash)
 {
@@ -37,15 +36,6 @@ static void remember(const uint64_t *hashes, size_t count)
 	for (size_t i = 0; i < count; i++)
 		recent_add(&before, hashes[i]);
 	pthread_mutex_unlock(&lock);
-}
-
-static uint64_t seed_of_all(void)
-{
-	pthread_mutex_lock(&lock);
-	while (!seed)
-		seed = random_u64();
-	pthread_mutex_unlock(&lock);
-	return seed;
 }
 
 /* ---- a request ---- */
@@ -77,12 +67,12 @@ static uint64_t hash_source(struct storing *s, size_t source)
 	if (!resource->hash) {
 		buf_reset(&s->fields);
 		pieces_add_resource(p, p->sources[source].resource, &s->fields);
-		resource->hash = recent_hash(seed, s->fields.data, s->fields.len);
+		resource->hash = table_hash((struct bytes){s->fields.data, s->fields.len}, 0);
 	}
 	if (!known->hash) {
 		buf_reset(&s->fields);
 		pieces_add_scope(p, source, &s->fields);
-		known->hash = recent_hash(resource->hash, s->fields.data, s->fields.len);
+		known->hash = table_hash((struct bytes){s->fields.data, s->fields.len}, resource->hash);
 	}
 	return known->hash;
 }
@@ -175,11 +165,10 @@ static size_t take_spans(struct storing *s, const struct piece *piece)
 
 static uint64_t hash_piece(struct storing *s, const struct piece *piece)
 {
-	uint64_t hash = recent_hash(hash_source(s, piece->source), piece->trace_id, 16);
+	uint64_t hash = table_hash((struct bytes){(const char *)piece->trace_id, 16}, hash_source(s, piece->source));
 
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
-		struct bytes span = pieces_span(s->pieces, i);
-		hash = recent_hash(hash, span.data, span.len);
+		hash = table_hash(pieces_span(s->pieces, i), hash);
 	}
 	return hash;
 }
@@ -275,7 +264,6 @@ enum db_result rows_store(struct store *store, const struct pieces *pieces, stru
 			    .sources = zeros(pieces->source_count, sizeof(struct known)),
 			    .hashes = zeros(pieces->index_count, sizeof(uint64_t))};
 
-	seed_of_all();
 	buf_init(&s.spans, LIMIT_TRACE_SPAN_BYTES);
 	buf_init(&s.fields, PIECES_BYTES_MAX);
 	enum db_result result = db_write(store, &insert_piece, store_job, &s);
