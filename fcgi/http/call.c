@@ -273,8 +273,8 @@ static enum call_outcome outcome_of(long status, long limit_ms)
 static int call_allowed(struct caller *c, const struct peer *peer, struct tel_span *span, const char *method,
 			const char *path, const char *json, size_t bytes)
 {
-	bool in_request = thread_deadline != NULL;
-	enum refusal refusal = neighbour_enter(peer->neighbour, in_request);
+	struct passage passage = {.in_request = thread_deadline != NULL};
+	enum refusal refusal = neighbour_enter(peer->neighbour, &passage);
 
 	if (refusal) {
 		tel_span_fail(span, refusal_name(refusal));
@@ -282,7 +282,7 @@ static int call_allowed(struct caller *c, const struct peer *peer, struct tel_sp
 	}
 	long limit_ms = budget_ms(); /* after the wait for a lane */
 	if (limit_ms <= 0) {
-		neighbour_leave(peer->neighbour, in_request, CALL_UNKNOWN, 0);
+		neighbour_leave(peer->neighbour, &passage, CALL_UNKNOWN, 0);
 		neighbour_refused(peer->neighbour, REFUSED_DEADLINE);
 		tel_span_fail(span, refusal_name(REFUSED_DEADLINE));
 		return 0;
@@ -290,7 +290,7 @@ static int call_allowed(struct caller *c, const struct peer *peer, struct tel_sp
 	uint64_t start_ns = clock_monotonic_ns();
 	long status = exchange(c, peer, span, path, json, bytes, limit_ms);
 	uint64_t duration_ns = clock_monotonic_ns() - start_ns;
-	neighbour_leave(peer->neighbour, in_request, outcome_of(status, limit_ms), duration_ns);
+	neighbour_leave(peer->neighbour, &passage, outcome_of(status, limit_ms), duration_ns);
 	tel_series_observe(tel_series(&call_duration, method, peer->address, status_name((int)status)),
 			   (double)duration_ns / 1e9, span);
 	return (int)status;

@@ -17,13 +17,19 @@ TEL_COUNTER(refused_calls, "http_client_refused_total", "Calls to a service that
 
 /* ---- the circuit ---- */
 
-bool circuit_allows(struct circuit *circuit, uint64_t now_ns)
+static void turn_to(struct circuit *circuit, enum circuit_state state)
 {
-	if (circuit->state == CIRCUIT_OPEN && now_ns >= circuit->open_until) {
-		circuit->state = CIRCUIT_HALF_OPEN;
-		return true;
-	}
-	return circuit->state == CIRCUIT_CLOSED;
+	*circuit = (struct circuit){.state = state, .turn = circuit->turn + 1};
+}
+
+bool circuit_allows(struct circuit *circuit, uint64_t now_ns, unsigned *turn)
+{
+	bool is_try = circuit->state == CIRCUIT_OPEN && now_ns >= circuit->open_until;
+
+	if (is_try)
+		turn_to(circuit, CIRCUIT_HALF_OPEN);
+	*turn = circuit->turn;
+	return is_try || circuit->state == CIRCUIT_CLOSED;
 }
 
 enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns)
@@ -35,18 +41,25 @@ enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns)
 
 static void open_circuit(struct circuit *circuit, uint64_t until_ns)
 {
-	*circuit = (struct circuit){.state = CIRCUIT_OPEN, .open_until = until_ns};
+	turn_to(circuit, CIRCUIT_OPEN);
+	circuit->open_until = until_ns;
 }
 
-/* Calls that began before the circuit opened may still end: while it is open their failure is no news, an answer is. */
-void circuit_ended(struct circuit *circuit, enum call_outcome outcome, uint64_t now_ns, uint64_t pause_ns)
+/* An answer is news whenever its call began; a failure is none once the state has changed. */
+void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome outcome, uint64_t now_ns,
+		   uint64_t pause_ns)
 {
-	if (outcome == CALL_ANSWERED)
-		*circuit = (struct circuit){.state = CIRCUIT_CLOSED};
-	else if (circuit->state == CIRCUIT_HALF_OPEN)
+	if (outcome == CALL_ANSWERED) {
+		if (circuit->state != CIRCUIT_CLOSED)
+			turn_to(circuit, CIRCUIT_CLOSED);
+		circuit->failures = 0;
+	} else if (turn != circuit->turn) {
+		return;
+	} else if (circuit->state == CIRCUIT_HALF_OPEN) {
 		open_circuit(circuit, outcome == CALL_FAILED ? now_ns + pause_ns : now_ns);
-	else if (circuit->state == CIRCUIT_CLOSED && outcome == CALL_FAILED && ++circuit->failures >= FAILURES_MAX)
+	} else if (outcome == CALL_FAILED && ++circuit->failures >= FAILURES_MAX) {
 		open_circuit(circuit, now_ns + pause_ns);
+	}
 }
 
 /* ---- neighbours ---- */
@@ -118,22 +131,22 @@ static void log_change(const struct neighbour *neighbour, enum circuit_state bef
 }
 
 /* Pauses differ by a fifth, so that programs that lost a neighbour together do not come back to it together. */
-static void end_call(struct neighbour *neighbour, enum call_outcome outcome)
+static void end_call(struct neighbour *neighbour, unsigned turn, enum call_outcome outcome)
 {
 	uint64_t pause_ns = PAUSE_NS * 9 / 10 + random_u64() % (PAUSE_NS / 5);
 
 	pthread_mutex_lock(&lock);
 	enum circuit_state before = neighbour->circuit.state;
-	circuit_ended(&neighbour->circuit, outcome, clock_monotonic_ns(), pause_ns);
+	circuit_ended(&neighbour->circuit, turn, outcome, clock_monotonic_ns(), pause_ns);
 	enum circuit_state after = neighbour->circuit.state;
 	pthread_mutex_unlock(&lock);
 	log_change(neighbour, before, after);
 }
 
-static bool begin_call(struct neighbour *neighbour)
+static bool begin_call(struct neighbour *neighbour, unsigned *turn)
 {
 	pthread_mutex_lock(&lock);
-	bool allowed = circuit_allows(&neighbour->circuit, clock_monotonic_ns());
+	bool allowed = circuit_allows(&neighbour->circuit, clock_monotonic_ns(), turn);
 	pthread_mutex_unlock(&lock);
 	return allowed;
 }
@@ -143,14 +156,14 @@ void neighbour_refused(struct neighbour *neighbour, enum refusal refusal)
 	tel_series_add(tel_series(&refused_calls, neighbour->name, refusal_name(refusal)), 1);
 }
 
-enum refusal neighbour_enter(struct neighbour *neighbour, bool in_request)
+enum refusal neighbour_enter(struct neighbour *neighbour, struct passage *passage)
 {
 	enum refusal refusal = CALL_ALLOWED;
 
-	if (!begin_call(neighbour)) {
+	if (!begin_call(neighbour, &passage->turn)) {
 		refusal = REFUSED_CIRCUIT;
-	} else if (in_request && !lane_enter(&neighbour->lane)) {
-		end_call(neighbour, CALL_UNKNOWN); /* it may have been the try */
+	} else if (passage->in_request && !lane_enter(&neighbour->lane)) {
+		end_call(neighbour, passage->turn, CALL_UNKNOWN); /* it may have been the try */
 		refusal = REFUSED_LANE;
 	}
 	if (refusal)
@@ -158,11 +171,12 @@ enum refusal neighbour_enter(struct neighbour *neighbour, bool in_request)
 	return refusal;
 }
 
-void neighbour_leave(struct neighbour *neighbour, bool in_request, enum call_outcome outcome, uint64_t duration_ns)
+void neighbour_leave(struct neighbour *neighbour, const struct passage *passage, enum call_outcome outcome,
+		     uint64_t duration_ns)
 {
-	if (in_request)
+	if (passage->in_request)
 		lane_leave(&neighbour->lane, outcome == CALL_ANSWERED ? duration_ns : 0);
-	end_call(neighbour, outcome);
+	end_call(neighbour, passage->turn, outcome);
 }
 
 bool neighbours_write(struct json_writer *json, const char *key)

@@ -2,8 +2,8 @@
  * A service that this program calls, and whether it is worth calling: its circuit breaker and its lane (lane.h).
  *
  * Five failures in a row open the circuit: for about a second every call is refused at once. Then it is half open: one
- * call is let through as a try. Any answer closes the circuit, a failure opens it again. State and refusals are
- * metrics: http_client_circuit_state{peer} (0 closed, 1 half open, 2 open) and http_client_refused_total{peer,reason}.
+ * call is let through as a try. Any answer closes the circuit, a failure of the try opens it again. State and refusals
+ * are metrics: http_client_circuit_state{peer} (0 closed, 1 half open, 2 open), http_client_refused_total{peer,reason}.
  */
 #ifndef APM_HTTP_NEIGHBOUR_H
 #define APM_HTTP_NEIGHBOUR_H
@@ -20,6 +20,7 @@ enum circuit_state { CIRCUIT_CLOSED, CIRCUIT_HALF_OPEN, CIRCUIT_OPEN };
 
 struct circuit {
 	enum circuit_state state;
+	unsigned turn;       /* counts the changes of state */
 	unsigned failures;   /* in a row, while closed */
 	uint64_t open_until; /* monotonic ns, while open */
 };
@@ -30,18 +31,25 @@ enum call_outcome {
 	CALL_UNKNOWN /* it was given too little time, or was not made: says nothing about the neighbour */
 };
 
-/* True: the call may be made, and circuit_ended is told what came of it. */
-bool circuit_allows(struct circuit *circuit, uint64_t now_ns);
+/* True: the call may be made, and circuit_ended is told what came of it, with *turn, which it began in. */
+bool circuit_allows(struct circuit *circuit, uint64_t now_ns, unsigned *turn);
 
 /* The state as others see it: an open circuit whose pause is over is half open, though nobody has called since. */
 enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns);
 
 /* `pause_ns`: how long the circuit stays open if this opens it. */
-void circuit_ended(struct circuit *circuit, enum call_outcome outcome, uint64_t now_ns, uint64_t pause_ns);
+void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome outcome, uint64_t now_ns,
+		   uint64_t pause_ns);
 
 /* ---- the neighbours of this program; any thread ---- */
 
 struct neighbour;
+
+/* A call on its way. */
+struct passage {
+	bool in_request; /* the thread is one of those that answer requests, so the lane counts */
+	unsigned turn;   /* of the circuit */
+};
 
 enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
 
@@ -49,11 +57,12 @@ enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
 struct neighbour *neighbour_find(const char *name);
 
 /*
- * Asks for a call. `in_request`: the thread is one of those that answer requests, so the lane counts. After
- * CALL_ALLOWED neighbour_leave follows, with what came of it and how long it took. Refusals are counted.
+ * Asks for a call. After CALL_ALLOWED neighbour_leave follows, with the same passage, what came of the call and how
+ * long it took. Refusals are counted.
  */
-enum refusal neighbour_enter(struct neighbour *neighbour, bool in_request);
-void neighbour_leave(struct neighbour *neighbour, bool in_request, enum call_outcome outcome, uint64_t duration_ns);
+enum refusal neighbour_enter(struct neighbour *neighbour, struct passage *passage);
+void neighbour_leave(struct neighbour *neighbour, const struct passage *passage, enum call_outcome outcome,
+		     uint64_t duration_ns);
 
 /* Counts a call that its own caller did not make for lack of time. */
 void neighbour_refused(struct neighbour *neighbour, enum refusal refusal);

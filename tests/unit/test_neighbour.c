@@ -46,11 +46,23 @@ static int stand_still(void **state)
 
 /* ---- the circuit ---- */
 
+static unsigned turn; /* of the call that began last */
+
+static bool begins(struct circuit *circuit, uint64_t at_ns)
+{
+	return circuit_allows(circuit, at_ns, &turn);
+}
+
+static void ends(struct circuit *circuit, enum call_outcome outcome)
+{
+	circuit_ended(circuit, turn, outcome, now_ns, SECOND);
+}
+
 static void fail_times(struct circuit *circuit, unsigned times)
 {
 	for (unsigned i = 0; i < times; i++) {
-		assert_true(circuit_allows(circuit, now_ns));
-		circuit_ended(circuit, CALL_FAILED, now_ns, SECOND);
+		assert_true(begins(circuit, now_ns));
+		ends(circuit, CALL_FAILED);
 	}
 }
 
@@ -60,15 +72,27 @@ static void five_failures_in_a_row_open_it(void **state)
 
 	(void)state;
 	fail_times(&circuit, 4);
-	circuit_ended(&circuit, CALL_ANSWERED, now_ns, SECOND);
+	ends(&circuit, CALL_ANSWERED);
 	fail_times(&circuit, 4);
 	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
-	circuit_ended(&circuit, CALL_UNKNOWN, now_ns, SECOND);
+	ends(&circuit, CALL_UNKNOWN);
 	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
 	fail_times(&circuit, 1);
 	assert_int_equal(circuit.state, CIRCUIT_OPEN);
-	assert_false(circuit_allows(&circuit, now_ns));
-	assert_false(circuit_allows(&circuit, now_ns + SECOND - 1));
+	assert_false(begins(&circuit, now_ns));
+	assert_false(begins(&circuit, now_ns + SECOND - 1));
+}
+
+static void failures_of_calls_that_began_together_open_it(void **state)
+{
+	struct circuit circuit = {0};
+
+	(void)state;
+	assert_true(begins(&circuit, now_ns));
+	ends(&circuit, CALL_ANSWERED); /* no change: those that are on their way still count */
+	for (int i = 0; i < 5; i++)
+		ends(&circuit, CALL_FAILED);
+	assert_int_equal(circuit.state, CIRCUIT_OPEN);
 }
 
 static void one_try_decides(void **state)
@@ -78,16 +102,15 @@ static void one_try_decides(void **state)
 	(void)state;
 	fail_times(&circuit, 5);
 	now_ns += SECOND;
-	assert_true(circuit_allows(&circuit, now_ns));
+	assert_true(begins(&circuit, now_ns));
 	assert_int_equal(circuit.state, CIRCUIT_HALF_OPEN);
-	assert_false(circuit_allows(&circuit, now_ns)); /* one, not two */
-	circuit_ended(&circuit, CALL_FAILED, now_ns, SECOND);
+	ends(&circuit, CALL_FAILED);
 	assert_int_equal(circuit.state, CIRCUIT_OPEN);
-	assert_false(circuit_allows(&circuit, now_ns + SECOND - 1));
+	assert_false(begins(&circuit, now_ns + SECOND - 1));
 
 	now_ns += SECOND;
-	assert_true(circuit_allows(&circuit, now_ns));
-	circuit_ended(&circuit, CALL_ANSWERED, now_ns, SECOND);
+	assert_true(begins(&circuit, now_ns));
+	ends(&circuit, CALL_ANSWERED);
 	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
 	fail_times(&circuit, 4); /* counted anew */
 	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
@@ -102,8 +125,8 @@ static void an_open_circuit_shows_that_its_pause_is_over(void **state)
 	fail_times(&circuit, 5);
 	assert_int_equal(circuit_shows(&circuit, now_ns + SECOND - 1), CIRCUIT_OPEN);
 	assert_int_equal(circuit_shows(&circuit, now_ns + SECOND), CIRCUIT_HALF_OPEN);
-	assert_int_equal(circuit.state, CIRCUIT_OPEN);          /* looking changes nothing: */
-	assert_true(circuit_allows(&circuit, now_ns + SECOND)); /* the try is still there */
+	assert_int_equal(circuit.state, CIRCUIT_OPEN);  /* looking changes nothing: */
+	assert_true(begins(&circuit, now_ns + SECOND)); /* the try is still there */
 }
 
 static void a_try_that_says_nothing_is_tried_again_at_once(void **state)
@@ -113,10 +136,31 @@ static void a_try_that_says_nothing_is_tried_again_at_once(void **state)
 	(void)state;
 	fail_times(&circuit, 5);
 	now_ns += SECOND;
-	assert_true(circuit_allows(&circuit, now_ns));
-	circuit_ended(&circuit, CALL_UNKNOWN, now_ns, SECOND);
-	assert_true(circuit_allows(&circuit, now_ns));
-	assert_false(circuit_allows(&circuit, now_ns));
+	assert_true(begins(&circuit, now_ns));
+	ends(&circuit, CALL_UNKNOWN);
+	assert_true(begins(&circuit, now_ns));
+	assert_false(begins(&circuit, now_ns));
+}
+
+static void while_one_tries_no_other_does(void **state)
+{
+	struct circuit circuit = {0};
+	unsigned old;
+
+	(void)state;
+	assert_true(circuit_allows(&circuit, now_ns, &old));
+	fail_times(&circuit, 5);
+	now_ns += SECOND;
+	assert_true(begins(&circuit, now_ns));
+	assert_false(circuit_allows(&circuit, now_ns, &(unsigned){0}));
+	circuit_ended(&circuit, old, CALL_UNKNOWN, now_ns, SECOND); /* it began before the circuit opened */
+	circuit_ended(&circuit, old, CALL_FAILED, now_ns, SECOND);
+	assert_int_equal(circuit.state, CIRCUIT_HALF_OPEN);
+	assert_false(circuit_allows(&circuit, now_ns, &(unsigned){0}));
+	ends(&circuit, CALL_ANSWERED);
+	circuit_ended(&circuit, old, CALL_FAILED, now_ns, SECOND);
+	fail_times(&circuit, 4);
+	assert_int_equal(circuit.state, CIRCUIT_CLOSED);
 }
 
 static void calls_that_began_before_it_opened(void **state)
@@ -126,12 +170,12 @@ static void calls_that_began_before_it_opened(void **state)
 	(void)state;
 	fail_times(&circuit, 5);
 	now_ns += SECOND / 2;
-	circuit_ended(&circuit, CALL_FAILED, now_ns, SECOND); /* prolongs nothing */
-	assert_true(circuit_allows(&circuit, now_ns + SECOND / 2));
+	ends(&circuit, CALL_FAILED); /* prolongs nothing */
+	assert_true(begins(&circuit, now_ns + SECOND / 2));
 	circuit = (struct circuit){0};
 	fail_times(&circuit, 5);
-	circuit_ended(&circuit, CALL_ANSWERED, now_ns, SECOND);
-	assert_true(circuit_allows(&circuit, now_ns));
+	ends(&circuit, CALL_ANSWERED);
+	assert_true(begins(&circuit, now_ns));
 }
 
 /* ---- lanes ---- */
@@ -270,50 +314,60 @@ static void a_lane_full_of_failures_is_not_waited_for(void **state)
 	empty(&one);
 }
 
+static void fail_in_background(struct neighbour *neighbour, unsigned times)
+{
+	struct passage background = {.in_request = false};
+
+	for (unsigned i = 0; i < times; i++) {
+		assert_int_equal(neighbour_enter(neighbour, &background), CALL_ALLOWED);
+		neighbour_leave(neighbour, &background, CALL_FAILED, 0);
+	}
+}
+
 static void a_refused_lane_gives_the_try_back(void **state)
 {
 	struct neighbour *slow = neighbour_find("slow"), *dead = neighbour_find("dead");
+	struct passage of_slow = {.in_request = true}, of_dead = of_slow, another = of_slow;
+	struct passage background = {.in_request = false};
 
 	(void)state;
 	use_lanes(4, "1"); /* one place in each lane */
 	assert_ptr_equal(neighbour_find("slow"), slow);
 	assert_ptr_not_equal(slow, dead);
-	for (int i = 0; i < 5; i++) {
-		assert_int_equal(neighbour_enter(dead, false), CALL_ALLOWED);
-		neighbour_leave(dead, false, CALL_FAILED, 0);
-	}
-	assert_int_equal(neighbour_enter(dead, true), REFUSED_CIRCUIT);
-	assert_int_equal(neighbour_enter(slow, true), CALL_ALLOWED);
+	fail_in_background(dead, 5);
+	assert_int_equal(neighbour_enter(dead, &another), REFUSED_CIRCUIT);
+	assert_int_equal(neighbour_enter(slow, &of_slow), CALL_ALLOWED);
 	now_ns += 2 * SECOND;
-	assert_int_equal(neighbour_enter(slow, true), REFUSED_LANE);
-	assert_int_equal(neighbour_enter(slow, false), CALL_ALLOWED); /* background work has threads of its own */
-	neighbour_leave(slow, false, CALL_ANSWERED, MS);
+	assert_int_equal(neighbour_enter(slow, &another), REFUSED_LANE);
+	assert_int_equal(neighbour_enter(slow, &background), CALL_ALLOWED); /* it has threads of its own */
+	neighbour_leave(slow, &background, CALL_ANSWERED, MS);
 
-	/* The other is half open by now. Its lane is full, as of a call that began before: the try is not lost by that.
-	 */
-	assert_int_equal(neighbour_enter(dead, true), CALL_ALLOWED);
-	neighbour_leave(dead, false, CALL_ANSWERED, 0); /* closed; the place in the lane is kept */
-	for (int i = 0; i < 5; i++) {
-		assert_int_equal(neighbour_enter(dead, false), CALL_ALLOWED);
-		neighbour_leave(dead, false, CALL_FAILED, 0);
-	}
+	/* The other is half open by now. With its lane full, by a call that began while it was closed, it opens once
+	 * more: the try that meets the full lane is not lost by that. */
+	assert_int_equal(neighbour_enter(dead, &background), CALL_ALLOWED);
+	neighbour_leave(dead, &background, CALL_ANSWERED, 0);
+	assert_int_equal(neighbour_enter(dead, &of_dead), CALL_ALLOWED);
+	fail_in_background(dead, 5);
 	now_ns += 2 * SECOND;
-	assert_int_equal(neighbour_enter(dead, true), REFUSED_LANE);
-	assert_int_equal(neighbour_enter(dead, false), CALL_ALLOWED);
-	assert_int_equal(neighbour_enter(dead, false), REFUSED_CIRCUIT);
-	neighbour_leave(dead, true, CALL_ANSWERED, MS);
-	neighbour_leave(slow, true, CALL_ANSWERED, MS);
-	assert_int_equal(neighbour_enter(dead, true), CALL_ALLOWED);
-	neighbour_leave(dead, true, CALL_ANSWERED, MS);
+	assert_int_equal(neighbour_enter(dead, &another), REFUSED_LANE);
+	assert_int_equal(neighbour_enter(dead, &background), CALL_ALLOWED);
+	assert_int_equal(neighbour_enter(dead, &(struct passage){.in_request = false}), REFUSED_CIRCUIT);
+	neighbour_leave(dead, &background, CALL_ANSWERED, MS);
+	neighbour_leave(dead, &of_dead, CALL_ANSWERED, MS);
+	neighbour_leave(slow, &of_slow, CALL_ANSWERED, MS);
+	assert_int_equal(neighbour_enter(dead, &another), CALL_ALLOWED);
+	neighbour_leave(dead, &another, CALL_ANSWERED, MS);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(five_failures_in_a_row_open_it, stand_still),
+		cmocka_unit_test_setup(failures_of_calls_that_began_together_open_it, stand_still),
 		cmocka_unit_test_setup(one_try_decides, stand_still),
 		cmocka_unit_test_setup(an_open_circuit_shows_that_its_pause_is_over, stand_still),
 		cmocka_unit_test_setup(a_try_that_says_nothing_is_tried_again_at_once, stand_still),
+		cmocka_unit_test_setup(while_one_tries_no_other_does, stand_still),
 		cmocka_unit_test_setup(calls_that_began_before_it_opened, stand_still),
 		cmocka_unit_test_setup(a_lane_has_its_share_and_some_threads_stay_free, stand_still),
 		cmocka_unit_test_setup(a_quick_lane_is_waited_for, stand_still),
