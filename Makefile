@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The commands of apm: make help
 .DEFAULT_GOAL := build
 
@@ -310,6 +311,10 @@ PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stac
 	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
+# Data and pictures have no place for a comment.
+SOURCES := '*.c' '*.h' '*.py' '*.js' '*.ts' '*.go' '*.java' '*.css' '*.html' '*.sql' '*.proto' '*.lua' '*.conf' '*.yml' '*.yaml' \
+	'*.alloy' '*.mk' $(SHELL_FILES) Makefile stack/Dockerfile ':!tests/fuzz/corpus'
+
 # missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.
 .PHONY: lint
 lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors, clang-tidy, cppcheck, shellcheck, flake8
@@ -318,6 +323,7 @@ lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors,
 	*"version $(CLANG_FORMAT)."*) echo "clang-format"; clang-format --dry-run -Werror $(C_FILES) ;; \
 	*) echo "formats are not checked: that takes clang-format $(CLANG_FORMAT), this is $$(clang-format --version)" ;; esac
 	/usr/bin/python3 tests/layers.py
+	@! git grep -L 'SPDX-License-Identifier: MIT' -- $(SOURCES) || { echo "these lack a line with their licence" >&2; false; }
 	shellcheck $(SHELL_FILES)
 	/usr/bin/python3 -m flake8 --max-line-length=120 --extend-ignore=E2 $(PY_FILES)
 	@! LC_ALL=C.UTF-8 grep -nE '^.{121}' $(JS_FILES)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # The observability stack: included by the Makefile. Needs Docker with the compose plugin, but for load and doctor.
 
 COMPOSE := docker compose -f stack/compose.yaml

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How all tests run side by side, end early, and say what they saw though they passed: record_property("figures", …)
 
 No test sees a setting that apm, or what it is tested with, would take from whoever runs the tests. What an unkind

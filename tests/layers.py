@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Judges the includes: they go only downward, and telemetry shows one header; and that nothing but base/plain asks the
 locale. Exits 1 with a line per fault."""
 

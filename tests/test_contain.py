@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a test run has started ends with it: by the fixtures when it is interrupted, by tests/contain in any case."""
 import os
 import signal

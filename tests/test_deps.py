@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What stack/native/deps does to a machine: on a pretended one, and by the real apt on a copy of this one's files."""
 import os
 import pty

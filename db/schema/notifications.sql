@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The notifications' database. Every step runs once, in its own transaction, and is counted by PRAGMA user_version;
 -- on a new database all of them and the seed run in one. A step that was released is never changed: add the next one.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- The notifications of the seeded orders to look at from the first minute. Runs once, in the transaction that makes the database.
 -- Times are relative to the day of that start, before its midnight.
 

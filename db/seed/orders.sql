@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Orders to look at from the first minute. Runs once, in the transaction that makes the database.
 -- Times are relative to the day of that start, before its midnight.
 -- Each one was notified (see notifications.sql), so none has a row in the outbox.

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- Users to look at from the first minute. Runs once, in the transaction that makes the database.
 -- Times are relative to the day of that start.
 

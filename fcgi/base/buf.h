@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A growable byte buffer with a stated maximum. */
 #ifndef APM_BASE_BUF_H
 #define APM_BASE_BUF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The two clocks and the waiting for them, replaceable in tests. Any thread may read and wait; replace only before
  * threads start.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Settings from the environment. Call before threads start. Numbers are read without regard to the locale: digits, and
  * a minus before them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Arrays that grow. */
 #ifndef APM_BASE_GROW_H
 #define APM_BASE_GROW_H

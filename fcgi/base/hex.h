@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hexadecimal digits. Ids are written in lower case. */
 #ifndef APM_BASE_HEX_H
 #define APM_BASE_HEX_H

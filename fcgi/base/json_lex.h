@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * JSON (RFC 8259, strictly) as a row of tokens: no tree is made, no memory is taken, and whoever does not want a value
  * skips it. Time is linear in the text.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writes JSON (RFC 8259) into a buf: always valid UTF-8, commas and nesting kept by the writer. */
 #ifndef APM_BASE_JSON_WRITE_H
 #define APM_BASE_JSON_WRITE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Files that one process alone may write. */
 #ifndef APM_BASE_LOCK_H
 #define APM_BASE_LOCK_H

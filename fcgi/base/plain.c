@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/plain.h"
 
 #include <locale.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the C library does after the customs of the locale, done as in the locale "C": a host program may have called
  * setlocale(), and a metric, a header or a setting means the same in Berlin, Istanbul and Beijing. Any thread may call.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Random bits for identifiers: fast, seeded per thread from the kernel; not for secrets. */
 #ifndef APM_BASE_RANDOM_H
 #define APM_BASE_RANDOM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Credentials in URLs. A signed URL is as good as a password for whoever reads it in a trace or a log, so the values of
  * these parameters become REDACTED, as the semantic conventions of OpenTelemetry ask for url.query and url.full:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A thread that works, and sleeps until it is woken, has a deadline or is to stop:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/trim.h"
 
 #include <malloc.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that only the start of a program needed. */
 #ifndef APM_BASE_TRIM_H
 #define APM_BASE_TRIM_H

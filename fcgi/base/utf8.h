@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* UTF-8 as RFC 3629 defines it: shortest forms only, no surrogates, up to U+10FFFF. */
 #ifndef APM_BASE_UTF8_H
 #define APM_BASE_UTF8_H

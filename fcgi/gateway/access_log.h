@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One line of nginx's JSON access log (nginx/log.conf) as facts. Pure. */
 #ifndef APM_GATEWAY_ACCESS_LOG_H
 #define APM_GATEWAY_ACCESS_LOG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gateway/access_span.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The spans that a line of the access log stands for: one SERVER span, and one CLIENT span per upstream attempt. */
 #ifndef APM_GATEWAY_ACCESS_SPAN_H
 #define APM_GATEWAY_ACCESS_SPAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A position in the log that outlives the program. */
 #ifndef APM_GATEWAY_CHECKPOINT_H
 #define APM_GATEWAY_CHECKPOINT_H

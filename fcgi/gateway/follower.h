@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread that follows the access log from where it has come to before, until it is told to stop. */
 #ifndef APM_GATEWAY_FOLLOWER_H
 #define APM_GATEWAY_FOLLOWER_H

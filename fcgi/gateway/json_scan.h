@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads a flat JSON object where it stands: one pass, no copy, no allocation. */
 #ifndef APM_GATEWAY_JSON_SCAN_H
 #define APM_GATEWAY_JSON_SCAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A log and what rotation made of it: "api-gateway.log", and beside it "api-gateway.log.1" or
  * "api-gateway.log-20261122", perhaps compressed. What gzip has made is read; files of other compressors are known to

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gateway/log_metrics.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The gateway's HTTP metrics, from its access log; live, however far behind the spans are. */
 #ifndef APM_GATEWAY_LOG_METRICS_H
 #define APM_GATEWAY_LOG_METRICS_H

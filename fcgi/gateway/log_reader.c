@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gateway/log_reader.h"
 
 #include <errno.h>

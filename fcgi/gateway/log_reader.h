@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An open file of the log, plain or compressed by gzip (RFC 1952), read by offset. */
 #ifndef APM_GATEWAY_LOG_READER_H
 #define APM_GATEWAY_LOG_READER_H

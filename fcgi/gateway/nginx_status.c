@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "gateway/nginx_status.h"
 
 #include <assert.h>

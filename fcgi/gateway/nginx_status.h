@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* nginx's own numbers, read from its stub_status page at every scrape. */
 #ifndef APM_GATEWAY_NGINX_STATUS_H
 #define APM_GATEWAY_NGINX_STATUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Whether the services behind the gateway are ready. */
 #ifndef APM_GATEWAY_READINESS_H
 #define APM_GATEWAY_READINESS_H

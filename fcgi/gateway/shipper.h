@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sends the spans of the access log to the collector. The log is their queue: nothing is lost while the collector is
  * down. */
 #ifndef APM_GATEWAY_SHIPPER_H

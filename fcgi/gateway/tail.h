@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Follows a log through rotation, truncation and restarts, line by line. Never blocks on anything but the disk. */
 #ifndef APM_GATEWAY_TAIL_H
 #define APM_GATEWAY_TAIL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/app.h"
 
 #include <errno.h>

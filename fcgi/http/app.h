@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One program: settings, signals, worker threads on the FastCGI socket, drain. The loop is also the telemetry seam: it
  * owns the SERVER span, the request histogram and the request log line, so that handlers do not.

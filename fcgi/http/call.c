@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/call.h"
 
 #include <assert.h>

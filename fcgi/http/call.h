@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Calls to other services: HTTP through libcurl, with kept connections (one handle per thread), a CLIENT span, the
  * duration histogram and the trace context passed on.

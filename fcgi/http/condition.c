@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/condition.h"
 
 #include <inttypes.h>

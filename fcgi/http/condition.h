@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Conditional requests (RFC 9110 section 13) on single resources. An ETag is made of the representation's bytes, so
  * that it is strong, needs no column, and is the same in every answer that shows the same state.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Until when an answer is of use to somebody. nginx says when it turned to the program (APM_SENT_AT) and for how long
  * it waits (APM_WAIT_MS); a service that calls this one says for how long it does (Expected-Rq-Timeout below). A

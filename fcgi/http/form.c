@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/form.h"
 
 #include <assert.h>

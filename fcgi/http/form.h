@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Reads and checks input, field by field; collects every fault, so that the client sees all of them at once:
  *

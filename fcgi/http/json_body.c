@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/json_body.h"
 
 #include <json-c/json.h>

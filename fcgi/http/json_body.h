@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A JSON text (RFC 8259) as bytes from a client: all of it, strictly, or a reason. The only place that knows json-c.
  */

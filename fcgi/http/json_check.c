@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/json_check.h"
 
 #include <assert.h>

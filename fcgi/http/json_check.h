@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The grammar of RFC 8259, exactly: json-c takes more than it, even when told to be strict ('a', 1., 00, NaN), and
  * changes what it cannot keep (U+0000 in a name, half a surrogate pair).

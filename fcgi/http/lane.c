@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/lane.h"
 
 #include "base/clock.h"

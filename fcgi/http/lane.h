@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bulkhead: at most $CALL_SHARE_PERCENT (default 50) of the threads that answer requests are in calls to one
  * neighbour, and all lanes together leave an eighth of them free, so that reads, health and metrics are answered

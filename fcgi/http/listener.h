@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The web server's connections: accepts them, hands each one that has a request to a free thread, lets them go.
  *

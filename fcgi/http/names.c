@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/names.h"
 
 #include <stddef.h>

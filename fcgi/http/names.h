@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The closed sets that the semantic conventions ask for, as literals. */
 #ifndef APM_HTTP_NAMES_H
 #define APM_HTTP_NAMES_H

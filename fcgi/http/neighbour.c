@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/neighbour.h"
 
 #include <assert.h>

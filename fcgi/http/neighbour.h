@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A service that this program calls, and whether it is worth calling: its circuit breaker and its lane (lane.h).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/ops.h"
 
 #include "http/neighbour.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What operators ask every program: /healthz, /readyz, /metrics. */
 #ifndef APM_HTTP_OPS_H
 #define APM_HTTP_OPS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where another service is: $NAME_URL, else http://127.0.0.1:$NAME_PORT, else nginx's default port of it. */
 #ifndef APM_HTTP_PEER_H
 #define APM_HTTP_PEER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/reply.h"
 
 #include <stdarg.h>

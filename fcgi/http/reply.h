@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An answer as handlers make it. Every function that ends an answer returns the status, for `return reply_…(…)`. */
 #ifndef APM_HTTP_REPLY_H
 #define APM_HTTP_REPLY_H

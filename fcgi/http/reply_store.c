@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/reply_store.h"
 
 #include "base/json_write.h"

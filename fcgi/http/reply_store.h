@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Answers from the store: lists, page by page, and what a failed operation means to the client.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A request as handlers see it. */
 #ifndef APM_HTTP_REQUEST_H
 #define APM_HTTP_REQUEST_H

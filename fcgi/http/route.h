@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The route table: the only place that knows paths. */
 #ifndef APM_HTTP_ROUTE_H
 #define APM_HTTP_ROUTE_H

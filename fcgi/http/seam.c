@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/seam.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The telemetry of one request, in one place: SERVER span, histogram, request log line, and the headers that name them.
  */
 #ifndef APM_HTTP_SEAM_H

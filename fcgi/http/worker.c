@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "http/worker.h"
 
 #include <fcgiapp.h>

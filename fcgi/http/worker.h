@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The threads that answer requests. */
 #ifndef APM_HTTP_WORKER_H
 #define APM_HTTP_WORKER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The gateway's own program: nginx serves the requests, this one tells what nginx has done. It turns the access log
  * into spans (sent to the collector) and metrics, adds nginx's numbers, and knows whether the services behind are

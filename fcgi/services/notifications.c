@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The notification service: /api/v1/notifications. Others POST to it on its own port; the gateway lets clients read. */
 #include <inttypes.h>
 

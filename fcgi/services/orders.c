@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The order service: /api/v1/orders. An order is placed in four steps: the user exists (user service), the order is
  * stored, the user is told (notification service), the client is answered. What is stored is told, if need be later:

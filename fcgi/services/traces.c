@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The trace store: takes OTLP/HTTP as a collector does, keeps the newest traces, and answers to the part of Tempo's
  * HTTP API that Grafana needs. For machines without Tempo; makes no spans of its own.

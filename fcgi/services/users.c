@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The user service: /api/v1/users. */
 #include <inttypes.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the files of store/ share among themselves: one connection, one database. Others include store/db.h. */
 #ifndef APM_STORE_CONNECTION_H
 #define APM_STORE_CONNECTION_H

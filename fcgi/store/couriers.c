@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/couriers.h"
 
 #include "base/clock.h"

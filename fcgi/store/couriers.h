@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Those who carry messages of the outbox: threads, each with one message on its way, so that a receiver that answers
  * slowly is waited for by several at a time. They take what is in their queue in its order. The relay fills the queue

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/db.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * SQLite behind one small face: prepared statements kept per connection, one CLIENT span and one histogram
  * observation per store operation, one writer per database with group commit (see db_write).

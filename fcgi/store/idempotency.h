@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a key that was used for a stored resource answers
  * with that resource. Only stored results are remembered, in the table `idempotency`, for 24 h by the store's clock

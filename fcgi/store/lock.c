@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/lock.h"
 
 #include <errno.h>

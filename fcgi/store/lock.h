@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One program at a time has a database: it holds a lock (flock) on a file beside it, from its start to its end. The
  * kernel lets go of the lock with the process, so that a file which is left over is no obstacle, and children do not

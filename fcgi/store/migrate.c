@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The schema file holds numbered steps, each headed by a line "-- step N: what it does". PRAGMA user_version counts the
  * steps that a database has. It is read and written inside the transaction of the step, so that a program that is

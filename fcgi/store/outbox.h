@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The transactional outbox: a message is stored in the transaction that makes it true and delivered until the receiver
  * has it, at least once; the receiver takes each event id once. Table `outbox`.

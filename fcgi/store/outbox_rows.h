@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The rows of the outbox as the relay works on them; the relay decides when. Others include store/outbox.h. */
 #ifndef APM_STORE_OUTBOX_ROWS_H
 #define APM_STORE_OUTBOX_ROWS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The database's place before it is opened: the lock, what a restore has left, what somebody has taken away; and where
  * the damaged files of a cache go.

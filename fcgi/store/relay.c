@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The relay: one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between. Requests
  * and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/steady.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The clock of a store, which ages and waits of its rows are judged by. It goes on from where it stood, at the speed of
  * the monotonic clock, and whoever sets the machine's clock moves it in nothing: no message waits for a day and no key

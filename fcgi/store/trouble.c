@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/trouble.h"
 
 #include <errno.h>

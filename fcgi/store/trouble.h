@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Why a database does not do what it should, in words for the person who has to mend it. */
 #ifndef APM_STORE_TROUBLE_H
 #define APM_STORE_TROUBLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "store/wal.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The write-ahead log: when it is copied into the database and when it starts over. A reader needs the log as it was
  * when it began, so one that stays keeps the log from starting over and lets it grow; writers never wait for it.

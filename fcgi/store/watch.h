@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether the database is what it seems: its files are at their paths, no other program has taken it, and writes
  * succeed. A thread looks every second, each group of writes looks for itself (writer.c). What is found is logged once,

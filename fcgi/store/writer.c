@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Group commit. There is no writer thread: the first thread that finds nobody leading takes all jobs that wait, runs
  * them in one transaction and wakes their owners. Alone it costs no thread switch; together they share one fsync, and

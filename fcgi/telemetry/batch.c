@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/batch.h"
 
 #include <stdlib.h>

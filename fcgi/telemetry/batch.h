@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside of a batch, for the exporter; what others see is in telemetry.h. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_BATCH_H
 #define APM_TELEMETRY_BATCH_H

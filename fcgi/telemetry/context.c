@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What crosses process boundaries. traceparent and tracestate: W3C Trace Context level 2, sections 3.2 and 3.3;
  * baggage: W3C Baggage, section 3.3.

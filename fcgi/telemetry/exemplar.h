@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The exemplar of one histogram bucket: the latest sampled span whose value fell into it. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_EXEMPLAR_H
 #define APM_TELEMETRY_EXEMPLAR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The exporter: a queue, and a thread that sends what is in it. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_EXPORT_H
 #define APM_TELEMETRY_EXPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Life cycle of the log. Internal to telemetry/; what others see is in telemetry.h. */
 #ifndef APM_TELEMETRY_LOG_H
 #define APM_TELEMETRY_LOG_H

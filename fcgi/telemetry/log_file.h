@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Where log lines go: bounded buffers, the thread that empties them, the file. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_LOG_FILE_H
 #define APM_TELEMETRY_LOG_FILE_H

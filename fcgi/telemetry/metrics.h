@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside of metrics, for the exposition. Internal to telemetry/; what others see is in telemetry.h. */
 #ifndef APM_TELEMETRY_METRICS_H
 #define APM_TELEMETRY_METRICS_H

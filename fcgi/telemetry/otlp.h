@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * OTLP 1.x in protobuf (opentelemetry-proto, trace/v1 and collector/trace/v1): encodes spans, decodes answers. Pure
  * functions. Internal to telemetry/.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One OTLP/HTTP request at a time to the collector, on a kept connection. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_OTLP_HTTP_H
 #define APM_TELEMETRY_OTLP_HTTP_H

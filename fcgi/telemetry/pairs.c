@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/pairs.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* "key=value,key=value" as OTEL_RESOURCE_ATTRIBUTES and OTEL_EXPORTER_OTLP_HEADERS have it. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_PAIRS_H
 #define APM_TELEMETRY_PAIRS_H

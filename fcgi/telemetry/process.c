@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* process_*: the names and meanings of the Prometheus client libraries. */
 #include <dirent.h>
 #include <fcntl.h>

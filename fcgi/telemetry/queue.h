@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The bounded queue of finished spans, between the threads that end them and the one that exports them. Spans lie as
  * records of their used size in one ring of bytes, so that a small span takes a small part of it. Internal to

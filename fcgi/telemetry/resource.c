@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/resource.h"
 
 #include <inttypes.h>

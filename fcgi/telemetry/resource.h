@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The resource: what this process is, as every span and target_info say it. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_RESOURCE_H
 #define APM_TELEMETRY_RESOURCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Head sampling: the decision about a new trace. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_SAMPLER_H
 #define APM_TELEMETRY_SAMPLER_H

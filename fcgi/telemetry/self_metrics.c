@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/self_metrics.h"
 
 #include "telemetry/telemetry.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What telemetry tells about its own spans. At rest, spans started = exported ("" only) + dropped (all reasons) +
  * queued. Internal to telemetry/.

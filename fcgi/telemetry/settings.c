@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/settings.h"
 
 #include <limits.h>

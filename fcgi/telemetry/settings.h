@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The OTEL_* environment that tracing honours (OpenTelemetry specification, "Environment Variable Specification" and
  * "OpenTelemetry Protocol Exporter"). Internal to telemetry/.

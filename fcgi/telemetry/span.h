@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Inside of a span: what `data` holds, for those that write and read it. Internal to telemetry/. */
 #ifndef APM_TELEMETRY_SPAN_H
 #define APM_TELEMETRY_SPAN_H

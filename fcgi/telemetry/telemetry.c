@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "telemetry/telemetry.h"
 
 #include <curl/curl.h>

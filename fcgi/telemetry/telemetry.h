@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Telemetry for C services: traces, metrics and logs. The only header of this
  * folder that others include.

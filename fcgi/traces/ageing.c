@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/ageing.h"
 
 #include "base/thread.h"

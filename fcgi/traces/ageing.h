@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The thread that removes traces which are too old, or too many. */
 #ifndef APM_TRACES_AGEING_H
 #define APM_TRACES_AGEING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One trace, as Tempo hands it out. Grafana's data source reads status, scope and resource without asking whether they
  * are there, so they always are: empty where the sender gave none, which means the same in protobuf.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/budget.h"
 
 #include "base/clock.h"

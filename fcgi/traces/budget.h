@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a question may cost: steps and time, counted wherever a trace is looked through, so also inside one trace. */
 #ifndef APM_TRACES_BUDGET_H
 #define APM_TRACES_BUDGET_H

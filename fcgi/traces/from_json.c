@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/from_json.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* OTLP from JSON to protobuf. */
 #ifndef APM_TRACES_FROM_JSON_H
 #define APM_TRACES_FROM_JSON_H

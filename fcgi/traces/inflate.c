@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #define ZLIB_CONST /* next_in is const */
 #include "traces/inflate.h"
 

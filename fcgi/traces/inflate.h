@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A body that came with a Content-Encoding of zlib's. */
 #ifndef APM_TRACES_INFLATE_H
 #define APM_TRACES_INFLATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/ingest.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* OTLP/HTTP 1.x: protobuf or JSON, as it is, gzip or deflate. */
 #ifndef APM_TRACES_INGEST_H
 #define APM_TRACES_INGEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/json_number.h"
 
 #include <math.h>

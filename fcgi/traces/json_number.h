@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Numbers of proto3's JSON: as a number of JSON or as a text, exact, and refused rather than bent. */
 #ifndef APM_TRACES_JSON_NUMBER_H
 #define APM_TRACES_JSON_NUMBER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the trace store takes at most. Whatever is over a limit is refused span by span, told to the sender (OTLP:
  * partial success), counted, and remembered with the trace, so that a reader can show that it is cut off. What was

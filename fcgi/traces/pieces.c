@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/pieces.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A request (ExportTraceServiceRequest), taken apart by trace: a piece is what one request says of one trace from one
  * source. Nothing is copied but on the way into the store, and nothing is decoded but what that needs. Time and memory

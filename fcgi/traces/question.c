@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/question.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A question about the stored traces: its parameters, what it may cost, and its way through them. LIMIT_READS are
  * answered at a time, so that threads and processors are left for what comes in; one more is refused at once.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/recent.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A set of the newest of many things, by 64 bits that stand for each. Of fixed size: what comes pushes out what came.
  */
 #ifndef APM_TRACES_RECENT_H

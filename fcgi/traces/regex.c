@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/regex.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Regular expressions as TraceQL has them (the common part of RE2's syntax), over whole texts, at a bounded cost: all
  * states go along together, so there is no going back. Known: . [a-z] [^…] \d \w \s and their like, ( ) (?: ) (?i)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The states that a regular expression is made of: for regex_parse.c, which makes them, and regex.c, which follows
  * them. */
 #ifndef APM_TRACES_REGEX_STATES_H

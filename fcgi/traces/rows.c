@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/rows.h"
 
 #include <stdatomic.h>

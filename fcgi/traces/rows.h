@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stored traces. Spans are kept as they came, within a size and an age; whole traces go, the oldest first. */
 #ifndef APM_TRACES_ROWS_H
 #define APM_TRACES_ROWS_H

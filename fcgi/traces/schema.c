@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/schema.h"
 
 #include "base/utf8.h"

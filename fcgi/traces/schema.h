@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The messages of OTLP 1.x for traces (opentelemetry-proto, trace/v1, common/v1, resource/v1), as tables. Checking and
  * both directions between protobuf and JSON follow them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/search.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tempo's HTTP API as far as Grafana's data source asks for it (grafana.com/docs/tempo, "Tempo HTTP API"): handlers. */
 #ifndef APM_TRACES_SEARCH_H
 #define APM_TRACES_SEARCH_H

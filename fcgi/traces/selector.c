@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/selector.h"
 
 #include <math.h>

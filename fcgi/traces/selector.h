@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which spans a search wants: one span set of TraceQL, and the older parameters of Tempo's search.
  *

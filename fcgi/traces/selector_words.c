@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/selector_words.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The words of TraceQL, and how a query is read: for selector_parse.c, selector_condition.c and selector_words.c alone.
  */
 #ifndef APM_TRACES_SELECTOR_WORDS_H

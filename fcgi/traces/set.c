@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/set.h"
 
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A set of texts: the names and values that a question about tags finds. */
 #ifndef APM_TRACES_SET_H
 #define APM_TRACES_SET_H

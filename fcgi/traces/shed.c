@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/shed.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Which traces are kept when more spans come than may be stored. The trace id decides, so that the pieces of a trace,
  * which come in requests of several services, share its fate. Of a trace that has begun to be stored all is kept:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/span.h"
 
 #include <string.h>

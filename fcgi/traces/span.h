@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is asked of every span, read from its protobuf; and its attributes. */
 #ifndef APM_TRACES_SPAN_H
 #define APM_TRACES_SPAN_H

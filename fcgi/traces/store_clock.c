@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/store_clock.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The clock by which stored traces age: it goes as fast as the monotonic clock, also over a restart of the program, and
  * never goes back. While the wall clock is not set it shows the same. Any thread, after the start.

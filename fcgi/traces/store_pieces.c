@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Storing the pieces of a request, within the limits of a trace. */
 #include <pthread.h>
 #include <stdlib.h>

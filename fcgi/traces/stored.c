@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/stored.h"
 
 /* A resource of hundreds of kB may stand behind thousands of pieces: it is read when it is not the one before. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reads stored traces for questions (rows.h has the other half: storing and removing). */
 #ifndef APM_TRACES_STORED_H
 #define APM_TRACES_STORED_H

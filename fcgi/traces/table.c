@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/table.h"
 
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finds things by a hash: numbers of the caller's items. Who knows what is asked cannot choose what collides. */
 #ifndef APM_TRACES_TABLE_H
 #define APM_TRACES_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/tags.h"
 
 #include <string.h>

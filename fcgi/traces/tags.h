@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What tags.c and tag_values.c have in common: a way through all spans that a question is about. */
 #ifndef APM_TRACES_TAGS_H
 #define APM_TRACES_TAGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/to_json.h"
 
 #include <inttypes.h>

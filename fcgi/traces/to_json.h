@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* OTLP from protobuf to JSON; from_json.h is the way back. */
 #ifndef APM_TRACES_TO_JSON_H
 #define APM_TRACES_TO_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A trace, taken apart once for each question: resources and scopes that are alike are one, spans refer to them by
  * number. What is asked goes through these arrays, so a resource is looked at once, however many spans it has.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "traces/wire.h"
 
 #include <string.h>

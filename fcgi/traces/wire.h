@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Protobuf as it is on the wire (protobuf.dev/programming-guides/encoding): a reader of one message, and a writer. */
 #ifndef APM_TRACES_WIRE_H
 #define APM_TRACES_WIRE_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A small line chart of the last minutes: an axis from 0 to a round number, and lines that end now.
 import {h, svg} from "./dom.js";
 import {number} from "./format.js";

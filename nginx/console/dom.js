@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Makes elements. Text goes in as text: what a service or a sender wrote is never read as HTML.
 
 function make(element, attributes, children) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // How numbers, times and services are shown, everywhere the same.
 import {h} from "./dom.js";
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Links to Grafana, when there is one.
 import {h} from "./dom.js";
 import {ask, settings} from "./http.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Asks the console's own server, which passes the question on (console.conf).
 
 export class Failure extends Error {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The lines of a trace, out of the services' log files. A file is in order of time, nearly: bisecting it by Range
 // requests finds where the trace's time begins, and only that part is read.
 import {ask} from "./http.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Which page the address names: #/  #/traces?…  #/trace/ID  #/api
 import {fail, h} from "./dom.js";
 import {Failure, settings} from "./http.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The service map: who calls whom, from the spans of the newest traces.
 import {fail, h, repeat, svg} from "./dom.js";
 import {colour, duration, number} from "./format.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Reads Prometheus' text format, and computes from two scrapes what PromQL's rate() and histogram_quantile() do.
 
 const SAMPLE = /^([A-Za-z_:][\w:]*)(?:\{(.*)\})? (\S+)/;

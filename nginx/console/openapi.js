@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The description of the API, openapi.json, for people. Classes: openapi.css.
 import {h, table} from "./dom.js";
 import {json} from "./http.js";

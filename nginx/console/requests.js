@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Sends requests to the gateway, and remembers how they were answered.
 import {ask} from "./http.js";
 

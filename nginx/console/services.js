@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Every service's requests, errors and duration, live from its /metrics.
 import {chart, SPAN_MS} from "./chart.js";
 import {fail, h, repeat, say} from "./dom.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // A trace as Tempo's API answers it, made into spans in the order of a waterfall.
 
 const KINDS = ["", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Traces, by Tempo's HTTP API: of the trace store of this system, or of a Tempo.
 import {json} from "./http.js";
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // One trace: waits for it, shows it while it grows, and the log lines that belong to it.
 import {fail, h, table} from "./dom.js";
 import {count, duration, time} from "./format.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Recent traces, by filters that stand in the page's address.
 import {fail, h, repeat, table} from "./dom.js";
 import {chip, count, duration, mark, time} from "./format.js";

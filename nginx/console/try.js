@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The first page's upper half: buttons that send requests, and how they were answered.
 import {h, table} from "./dom.js";
 import {count, duration, mark, time} from "./format.js";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The spans of a trace as a table of bars. A row opens to what the span says of itself.
 import {h} from "./dom.js";
 import {chip, colour, duration, time} from "./format.js";

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tests that try to break the promises: kills, malformed requests, bad collectors, time.
 
     /usr/bin/python3 -m pytest tests/attack      a short variant of each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A seeded generator of requests that are wrong in every way that bytes can be."""
 import json
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reads one path again and again until its standard input ends, then prints [[status, seconds], …] as JSON.
 
 A process of its own: beside hundreds of clients in one Python it would measure how they wait for each other.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A collector in every bad state: requests do not notice, what is lost is counted, the gateway's spans come once."""
 import collections
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """kill -9 of a random program every second while clients place orders: what was acknowledged exists, once."""
 import collections
 import http.client

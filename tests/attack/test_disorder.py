@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make run, make stop, kill -9 of any process and two commands at once, in random order: no process is left behind,
 none that is somebody else's is touched, the status is true, and no order is lost."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each service in turn is frozen (SIGSTOP) under hundreds of clients: what is refused is not stored, reads go on."""
 import collections
 import http.client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A reader that stays for long, such as a forgotten sqlite3 shell: writers do not feel it, and the log is short again
 when it has gone. The figures are printed: writes without the reader and with it, in turns."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Thousands of requests that are wrong in every way: no 5xx, no hang, no restart, no leak, every error a problem."""
 import collections
 import itertools

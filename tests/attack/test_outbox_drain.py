@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The notification service was away for long: how fast the outbox gets rid of what has gathered, and each message once.
 
     ATTACK_BACKLOG=100000 …    messages; 2,000 in the short variant, 100,000 in the long one

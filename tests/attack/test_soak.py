@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A steady load of everything for a while: memory and descriptors of every process stay where they are."""
 import os
 import statistics

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The least that can answer GET /api/v1/users/{id}: libfcgi, SQLite and json-c, straight from their manuals; no
  *telemetry, no log, no checks. What the services are measured against.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make bench: measures what telemetry costs and how near the services are to the limit of what they are made of.
 
     make bench                       everything, about ten minutes; the machine should do nothing else

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counts a program's calls of fdatasync and fsync, at no cost that could be measured beside them: a library for
  * LD_PRELOAD. The count is a 64-bit number in $SYNC_COUNT_DIR/<program>.

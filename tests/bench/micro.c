@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What telemetry costs a request: nanoseconds of one operation, on one thread and on eight, its allocations, and bytes
  * of a span. Prints one JSON object a line, which tests/bench/bench.py reads. --quick: to see that it works. It asserts

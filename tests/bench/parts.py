@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is measured, one function a part. Each adds rows to a report: see report.py."""
 import json
 import os

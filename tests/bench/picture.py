@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The charts of a report as one SVG: horizontal bars with their spread, one chart under the other."""
 from xml.sax.saxutils import escape
 

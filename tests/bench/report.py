@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Rows of figures, with the spread of their rounds and the bar that they should reach: as a table, as JSON."""
 import sys
 from statistics import median

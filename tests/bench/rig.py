@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is measured: whole systems started by stack/native/ctl, a receiver of spans, and wrk that asks them."""
 import json
 import os

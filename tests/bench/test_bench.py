@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """That make bench works: every part gives its figures. How fast things are is not judged here: that is no test."""
 import json
 import os

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: MIT
 -- For wrk: what each request is, by the arguments behind "--", and the result as one line of JSON.
 --   get PATH          the same path every time
 --   rows PREFIX N     PREFIX and a number from 1 to N, at random

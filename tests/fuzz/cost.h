@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every fuzz target also fails on work and memory out of proportion to its input: a body of 139 bytes that keeps the
  * trace store busy for a minute crashes nothing. The Makefile links cost.c into each target.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A line of the access log: every text stays inside the line, spans are well formed, JSON means what json-c says. */
 #include <assert.h>
 #include <json-c/json.h>

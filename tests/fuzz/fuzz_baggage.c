@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* baggage headers, one a line, against a second reading of W3C Baggage, section 3.3. */
 #include <regex.h>
 

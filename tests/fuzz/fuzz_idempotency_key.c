@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The value of an Idempotency-Key header. */
 #include <assert.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A JSON body, read as a form with fields of every kind; what comes out keeps what form.h promises. */
 #include <assert.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a sender may POST as OTLP: any bytes, packed or not, as protobuf and JSON. What is taken comes back whole. */
 #include <assert.h>
 #include <stdint.h>

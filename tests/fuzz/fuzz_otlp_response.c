@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a collector, or something else at its address, may answer with. */
 #include <assert.h>
 #include <stdint.h>

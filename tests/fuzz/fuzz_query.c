@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A query string: parameters, pages and cursors. */
 #include <assert.h>
 #include <stdint.h>

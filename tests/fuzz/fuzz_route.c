@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A method and a path, parted by the first line feed, against a table: captures stay inside the path. */
 #include <assert.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* One traceparent header, against the rules of W3C Trace Context level 2 written down as a regular expression. */
 #include <assert.h>
 #include <regex.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a search may ask for: TraceQL, tags, durations. Keys and values stay within the selector's own text. */
 #include <assert.h>
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tracestate headers, one a line, against a second reading of W3C Trace Context level 2, section 3.3. */
 #include <regex.h>
 

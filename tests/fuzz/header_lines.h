@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* For fuzz targets whose input is the lines of one header that came several times. */
 #ifndef APM_TESTS_HEADER_LINES_H
 #define APM_TESTS_HEADER_LINES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Runs a fuzz target over files, for compilers without libFuzzer: every argument is a file or a folder of files. Ends
  * with status 0 and the number of inputs, or with 1 when there was nothing to run; what the target finds wrong aborts.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs every fuzz target over its corpus, as built: plain, under ASan and UBSan, under TSan, and counting the cost."""
 
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fixtures of the integration tests: whole systems on real nginx, see lib/system.py.
 
     /usr/bin/python3 -m pytest tests/integration           all of them

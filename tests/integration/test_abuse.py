@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Clients that hold on to what they can, and that look for what is not theirs."""
 import os
 import re

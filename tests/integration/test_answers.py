@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What every answer says beside its content: compression, caches, HTTP/2 and HSTS; and requests in a content coding."""
 import gzip
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The HTTP interface through the gateway: every row of its table."""
 import re
 import uuid

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """db/backup and db/restore: copies of one moment under load, and nothing replaced that should not be."""
 import contextlib
 import json

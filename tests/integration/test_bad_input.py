@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every way to get a request wrong: fields, bodies, paths, methods, and what is no HTTP at all."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The console as its user meets it, in a real browser: what the page shows, and that nothing on it acts or escapes."""
 import json
 import shutil

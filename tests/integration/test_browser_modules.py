@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The console's modules by themselves, imported in a browser: numbers, quantiles, logs, the order of spans."""
 import json
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How a program calls other services: kept connections, time-outs, answers that are none, what is passed on."""
 import json
 import time

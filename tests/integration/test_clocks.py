@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The machine's clock is set, ahead, back, or right at last: no message waits for it, and no key is forgotten."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A collector that is away, busy, hanging or refusing: requests never notice, and every span is accounted for."""
 import time
 

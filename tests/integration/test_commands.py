@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make run and its siblings tell the truth: what was asked runs, what could not be done is said, strangers are left."""
 import json
 import os

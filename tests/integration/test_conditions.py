@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """ETag, If-Match and If-None-Match on single users, orders and notifications (RFC 9110, sections 8.8.3 and 13)."""
 import re
 from concurrent.futures import ThreadPoolExecutor

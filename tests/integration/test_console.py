@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The console as a browser's requests meet it: its files and headers, who is let in, and what it passes on."""
 import http.server
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a test run leaves that was killed: whole systems, whose parts are daemons, end by tests/contain."""
 import signal
 import socket

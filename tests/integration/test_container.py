@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A program's container without Docker: its entry point, which lets a new container take the place of the one of before
 (stack/container/program), with the real spawn-fcgi, multiwatch and nginx."""
 import os

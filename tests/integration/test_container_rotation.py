@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The entry points of the containers, each as the first process of its own: their logs are begun anew by themselves."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """CORS on the OTLP port: SDKs in the browsers' pages of named origins may send, nobody else."""
 import pytest
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The outbox delivers several messages at a time: each to a receiver that fails, hangs or comes back, and each once."""
 import collections
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The databases tell the truth: one program each, files in their place, writes that succeed, content that is sound."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What clients may bring to the edge: traces and baggage when they are trusted, and how much of the sampling."""
 from collections import Counter
 

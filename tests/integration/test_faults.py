@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Parts that die, stop or are away: nothing that was acknowledged is lost, and everything comes back."""
 import signal
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A fourth service is one C file and one nginx file: it builds, routes, traces, logs and is scraped."""
 from lib import metrics, sandbox, trees
 from lib.client import check_problem

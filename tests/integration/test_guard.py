@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The ports that are not for the public: programs use them, and no page of another site does."""
 import re
 import subprocess

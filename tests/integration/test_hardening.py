@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How the programs are built: what the compiler and the linker can do against exploits is in the files."""
 import platform
 import re

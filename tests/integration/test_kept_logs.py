@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The gateway program alone: it finds its access log again, whatever a person has called it."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Starting, stopping and looking at the system, as make run, stop and status do."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Logs: valid JSON whatever a client sends, a trace's lines in every service, no line lost over rotation."""
 import random
 import threading

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Metrics: counts that equal what was sent, formats that independent parsers accept, exemplars that lead to traces."""
 import random
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a service is called changes what its telemetry says, and no file; who writes a file writes it alone."""
 import pytest
 from prometheus_client.parser import text_string_to_metric_families

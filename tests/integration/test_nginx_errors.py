@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx's own errors: a problem document with the trace's id, whatever was sent, and a line in the log."""
 import re
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The access log: one line a request, valid UTF-8 and JSON, true, whatever came and whatever happened."""
 import os
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx's memory is bounded by its limits: those of the container add up, and hold."""
 import re
 import socket

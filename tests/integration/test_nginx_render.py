@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx/render: what it writes, what it refuses, and that nginx runs with it as anybody, anywhere."""
 import os
 import pwd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The trace context through nginx alone: what the client, the program and the log see of it."""
 import re
 from collections import Counter

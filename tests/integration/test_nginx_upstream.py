@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx and the programs behind it: kept connections, big answers, many clients, restarts."""
 import signal
 import socket

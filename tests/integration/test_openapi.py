@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The API's description and the running system have the same paths and methods; nginx serves the description."""
 import re
 

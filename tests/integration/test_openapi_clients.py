@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Clients that openapi-generator makes of the description compile, and place an order.
 
     OPENAPI_GENERATOR_JAR=openapi-generator-cli.jar /usr/bin/python3 -m pytest tests/integration/test_openapi_clients.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The API's description as the console shows it: nothing is missing, and its examples work as a reader pastes them."""
 import re
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Requests made from the API's description: what it allows succeeds, what it forbids is refused as it says.
 
     HYPOTHESIS_PROFILE=long /usr/bin/python3 -m pytest tests/integration/test_openapi_properties.py

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the golden OTLP requests say, read by Python's protobuf: the unit tests hold the encoder to these bytes."""
 import shutil
 from pathlib import Path

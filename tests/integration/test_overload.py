@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Deadlines, shares of threads, circuits and queues: what cannot be answered in time is not done, reads go on."""
 import json
 import re

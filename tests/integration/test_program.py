@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How a program treats the web server's connections: requests in step, broken peers, draining, starting and failing."""
 import errno
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Credentials that stand in a URL reach no trace and no log: the parameters that the semantic conventions name."""
 from pathlib import Path
 

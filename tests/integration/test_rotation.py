@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Logs that have grown too large are begun anew by themselves, and nothing is lost, doubled or ended by it."""
 import os
 import shutil

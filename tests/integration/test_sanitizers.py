@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The same programs under ASan with UBSan, and under TSan: load, rotation, a busy collector, drain, the relay.
 
 A report of theirs is a fault that closing the system tells. The whole suite runs so with MODE=asan and MODE=tsan.

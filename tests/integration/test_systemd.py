@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make install: where things go, what systemd thinks of the units, and a machine that runs them."""
 import json
 import os

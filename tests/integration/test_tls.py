@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TLS at the gateway: TLS_CERTIFICATE and TLS_KEY, or TLS=generate."""
 import http.client
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The commands with which a person looks: make trace, logs, doctor, load. Against servers of the test, for what a
 sound system never answers, and once against a whole system."""
 import json

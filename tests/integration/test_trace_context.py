@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """W3C Trace Context: a thousand generated values against a reference parser, and W3C's own validation harness."""
 import os
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the trace store accepts: within stated bounds, in all forms, and in work and memory that fit the body."""
 import gzip
 import json

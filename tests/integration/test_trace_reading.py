@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the trace store gives back, read as Grafana reads Tempo: traces of any shape, searches, tags, their cost."""
 import gzip
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The trace store: what a system without a collector has instead. Started as make run does it, read as Tempo is."""
 import gzip
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Traces: their exact shape, their nesting in time, names and attributes of the semantic conventions."""
 import json
 import re

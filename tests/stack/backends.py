@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the system natively and the backends with the shipped configuration, on free ports, in one directory."""
 import json
 import os

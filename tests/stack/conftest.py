@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The observability stack against the real system. The backends' programs are found by TEMPO_BIN, LOKI_BIN, ALLOY_BIN,
 PROMTAIL_BIN, PROMETHEUS_BIN, NODE_EXPORTER_BIN or on PATH; where one is missing, what needs it is skipped and says
 so."""

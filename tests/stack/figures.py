@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every panel of the dashboards and every recorded series: the judge of each of its expressions, or in words why there
 is none. Panels of one title share an entry; their expressions have one judge each, in their order."""
 from dataclasses import replace

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What Grafana sends when somebody clicks: made of the provisioned data sources and dashboards as Grafana makes it."""
 import base64
 import json

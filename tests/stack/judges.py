@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Figures of a panel or a rule, compared with what is known otherwise (truth.py).
 
 The windows of an expression are made as long as the time between the truth's two moments, so that a rate is what grew

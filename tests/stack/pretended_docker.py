@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Stands in for docker: keeps containers in a file, writes down what it was asked, fails where it is told to."""
 import json
 import os

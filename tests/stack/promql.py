@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the dashboards ask: their expressions, with the variables filled in, and the metrics that these name."""
 import json
 import math

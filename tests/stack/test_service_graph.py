@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Tempo counts what happened: each edge of the service graph, each span, and no counter begins again."""
 import pytest
 from backends import SERVICES, Stack, answer_of

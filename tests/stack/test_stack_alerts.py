@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An alert's way to somebody: Prometheus and Loki raise it, Alertmanager sends it, alert-log writes it down."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The shipped configuration in the backends' real programs, fed by the real system: every jump that a person makes."""
 import json
 import time

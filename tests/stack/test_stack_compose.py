@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The compose file: what it promises on paper, and, where an engine and the images are there, in containers."""
 import json
 import os

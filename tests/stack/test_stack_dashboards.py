@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The dashboards: that they are what their source says, refer to nothing that is not there, and show data."""
 import json
 import re

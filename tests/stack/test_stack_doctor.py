@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make doctor where the backends run in containers: pretended ones, each of which is stopped in turn. It has to be
 named first, with what follows from it below and nothing else."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every provisioned link leads where it says: the queries that Grafana would send are sent, and what they find is about
 the same request, by its id, its service, its route and its time."""
 import json

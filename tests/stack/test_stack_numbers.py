@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Every figure on a dashboard is what happened: panels and recorded series against the log files, the databases, the
 kernel and the services' own counters, over the same time."""
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """promtool's judgement of the configuration and the rules, and what it does not judge."""
 import json
 import re

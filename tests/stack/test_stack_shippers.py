@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Both log shippers with the shipped configuration, each with a Loki of its own: what is expected of one is expected of
 the other, to the label and the nanosecond."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """doctor, load and who is scraped, without the backends."""
 import http.server
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """make stack-up and make stack-up-backends without Docker: what is refused, in which words; what is done, in which
 order."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is known without Prometheus, Tempo and Loki: the request lines in the log files, the rows in the databases,
 /proc, and the services' own counters, read at two quiet moments with traffic between them."""
 import json

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Lines as nginx/log.conf writes them. */
 #ifndef APM_TESTS_ACCESS_LINES_H
 #define APM_TESTS_ACCESS_LINES_H

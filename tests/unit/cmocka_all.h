@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cmocka and what it asks to be included before. */
 #ifndef APM_TESTS_CMOCKA_ALL_H
 #define APM_TESTS_CMOCKA_ALL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A collector for tests: an HTTP server on a thread, which answers as a script says, then with the script's last step
  * for ever. One connection at a time.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Counts this program's own allocations, all threads together, and fails one on demand, or all from then on. The
  * Makefile links a test that includes this with $(WRAP_MALLOC).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fails system calls of this program's own code, from a certain one on, for a number of them. The Makefile links a test
  * that includes this with $(WRAP_CALLS).

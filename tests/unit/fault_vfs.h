@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A VFS between SQLite and the disk. It counts syncs of the WAL and fails them, or writes to it, on demand; or it
  * walks: the operation of a certain number fails, alone or with all that follow.

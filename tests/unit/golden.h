@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Compares bytes with a file of tests/golden/; with UPDATE_GOLDEN=1 in the environment writes it instead. */
 #ifndef APM_TESTS_GOLDEN_H
 #define APM_TESTS_GOLDEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A log in a temporary directory, for the tests of log.c and log_file.c. */
 #ifndef APM_TESTS_LOG_FIXTURE_H
 #define APM_TESTS_LOG_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finds the ids of all spans in an ExportTraceServiceRequest, by its field numbers. */
 #ifndef APM_TESTS_OTLP_IDS_H
 #define APM_TESTS_OTLP_IDS_H

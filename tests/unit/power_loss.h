@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What a disk holds after a power failure: what was synced, and of the later writes some, whole or torn, others not, in
  * spite of their order. fault_vfs.h tells what SQLite does while it is watched; afterwards the files can be made as

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A trace store's database, whose clocks are moved at will, and requests that are stored in it. */
 #ifndef APM_TESTS_ROWS_FIXTURE_H
 #define APM_TESTS_ROWS_FIXTURE_H

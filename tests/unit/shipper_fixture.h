@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The shipper in a time of its own: it follows a log which is written, rotated and truncated here, and sends to a
  * collector here. Every span that the log holds has a number as its id.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Looks into a span that was not sent. */
 #ifndef APM_TESTS_SPAN_ATTRS_H
 #define APM_TESTS_SPAN_ATTRS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spans that end are kept here, under clocks that a test can foresee. */
 #ifndef APM_TESTS_SPAN_FIXTURE_H
 #define APM_TESTS_SPAN_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A database in a temporary directory, and the spans that were ended. */
 #ifndef APM_TESTS_STORE_FIXTURE_H
 #define APM_TESTS_STORE_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json-c as a judge of JSON. */
 #ifndef APM_STRICT_JSON_H
 #define APM_STRICT_JSON_H

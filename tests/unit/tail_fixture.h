@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A log that a tail follows, in a directory and a time of its own. */
 #ifndef APM_TESTS_TAIL_FIXTURE_H
 #define APM_TESTS_TAIL_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The whole of telemetry against the collector of collector.h, with a log in a temporary directory, and in a time of
  * its own unless a test wants the real one.

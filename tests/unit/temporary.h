@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A directory of its own for a test, emptied after it, and small files in it. */
 #ifndef APM_TESTS_TEMPORARY_H
 #define APM_TESTS_TEMPORARY_H

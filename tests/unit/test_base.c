@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* clock, hex, random: small enough for one program. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tel_batch_*: spans that a program ships by itself. */
 #include "cmocka_all.h"
 

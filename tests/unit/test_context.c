@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* traceparent, tracestate, baggage: in and out. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Queries: values, errors, and the span and observation of each. */
 #include "store/connection.h"
 #include "store_fixture.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How long an answer is of use, whatever is said of it. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Settings from the environment. */
 #include "cmocka_all.h"
 

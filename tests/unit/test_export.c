@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The exporter: what becomes of spans, whatever the collector does. Every test ends with the sums of its spans, and all
  * but one have a time of their own, so that their waits are exact.

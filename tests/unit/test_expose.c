@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Both expositions of one set of metrics. `test_expose ACCEPT` prints one (an Accept header) for
  * test_expose_judges.py, in which the parsers of others decide.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Parsers of others judge both expositions, which the unit program test_expose prints."""
 
 import math

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What proto3's JSON lets a sender write, and what is refused rather than bent. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Idempotency keys: how the header is read, claims of running requests, and the table with its 24 hours. */
 #include <stdatomic.h>
 

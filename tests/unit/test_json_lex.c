@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* JSON as tokens: all that RFC 8259 allows and nothing else, texts without escapes, skipping, the place of a fault. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Locks between processes. */
 #include "cmocka_all.h"
 

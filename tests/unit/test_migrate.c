@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Schema steps and seeds: once each, whole or not at all, also when programs start at once or are killed. */
 #include <sys/stat.h>
 #include <sys/wait.h>

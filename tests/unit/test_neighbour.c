@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The circuit breaker, and the lane of calls to one neighbour. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * OTLP bytes: golden files, whose meaning tests/integration/test_otlp_golden.py checks, random spans, judged by protoc
  * here, and the answers of collectors.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What one request to a collector comes to, by what the collector does. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The outbox and its relay: who delivers what and when, what survives a restart, and what it costs when idle. All tests
  * but one have a time of their own, in which everything happens when it is due and not later.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The counterpart of our encoder: what it writes is read back whole, by trace, and through JSON; limits and malformed
  * requests. */
 #include "cmocka_all.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the library writes and reads stays the same when its host has called setlocale(). */
 #include "cmocka_all.h"
 

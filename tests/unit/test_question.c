@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The gate of questions, and sets of texts. */
 #include "cmocka_all.h"
 

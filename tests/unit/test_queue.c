@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The bounded queue of finished spans. */
 #include "cmocka_all.h"
 

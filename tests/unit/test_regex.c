@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Regular expressions over whole texts, and what they cost. */
 #include "cmocka_all.h"
 

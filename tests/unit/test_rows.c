@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The stored traces: whole, within size and age, the newest first. */
 #include "rows_fixture.h"
 #include "traces/ageing.h"

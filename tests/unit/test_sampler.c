@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* OTEL_TRACES_SAMPLER, and what it decides. */
 #include "cmocka_all.h"
 

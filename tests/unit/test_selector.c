@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Searches: span sets of TraceQL, tags, durations. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The OTEL_* environment. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which traces are kept when too much comes. */
 #include "cmocka_all.h"
 

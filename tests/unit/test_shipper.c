@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the access log holds reaches the collector, whatever happens to either and to the shipper. */
 #include "shipper_fixture.h"
 

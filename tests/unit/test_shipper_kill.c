@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The shipper as it runs, in a process of its own (the test program, started anew) and in real time: it is killed. */
 #include "shipper_fixture.h"
 

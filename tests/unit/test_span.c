@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spans: ids, flags, times, the current span. */
 #include "cmocka_all.h"
 

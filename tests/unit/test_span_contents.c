@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Spans: what is set on them, and what does not fit. */
 #include "cmocka_all.h"
 

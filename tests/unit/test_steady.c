@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The store's clock: it moves at the speed of the monotonic clock, and goes on after a stop. */
 #include "base/clock.h"
 #include "store/connection.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Walks every failure of the store: the first, the second … operation on the disk, or allocation, fails, alone or with
  * all that follow, or the power fails, while orders are stored as the service does it. What was acknowledged is there

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is stored of a request: within the limits of a trace, each source once, and nothing twice. */
 #include "rows_fixture.h"
 #include "traces/limits.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Whether a database is what it seems: it is one program's alone, its files are in their place, writes succeed; and
  * what a program says that cannot open it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Following a log that is written, rotated and truncated meanwhile. */
 #include "tail_fixture.h"
 

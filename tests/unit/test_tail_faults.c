@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Walks every failure of the disk through following the log: the first, the second … system call fails, alone or with
  * those that follow, while lines are written, the log is rotated and the program is started again. No line is lost.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Going on where the program before this one was, whatever became of the files. */
 #include "tail_fixture.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Telemetry as a whole: its life cycle, and that a request costs no allocation once it has started. */
 #include "cmocka_all.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A thread that sleeps until it is told, and the clock's waits. */
 #include "cmocka_all.h"
 

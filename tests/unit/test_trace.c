@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A trace taken apart: sources that are alike are one, doubles are one, and what is too much is cut off. */
 #include "cmocka_all.h"
 

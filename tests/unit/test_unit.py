@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Runs the cmocka programs of this folder as they were built: plain, under ASan and UBSan, and under TSan."""
 
 import os

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The write-ahead log: readers that come and go, one that stays, and how the log becomes short again. */
 #include <stdatomic.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Runs a function in some threads at once. */
 #ifndef APM_TESTS_THREADS_H
 #define APM_TESTS_THREADS_H

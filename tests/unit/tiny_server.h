@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An HTTP server for tests, on a thread: one connection at a time, answers as it is told. */
 #ifndef APM_TESTS_TINY_SERVER_H
 #define APM_TESTS_TINY_SERVER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A trace made of a request, with a budget that no test uses up. */
 #ifndef APM_TESTS_TRACE_FIXTURE_H
 #define APM_TESTS_TRACE_FIXTURE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Requests of OTLP, made by hand for tests of the trace store. */
 #ifndef APM_TESTS_TRACE_REQUEST_H
 #define APM_TESTS_TRACE_REQUEST_H

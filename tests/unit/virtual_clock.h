@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A time of the test's own: it stands still while anybody works, and steps to the next deadline as soon as everybody
  * sleeps. Everybody is the test and the threads of base/thread.h; threads that a test makes with pthread_create are the

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes ../dashboards/*.json, which Grafana reads: make dashboards. The JSON is checked in; what is edited is here."""
 import json
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """APM Overview: rate, errors and duration of every service; where to go from there."""
 from panels import (ANY_IS_BAD, GREEN, LOGS_OF_SERIES, NONE, RED, SERVICE_OF_SERIES, YELLOW, bars, dashboard,
                     log_levels, logs, prom, query_variable, service_graph, stacked, stat, steps, table, timeseries,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Building blocks of the dashboards: queries, links, panels, variables, layout."""
 import json
 from urllib.parse import quote

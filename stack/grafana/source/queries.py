@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What several dashboards ask: the names of the metrics, and the expressions for rate, errors and duration."""
 from panels import steps, choice_variable, GREEN, YELLOW, RED
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Service: one service, its routes, its database, its calls, its traces and log lines."""
 from panels import (GREEN, LOGS_OF_VARIABLE, RED, dashboard, heatmap, logs, prom, query_variable, stacked, stat, steps,
                     timeseries, traces)

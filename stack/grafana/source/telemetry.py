@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Telemetry health: whether what the other dashboards show is complete."""
 from panels import ANY_IS_BAD, GREEN, RED, dashboard, logs, prom, stat, steps, table, timeseries
 from queries import or_none, rate_by

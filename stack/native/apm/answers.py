@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Asks the parts of a system: by HTTP, and the supervisor by its socket."""
 import http.client
 import json

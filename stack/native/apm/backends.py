@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the doctor asks of Prometheus, Alertmanager, Loki, Grafana and Tempo, and by Prometheus of the rest."""
 import base64
 import time

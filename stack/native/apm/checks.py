@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What has to be so before anything starts: directories, their owner, descriptors, ports, and where spans go."""
 import os
 import resource

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Asks the supervisor of a RUN_DIR."""
 import json
 import socket

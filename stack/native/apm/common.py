@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the commands share: how they refuse, ask, wait, and name files."""
 import time
 import urllib.request

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The compose files: which ports they want of this machine, who has these, and what of the containers has changed."""
 import json
 import os

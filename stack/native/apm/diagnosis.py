@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How the doctor examines: a check knows what it rests on, so that a fault is told once, with what follows from it."""
 import socket
 import subprocess

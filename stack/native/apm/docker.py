@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Asks Docker: whether it is there with its compose plugin, and which containers there are."""
 import json
 import os

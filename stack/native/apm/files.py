@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Files of ours in RUN_DIR and LOG_DIR."""
 import os
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The supervisor's own log, a JSON object a line, as all logs here are."""
 import json
 import os

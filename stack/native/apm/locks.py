@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Locks on a RUN_DIR, and who holds them. The kernel gives a lock back when its last holder ends, however it ends."""
 import fcntl
 import os

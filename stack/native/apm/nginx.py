@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx's configuration: written, judged, taken into use, and asked for."""
 import shutil
 import signal

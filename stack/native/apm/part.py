@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One part that the supervisor holds: nginx or a program, what it is to be, and the process that it is."""
 import ctypes
 import grp

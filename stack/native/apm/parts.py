@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What should run: nginx and the programs, each with its arguments, environment, and the files it is made of."""
 import os
 import pwd

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Who listens on this machine's TCP ports, and whether one can be had."""
 import os
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lines of the logs: JSON of the programs and of nginx's access log, and the text of nginx's error log."""
 import json
 import re

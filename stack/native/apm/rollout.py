@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """
 Replaces a service's container. What does not come up is taken back: the one of before is started again.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Logs that have grown too large make way: FILE becomes FILE.1, FILE.1 becomes FILE.2, and so on. In containers
 stack/container/rotate does the same."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The one place where settings are read and checked: names, defaults, units, ranges, and what to do about a bad one.
 
 `make run` takes a setting from the environment (where make puts what stands on its command line) or its default. What

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The system that runs: brought to its settings, asked, ended."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Text for a person: it fits the terminal and cannot steer it, and the command ends without a traceback."""
 import html
 import math

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 import org.openapitools.client.ApiClient;
 import org.openapitools.client.ApiException;
 import org.openapitools.client.api.OrdersApi;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Places and cancels an order, by the client that openapi-generator makes for Go. Prints its id.
 package main
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Chromium, driven as its user would, and listened to: what it asks for, and what it complains of."""
 import json
 import re

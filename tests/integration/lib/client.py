@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An HTTP client that hides nothing: duplicate headers, exact bytes, kept connections."""
 import http.client
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The console's page in a browser: its buttons and tables by name, and waiting for what they will show."""
 import json
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A FastCGI program for tests of nginx alone: records what came, answers what it is told, or misbehaves."""
 import itertools
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Fixtures that every folder of tests on whole systems shares: its conftest.py imports them."""
 import subprocess
 import sys

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Run inside a page by lib/browser.py: what a reader of the page could not read, reach or see.
 
 function describe(element) {

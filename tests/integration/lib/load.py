@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Concurrent requests while a test breaks something."""
 import itertools
 import threading

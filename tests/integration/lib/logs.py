@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reading logs: one JSON object a line, valid UTF-8, the members of every line checked."""
 import json
 import re

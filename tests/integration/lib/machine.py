@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A machine of its own on which systemd runs what make install has installed: namespaces, no virtualisation.
 
 Nothing of it is seen outside, and nothing outlives it: its files are in memory, its network is its own loopback.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reading expositions with Debian's prometheus_client, the independent judge."""
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """nginx with this project's configuration, and programs played by the test."""
 import os
 import re

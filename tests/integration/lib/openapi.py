@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The description of the API, nginx/console/openapi.json: its operations, and answers judged by it.
 
 Debian's python3-jsonschema judges bodies and headers (OpenAPI 3.1 schemas are those of JSON Schema 2020-12). Numbers

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Hypothesis' strategies made of the schemas of the API's description: values that keep all rules, that break one."""
 import decimal
 import functools

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """An OTLP/HTTP receiver inside the test process (OTLP 1.x, section OTLP/HTTP, binary protobuf).
 
 Its decoder is made by protoc from tests/otlp.proto, so it shares no code with the encoder under test.

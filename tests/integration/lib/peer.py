@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A server that the system calls, inside the test process: records the headers of every request."""
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

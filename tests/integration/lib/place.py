@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A system as the commands see it with which a person looks: servers of the test at its ports."""
 import http.server
 import json

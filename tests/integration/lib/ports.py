@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Free TCP ports of the loopback.
 
 They are taken below the range that the kernel gives to outgoing connections, so that none of those can take one

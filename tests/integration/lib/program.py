@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """One program alone, without nginx: its listening socket is made here, and FastCGI is spoken byte by byte."""
 import os
 import select

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A copy of what the system is built from, to which a test adds services: one C file and one nginx file each."""
 import fcntl
 import filecmp

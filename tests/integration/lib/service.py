@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A service that the programs call, byte by byte: it can be slow, silent, wrong, or close what it said it kept."""
 import socket
 import threading

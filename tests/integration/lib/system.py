@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A whole system of its own: nginx and every program, on free ports, in a directory of its own, with a collector.
 
 Started and stopped by stack/native/ctl, as a user would. close() proves what must hold after every test: nothing

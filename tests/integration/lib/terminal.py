@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A command as a person runs it: on a terminal of 80 columns, or through a pipe."""
 import fcntl
 import os

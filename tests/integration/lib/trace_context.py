@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A reference parser of W3C Trace Context level 2 (traceparent), written from the text of the standard, section 3.2;
 and a generator of values, good and bad."""
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Traces as trees: shapes that can be compared, and nesting in time."""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Waiting on conditions: a deadline, never a blind sleep."""
 import os
 import time

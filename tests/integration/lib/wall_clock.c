@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * For LD_PRELOAD: the wall clock of a program is ahead by as many seconds as the file $WALL_CLOCK_AHEAD says, a 64-bit
  * number that may change at any time. The monotonic clock stays as it is.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A throw-away fourth service: this file and greetings.conf are all it takes. */
 #include <inttypes.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Makes the calls that a test asks for, as the validation harness of W3C Trace Context defines it:
  * POST [{"url":"http://…/path","arguments":[…]}, …] posts the arguments to each path, at PEER_URL.
