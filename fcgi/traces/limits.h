@@ -12,7 +12,7 @@
 #define LIMIT_TRACE_SOURCE_BYTES (4 << 20) /* of their resources and scopes, once for each request */
 #define LIMIT_SOURCE_BYTES (512 << 10)     /* of one resource with one scope */
 
-/* A trace as rows_trace writes it has less: a piece has a span at least, and 12 bytes of tags and lengths. */
+/* A trace has less: a piece has a span at least, and 12 bytes of tags and lengths. */
 #define LIMIT_TRACE_BYTES (LIMIT_TRACE_SPAN_BYTES + LIMIT_TRACE_SOURCE_BYTES + 12 * LIMIT_TRACE_SPANS)
 
 /* Requests at a time. Each kind has its own threads, so neither waits for the other. */

@@ -32,9 +32,6 @@ DB_STATEMENT(select_used, "SELECT", "pragma",
 DB_STATEMENT(select_clock, "SELECT", "clock",
 	     "SELECT offset_ms, coalesce((SELECT received_ms FROM pieces ORDER BY id DESC LIMIT 1), 0) FROM clock");
 DB_STATEMENT(put_clock, "UPDATE", "clock", "UPDATE clock SET offset_ms = ?1");
-DB_STATEMENT(select_trace, "SELECT", "pieces",
-	     "SELECT resource_id, fields, scope, spans FROM pieces JOIN sources ON sources.id = source_id"
-	     " JOIN resources ON resources.id = resource_id WHERE trace_id = ?1 ORDER BY pieces.id");
 DB_STATEMENT(select_newest, "SELECT", "pieces",
 	     "SELECT trace_id, id FROM pieces AS p WHERE id < ?1 AND NOT EXISTS"
 	     " (SELECT 1 FROM pieces AS later WHERE later.trace_id = p.trace_id AND later.id > p.id)"
@@ -165,42 +162,6 @@ enum db_result rows_start_clock(struct store *store)
 }
 
 /* ---- reading ---- */
-
-static void add_column(struct buf *out, struct db_query *q, int column)
-{
-	size_t len;
-	const void *data = db_bytes(q, column, &len);
-
-	buf_add(out, data, len);
-}
-
-/* A resource once for all that follows of it. */
-enum db_result rows_trace(struct db *db, const uint8_t trace_id[16], struct buf *out)
-{
-	struct db_query q;
-	int64_t resource_id = 0;
-	size_t resource_spans = 0;
-
-	db_query(&q, db, &select_trace);
-	db_bind_bytes(&q, trace_id, 16);
-	while (db_next(&q) && !out->failed) {
-		if (!resource_spans || db_int(&q, 0) != resource_id) {
-			if (resource_spans)
-				wire_end(out, resource_spans);
-			resource_id = db_int(&q, 0);
-			resource_spans = wire_begin(out, REQUEST_RESOURCE_SPANS);
-			add_column(out, &q, 1);
-		}
-		size_t scope_spans = wire_begin(out, RESOURCE_SPANS_SCOPE_SPANS);
-		add_column(out, &q, 2);
-		add_column(out, &q, 3);
-		wire_end(out, scope_spans);
-	}
-	if (resource_spans)
-		wire_end(out, resource_spans);
-	enum db_result result = db_end(&q);
-	return result == DB_OK && !resource_spans ? DB_NOT_FOUND : result;
-}
 
 enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out)
 {

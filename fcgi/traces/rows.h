@@ -34,12 +34,6 @@ enum db_result rows_make_room(struct db *tx);
 /* Removes traces that are too old, some at a time. *more: call again. */
 enum db_result rows_remove_old(struct store *store, bool *more);
 
-/*
- * Appends the trace as fields `resource_spans` of an ExportTraceServiceRequest (Tempo's message Trace):
- * LIMIT_TRACE_BYTES at most. DB_NOT_FOUND: there is none. out->failed: it has more bytes than fit.
- */
-enum db_result rows_trace(struct db *db, const uint8_t trace_id[16], struct buf *out);
-
 struct rows_size {
 	int64_t spans, span_bytes, source_bytes;
 	int64_t cut_spans; /* not 0: the trace is cut off, so many spans are not there */

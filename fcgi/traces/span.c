@@ -111,18 +111,3 @@ struct bytes attribute_read(struct bytes key_value, struct value *out)
 	}
 	return key;
 }
-
-bool attribute_find(struct bytes message, uint32_t number, struct bytes key, struct value *out)
-{
-	struct wire w = {.left = message};
-	struct wire_field field;
-	struct value value;
-
-	while (wire_next(&w, &field)) {
-		if (field.number == number && bytes_equal(attribute_read(field.bytes, &value), key)) {
-			*out = value;
-			return true;
-		}
-	}
-	return false;
-}

@@ -37,13 +37,6 @@ struct value {
 /* KeyValue, a valid message. */
 struct bytes attribute_read(struct bytes key_value, struct value *out);
 
-/* The field numbers that hold attributes. */
-enum { ATTRIBUTES_OF_RESOURCE = 1, ATTRIBUTES_OF_SPAN = 9 };
-
-/* The attribute `key` among the fields `number` of a valid message. False: it has none,
- * `out` is untouched. */
-bool attribute_find(struct bytes message, uint32_t number, struct bytes key, struct value *out);
-
 bool bytes_equal(struct bytes a, struct bytes b);
 
 /* The bytes of a NUL-terminated text. */

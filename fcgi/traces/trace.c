@@ -121,53 +121,6 @@ bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans)
 	return true;
 }
 
-/* The message without its fields of one number. */
-static void copy_without(struct buf *out, struct bytes message, uint32_t number)
-{
-	struct wire w = {.left = message};
-	struct wire_field field;
-
-	buf_reset(out);
-	while (wire_next(&w, &field))
-		if (field.number != number)
-			buf_add(out, field.whole.data, field.whole.len);
-}
-
-static struct bytes bytes_in(const struct buf *buf)
-{
-	return (struct bytes){buf->len ? buf->data : "", buf->len};
-}
-
-static void add_scope_spans(struct trace *trace, int64_t resource, struct bytes scope_spans, struct buf *copy)
-{
-	struct wire w = {.left = scope_spans};
-	struct wire_field field;
-
-	copy_without(copy, scope_spans, SCOPE_SPANS_SPANS);
-	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
-	while (scope >= 0 && wire_next(&w, &field))
-		if (field.number == SCOPE_SPANS_SPANS)
-			trace_spans(trace, scope, field.whole);
-}
-
-void trace_request(struct trace *trace, struct bytes request)
-{
-	struct wire w = {.left = request};
-	struct wire_field resource_spans, scope_spans;
-	BUF(copy, TRACE_BYTES_MAX);
-
-	while (wire_next(&w, &resource_spans)) {
-		struct wire inner = {.left = resource_spans.bytes};
-		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
-			continue;
-		copy_without(&copy, resource_spans.bytes, RESOURCE_SPANS_SCOPE_SPANS);
-		int64_t resource = trace_resource(trace, bytes_in(&copy));
-		while (resource >= 0 && wire_next(&inner, &scope_spans))
-			if (scope_spans.number == RESOURCE_SPANS_SCOPE_SPANS)
-				add_scope_spans(trace, resource, scope_spans.bytes, &copy);
-	}
-}
-
 /* ---- reading ---- */
 
 static struct bytes first_message(struct trace *trace, struct bytes fields)

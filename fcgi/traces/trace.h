@@ -4,7 +4,7 @@
  * number. What is asked goes through these arrays, so a resource is looked at once, however many spans it has.
  *
  *	trace_init(&trace, &budget);
- *	for each trace: trace_reset, then stored_trace, or trace_request and trace_finish
+ *	for each trace: trace_reset, then stored_trace (stored.h)
  *	trace_done(&trace);
  */
 #ifndef APM_TRACES_TRACE_H
@@ -77,9 +77,6 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields);
 
 /* Adds fields `spans` of ScopeSpans, valid and copied. False: no room, and `cut` is set. */
 bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans);
-
-/* Adds all of a valid ExportTraceServiceRequest. */
-void trace_request(struct trace *trace, struct bytes request);
 
 /*
  * Reads the spans. Those with the same id, kind and service are one that was sent again: the one that ends later stays,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/trace_request.h"
 #include "base/utf8.h"
 #include "cost.h"
 #include "traces/from_json.h"

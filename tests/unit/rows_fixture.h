@@ -92,8 +92,8 @@ struct trace_summary {
 	struct bytes root_name, root_service;
 };
 
-/* Spans of a stored trace; 0: it is not there. What `summary` points at lives until the next call. */
-static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
+/* A stored trace, until the next call. NULL: it is not there. */
+static inline const struct trace *trace_of(uint32_t number)
 {
 	uint8_t id[16];
 	static struct trace trace;
@@ -105,11 +105,21 @@ static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
 	trace_init(&trace, &budget);
 	enum db_result result = stored_trace(db, id, &trace);
 	if (result == DB_NOT_FOUND)
-		return 0;
+		return NULL;
 	assert_int_equal(result, DB_OK);
 	assert_false(budget.spent);
-	*summary = (struct trace_summary){trace.start_ns, trace.end_ns, trace.root_name, trace.root_service};
-	return trace.span_count;
+	return &trace;
+}
+
+/* Spans of a stored trace; 0: it is not there. What `summary` points at lives until the next call. */
+static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
+{
+	const struct trace *trace = trace_of(number);
+
+	if (!trace)
+		return 0;
+	*summary = (struct trace_summary){trace->start_ns, trace->end_ns, trace->root_name, trace->root_service};
+	return trace->span_count;
 }
 
 #endif

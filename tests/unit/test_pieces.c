@@ -85,6 +85,21 @@ static void fill(struct tel_span *span, unsigned trace, unsigned number, bool ro
 
 /* ---- reading back ---- */
 
+/* Fields that hold attributes, of Resource and Span. */
+enum { ATTRIBUTES_OF_RESOURCE = 1, ATTRIBUTES_OF_SPAN = 9 };
+
+/* The attribute `key` among the fields `number` of a message. */
+static bool attribute_find(struct bytes message, uint32_t number, const char *key, struct value *out)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+
+	while (wire_next(&w, &field))
+		if (field.number == number && bytes_equal(attribute_read(field.bytes, out), bytes_of(key)))
+			return true;
+	return false;
+}
+
 static void check_span(struct bytes whole, unsigned trace, unsigned number, bool root)
 {
 	struct span_summary span;
@@ -100,14 +115,14 @@ static void check_span(struct bytes whole, unsigned trace, unsigned number, bool
 	assert_int_equal(span.status, number % 3 ? TEL_UNSET : TEL_ERROR);
 	assert_int_equal(span.start_ns, 1763815800000000000 + number);
 	assert_int_equal(span_duration_ns(&span), 2 * number);
-	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("number"), &value));
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "number", &value));
 	assert_int_equal(value.type, VALUE_NUMBER);
 	assert_true(value.number == number);
-	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("text"), &value));
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "text", &value));
 	assert_true(value.type == VALUE_STRING && bytes_equal(value.text, bytes_of("\xe6\xb5\x8b")));
-	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("root"), &value));
+	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "root", &value));
 	assert_true(value.type == VALUE_BOOL && value.number == root);
-	assert_false(attribute_find(whole, ATTRIBUTES_OF_SPAN, bytes_of("of.event"), &value));
+	assert_false(attribute_find(whole, ATTRIBUTES_OF_SPAN, "of.event", &value));
 }
 
 /* Three traces, their spans in turn: three pieces, each with all of its spans in order. */
@@ -148,7 +163,7 @@ static void spans_are_grouped_by_trace(void **state)
 	assert_int_equal(fields.len, p.resources[0].bytes);
 	struct wire w = {.left = {fields.data, fields.len}};
 	assert_true(wire_next(&w, &field));
-	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, bytes_of("service.name"), &value));
+	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
 	assert_true(bytes_equal(value.text, bytes_of("order-service")));
 	buf_reset(&fields);
 	pieces_add_scope(&p, 0, &fields);

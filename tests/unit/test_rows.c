@@ -244,18 +244,6 @@ static void the_thread_works_and_ends_in_real_time_too(void **state)
 	ageing_stop();
 }
 
-static void a_large_trace_says_so(void **state)
-{
-	uint8_t id[16];
-	BUF(small, 10000);
-
-	(void)state;
-	store_spans("users", 1, 2, 1, 20000, NULL);
-	trace_id_of(1, id);
-	assert_int_equal(rows_trace(db, id, &small), DB_OK);
-	assert_true(small.failed);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,7 +263,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(times_of_the_future_age_from_the_start, open_store_in_virtual_time,
 						close_store_in_virtual_time),
 		cmocka_unit_test_setup_teardown(the_thread_works_and_ends_in_real_time_too, open_store, close_store),
-		cmocka_unit_test_setup_teardown(a_large_trace_says_so, open_store, close_store),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

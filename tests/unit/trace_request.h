@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#include "traces/span.h"
+#include "traces/schema.h"
+#include "traces/trace.h"
 #include "traces/wire.h"
 
 static inline void trace_id_of(uint32_t number, uint8_t id[16])
@@ -84,6 +85,54 @@ static inline void request_end(struct buf *out, const size_t begins[2])
 {
 	wire_end(out, begins[1]);
 	wire_end(out, begins[0]);
+}
+
+/* The message without its fields of one number. */
+static inline void copy_without(struct buf *out, struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+
+	buf_reset(out);
+	while (wire_next(&w, &field))
+		if (field.number != number)
+			buf_add(out, field.whole.data, field.whole.len);
+}
+
+static inline struct bytes bytes_in(const struct buf *buf)
+{
+	return (struct bytes){buf->len ? buf->data : "", buf->len};
+}
+
+static inline void add_scope_spans(struct trace *trace, int64_t resource, struct bytes scope_spans, struct buf *copy)
+{
+	struct wire w = {.left = scope_spans};
+	struct wire_field field;
+
+	copy_without(copy, scope_spans, SCOPE_SPANS_SPANS);
+	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
+	while (scope >= 0 && wire_next(&w, &field))
+		if (field.number == SCOPE_SPANS_SPANS)
+			trace_spans(trace, scope, field.whole);
+}
+
+/* Takes all of a valid ExportTraceServiceRequest in, as stored_trace does with what is stored. */
+static inline void trace_request(struct trace *trace, struct bytes request)
+{
+	struct wire w = {.left = request};
+	struct wire_field resource_spans, scope_spans;
+	BUF(copy, TRACE_BYTES_MAX);
+
+	while (wire_next(&w, &resource_spans)) {
+		struct wire inner = {.left = resource_spans.bytes};
+		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
+			continue;
+		copy_without(&copy, resource_spans.bytes, RESOURCE_SPANS_SCOPE_SPANS);
+		int64_t resource = trace_resource(trace, bytes_in(&copy));
+		while (resource >= 0 && wire_next(&inner, &scope_spans))
+			if (scope_spans.number == RESOURCE_SPANS_SCOPE_SPANS)
+				add_scope_spans(trace, resource, scope_spans.bytes, &copy);
+	}
 }
 
 #endif
