@@ -97,15 +97,28 @@ class Commands:
         left = locks.holders(self.system.run / "parts.lock")
         assert not left, (self.history, [Path(f"/proc/{pid}/cmdline").read_text() for pid in left])
 
+    def readiness(self):
+        try:
+            with Client(self.system.ports["gateway"], traced=False) as client:
+                return client.get("/readyz").status
+        except OSError as error:
+            return error
+
+    def settled(self):
+        """(what ctl says, what the gateway does meanwhile); None: a kill is still at work, and the two do not meet."""
+        before = self.system.ctl("status", check=False)
+        ready = self.readiness()
+        after = self.system.ctl("status", check=False)
+        return (before, ready) if before.stdout == after.stdout else None
+
     def check_status(self):
-        """Twice the same: what ctl says, and what there is."""
-        done = self.system.ctl("status", check=False)
+        """What ctl says, and what there is, are the same."""
+        done, ready = wait_until(self.settled, lambda: f"the status does not come to rest: {self.history}")
         pids = self.pids()
         if done.returncode == 0:
             assert set(pids) == {*self.system.programs, "nginx"}, (self.history, done.stdout)
             assert all(alive(pid) for pid in pids.values())
-            with Client(self.system.ports["gateway"], traced=False) as client:
-                assert client.get("/readyz").status == 200, (self.history, done.stdout)
+            assert ready == 200, (self.history, ready, done.stdout)
         else:
             assert "not every part is well" in done.stdout or "does not run" in done.stdout, done.stdout
         for line in done.stdout.splitlines():

@@ -112,7 +112,8 @@ def test_a_frozen_service(make_system, seconds, say, frozen):
     freeze = min(FREEZE_MAX, seconds / 2)
     clients = 300 if seconds >= 30 else 100
     system = make_system(f"freeze-{frozen}", environment={"CALL_TIMEOUT_MS": str(2000 * SLOWNESS),
-                                                          "TRACE_SAMPLE_PERCENT": "1"})
+                                                          "TRACE_SAMPLE_PERCENT": "1",
+                                                          "OTEL_BSP_MAX_QUEUE_SIZE": "65536"})  # for those at the thaw
     # Hundreds that waited are refused within a millisecond, and that may be more lines than the log's buffer takes.
     system.losses_expected = frozen == "orders"
     read = "users" if frozen == "orders" else "orders"
