@@ -19,7 +19,7 @@ ifndef CFLAGS_$(MODE)
 $(error MODE is '$(MODE)': use release, debug, asan or tsan)
 endif
 
-CPPFLAGS := -Ifcgi -D_GNU_SOURCE -DAPM_VERSION='"$(shell cat fcgi/VERSION)"'
+CPPFLAGS := -Ifcgi -Ifcgi/tel/include -D_GNU_SOURCE -DAPM_VERSION='"$(shell cat fcgi/VERSION)"'
 # Of the processor: return addresses and jump targets are checked, where the C library and the kernel do so as well.
 HARDENING_x86_64 := -fcf-protection -fstack-clash-protection
 HARDENING_aarch64 := -mbranch-protection=standard
@@ -57,7 +57,7 @@ unexport LINES # of a terminal, where a shell exports it
 endif
 $(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override export $(word) := $$(value $(word)))))
 
-LIB_SRC := $(wildcard fcgi/base/*.c fcgi/telemetry/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
+LIB_SRC := $(wildcard fcgi/base/*.c fcgi/tel/src/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -335,10 +335,10 @@ lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors,
 	$(MAKE) --no-print-directory -s $(JOBS) tidy
 
 # clang-tidy is slow: a file is judged again only when it, a header or the rules have changed.
-TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(wildcard fcgi/*/*.c))
+TIDY := $(patsubst %.c,$(B)/tidy/%.ok,$(wildcard fcgi/*/*.c fcgi/tel/src/*.c))
 .PHONY: tidy
 tidy: $(TIDY)
-$(B)/tidy/%.ok: %.c $(wildcard fcgi/*/*.h) .clang-tidy
+$(B)/tidy/%.ok: %.c $(wildcard fcgi/*/*.h fcgi/tel/*/*.h fcgi/tel/*/*/*.h) .clang-tidy
 	@mkdir -p $(@D)
 	@echo "  TIDY $<"; clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) 2>$@.err || { cat $@.err; exit 1; }
 	@touch $@

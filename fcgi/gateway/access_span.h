@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "gateway/access_log.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 /* How many spans the line gives; 0 when it was not sampled. */
 size_t access_span_count(const struct access_line *line);

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "gateway/checkpoint.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define MS UINT64_C(1000000)
 #define FIRST_BACKLOG (UINT64_C(1) << 20)

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "gateway/access_log.h"
 #include "gateway/follower.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define SAVE_NS UINT64_C(1000000000)
 #define COMPLAINT_NS UINT64_C(60000000000)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define PAGE_MAX 4096
 #define TIME_OUT_MS 500L

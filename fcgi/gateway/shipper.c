@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "gateway/access_span.h"
 #include "gateway/follower.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define MS UINT64_C(1000000)
 

@@ -26,7 +26,7 @@
 #include "http/ops.h"
 #include "http/worker.h"
 #include "store/db.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define LISTEN_FD 0 /* FCGI_LISTENSOCK_FILENO */
 

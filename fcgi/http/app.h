@@ -9,7 +9,7 @@
 #include "http/reply.h"
 #include "http/request.h"
 #include "http/route.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 struct app {
 	const char *service_name;      /* "order-service" */

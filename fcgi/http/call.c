@@ -17,7 +17,7 @@
 #include "http/names.h"
 #include "http/neighbour.h"
 #include "http/peer.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define PEERS_MAX 8
 #define URL_MAX 1024

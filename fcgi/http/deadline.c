@@ -8,7 +8,7 @@
 #include "base/env.h"
 #include "http/reply.h"
 #include "http/request.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define MS UINT64_C(1000000)
 #define WAIT_MS 15000       /* of a web server that does not say */

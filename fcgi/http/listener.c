@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define CONNECTIONS_MAX 4096    /* file descriptors below it */
 #define PEER_TIMEOUT_SECONDS 10 /* a web server that stops in the middle of a record */

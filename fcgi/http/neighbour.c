@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define NEIGHBOURS_MAX 8
 #define FAILURES_MAX 5

@@ -3,7 +3,7 @@
 
 #include "http/neighbour.h"
 #include "store/db.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 static const struct app *served;
 

@@ -9,7 +9,7 @@
 
 #include "http/reply.h"
 #include "http/request.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 /* On the stack of the thread that serves the request. */
 struct seam {

@@ -16,7 +16,7 @@
 #include "gateway/readiness.h"
 #include "gateway/shipper.h"
 #include "http/app.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define STOP_MS 1500
 

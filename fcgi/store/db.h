@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 struct sqlite3_stmt;
 

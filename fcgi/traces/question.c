@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "http/reply_store.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 #include "traces/limits.h"
 #include "traces/stored.h"
 

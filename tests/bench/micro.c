@@ -14,9 +14,9 @@
 #include "../unit/count_allocations.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "telemetry/otlp.h"
-#include "telemetry/queue.h"
-#include "telemetry/span.h"
+#include "tel/src/otlp.h"
+#include "tel/src/queue.h"
+#include "tel/src/span.h"
 
 #define THREADS_MAX 8
 #define QUEUE_SPANS 2048

@@ -9,7 +9,7 @@
 #include "gateway/access_log.h"
 #include "gateway/access_span.h"
 #include "gateway/json_scan.h"
-#include "telemetry/span.h"
+#include "tel/src/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "telemetry/otlp.h"
+#include "tel/src/otlp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

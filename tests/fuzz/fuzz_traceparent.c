@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

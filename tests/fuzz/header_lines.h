@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 /* A NUL-terminated copy; free it. */
 static inline char *copy_text(const uint8_t *data, size_t size)

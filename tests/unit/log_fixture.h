@@ -11,9 +11,9 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "strict_json.h"
-#include "telemetry/log.h"
-#include "telemetry/metrics.h"
-#include "telemetry/resource.h"
+#include "tel/src/log.h"
+#include "tel/src/metrics.h"
+#include "tel/src/resource.h"
 
 static char directory[256];
 static char file[300]; /* of the log "test" */

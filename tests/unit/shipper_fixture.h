@@ -14,7 +14,7 @@
 #include "gateway/checkpoint.h"
 #include "gateway/shipper.h"
 #include "otlp_ids.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 #include "temporary.h"
 #include "tiny_server.h"
 #include "virtual_clock.h"

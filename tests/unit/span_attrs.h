@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "telemetry/span.h"
+#include "tel/src/span.h"
 
 /* Lets tel_span_from record without an exporter. */
 static inline void span_attrs_enable(void)

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "cmocka_all.h"
 #include "store/db.h"
-#include "telemetry/span.h"
+#include "tel/src/span.h"
 
 /* ---- directory ---- */
 

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "collector.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 #include "virtual_clock.h"
 
 static char log_dir[256];

@@ -2,7 +2,7 @@
 /* tel_batch_*: spans that a program ships by itself. */
 #include "cmocka_all.h"
 
-#include "telemetry/batch.h"
+#include "tel/src/batch.h"
 #include "telemetry_fixture.h"
 
 static const struct step ok = OK_EMPTY;

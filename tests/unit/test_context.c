@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/hex.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define SPAN "b7ad6b7169203331"

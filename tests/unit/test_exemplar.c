@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "telemetry/metrics.h"
+#include "tel/src/metrics.h"
 #include "threads.h"
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};

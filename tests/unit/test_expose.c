@@ -16,8 +16,8 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "golden.h"
-#include "telemetry/metrics.h"
-#include "telemetry/resource.h"
+#include "tel/src/metrics.h"
+#include "tel/src/resource.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define TEXT "text/plain; version=0.0.4; charset=utf-8"

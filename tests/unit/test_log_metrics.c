@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "gateway/checkpoint.h"
 #include "gateway/log_metrics.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 #include "temporary.h"
 #include "virtual_clock.h"
 

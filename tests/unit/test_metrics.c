@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "count_allocations.h"
-#include "telemetry/metrics.h"
+#include "tel/src/metrics.h"
 #include "threads.h"
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};

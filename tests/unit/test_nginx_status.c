@@ -5,7 +5,7 @@
 
 #include "base/buf.h"
 #include "gateway/nginx_status.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 #include "tiny_server.h"
 
 static const char page[] = "Active connections: 291 \n"

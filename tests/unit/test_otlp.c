@@ -12,9 +12,9 @@
 #include "base/env.h"
 #include "base/random.h"
 #include "golden.h"
-#include "telemetry/otlp.h"
-#include "telemetry/resource.h"
-#include "telemetry/span.h"
+#include "tel/src/otlp.h"
+#include "tel/src/resource.h"
+#include "tel/src/span.h"
 
 static const struct resource_attr attrs[] = {
 	{"service.name", "order-service"}, {"service.namespace", "apm"}, {"text", "h\xc3\xa9llo"}};

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #include "collector.h"
-#include "telemetry/otlp_http.h"
-#include "telemetry/settings.h"
+#include "tel/src/otlp_http.h"
+#include "tel/src/settings.h"
 #include "virtual_clock.h"
 
 static struct settings settings;

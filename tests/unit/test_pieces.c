@@ -8,9 +8,9 @@
 #include <zlib.h>
 
 #include "base/random.h"
-#include "telemetry/otlp.h"
-#include "telemetry/resource.h"
-#include "telemetry/span.h"
+#include "tel/src/otlp.h"
+#include "tel/src/resource.h"
+#include "tel/src/span.h"
 #include "traces/from_json.h"
 #include "traces/inflate.h"
 #include "traces/pieces.h"

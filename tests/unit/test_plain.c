@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 #include "base/plain.h"
-#include "telemetry/sampler.h"
+#include "tel/src/sampler.h"
 
 static char locales[256];
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "telemetry/queue.h"
-#include "telemetry/span.h"
+#include "tel/src/queue.h"
+#include "tel/src/span.h"
 #include "virtual_clock.h"
 
 static struct queue queue;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "telemetry/resource.h"
+#include "tel/src/resource.h"
 
 static const char *find(const char *key)
 {

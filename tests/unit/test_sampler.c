@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "telemetry/sampler.h"
+#include "tel/src/sampler.h"
 
 #define ALL 0
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "telemetry/settings.h"
+#include "tel/src/settings.h"
 
 static struct settings settings;
 static char warnings[8192]; /* what the last read logged; without a log that is on standard error */

@@ -4,7 +4,7 @@
 
 #include "http/app.h"
 #include "http/call.h"
-#include "telemetry/telemetry.h"
+#include "tel/tel.h"
 
 TEL_COUNTER(greetings, "greetings_total", "Greetings said.");
 

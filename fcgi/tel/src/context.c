@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What crosses process boundaries. traceparent and tracestate: W3C Trace Context level 2, sections 3.2 and 3.3;
+ * baggage: W3C Baggage, section 3.3.
+ */
+#include <string.h>
+
+#include "base/hex.h"
+#include "tel/tel.h"
+
+#define TRACESTATE_MEMBERS_MAX 32
+#define TRACESTATE_KEY_MAX 256
+#define TRACESTATE_VALUE_MAX 256
+#define TRACESTATE_LONG_MEMBER 128 /* of a too long list the longer ones go first (section 3.3.1.5) */
+#define BAGGAGE_MEMBERS_MAX 64
+
+_Static_assert(TEL_TRACESTATE_MAX >= TRACESTATE_MEMBERS_MAX * (TRACESTATE_LONG_MEMBER + 1) - 1,
+	       "what is left without the long members fits");
+
+struct slice {
+	const char *at;
+	size_t bytes;
+};
+
+static bool is_ows(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct slice trim(struct slice s)
+{
+	while (s.bytes && is_ows(s.at[0])) {
+		s.at++;
+		s.bytes--;
+	}
+	while (s.bytes && is_ows(s.at[s.bytes - 1]))
+		s.bytes--;
+	return s;
+}
+
+/* Takes the part of `rest` up to `separator`, trimmed; false at the end. `rest->at` NULL is the end. */
+static bool next_part(struct slice *rest, char separator, struct slice *part)
+{
+	if (!rest->at)
+		return false;
+	const char *end = rest->bytes ? memchr(rest->at, separator, rest->bytes) : NULL;
+	size_t bytes = end ? (size_t)(end - rest->at) : rest->bytes;
+
+	*part = trim((struct slice){rest->at, bytes});
+	*rest = end ? (struct slice){end + 1, rest->bytes - bytes - 1} : (struct slice){NULL, 0};
+	return true;
+}
+
+static bool is_lower_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool all_zero(const uint8_t *id, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		if (id[i])
+			return false;
+	return true;
+}
+
+/* ---- traceparent ---- */
+
+static bool parse_traceparent(struct slice text, struct tel_parent *p)
+{
+	const char *s = text.at;
+	uint8_t version, trace_id[16], span_id[8], flags;
+
+	if (text.bytes < TEL_TRACEPARENT_LENGTH || s[2] != '-' || s[35] != '-' || s[52] != '-')
+		return false;
+	if (!hex_decode(s, 1, &version) || !hex_decode(s + 3, 16, trace_id) || !hex_decode(s + 36, 8, span_id) ||
+	    !hex_decode(s + 53, 1, &flags))
+		return false;
+	if (version == 0xff || all_zero(trace_id, 16) || all_zero(span_id, 8))
+		return false;
+	/* later versions may add fields; a comma is two headers that a proxy joined */
+	if (text.bytes > TEL_TRACEPARENT_LENGTH &&
+	    (version == 0 || s[TEL_TRACEPARENT_LENGTH] != '-' || memchr(s, ',', text.bytes)))
+		return false;
+
+	memcpy(p->trace_id, trace_id, 16);
+	memcpy(p->span_id, span_id, 8);
+	p->flags = flags & (TEL_SAMPLED | TEL_RANDOM);
+	return true;
+}
+
+static void add_traceparent(struct tel_parent *p, struct slice value)
+{
+	p->traceparents++;
+	p->valid = p->traceparents == 1 && parse_traceparent(value, p);
+}
+
+/* ---- tracestate ---- */
+
+static bool tracestate_key_valid(struct slice key)
+{
+	if (key.bytes == 0 || key.bytes > TRACESTATE_KEY_MAX || !is_lower_or_digit(key.at[0]))
+		return false;
+	for (size_t i = 1; i < key.bytes; i++)
+		if (!is_lower_or_digit(key.at[i]) && !memchr("_-*/@", key.at[i], 5))
+			return false;
+	return true;
+}
+
+static bool tracestate_value_valid(struct slice value)
+{
+	if (value.bytes == 0 || value.bytes > TRACESTATE_VALUE_MAX)
+		return false;
+	for (size_t i = 0; i < value.bytes; i++)
+		if (value.at[i] < ' ' || value.at[i] > '~' || value.at[i] == '=')
+			return false;
+	return true;
+}
+
+static bool tracestate_member_valid(struct slice member)
+{
+	const char *equals = memchr(member.at, '=', member.bytes);
+	if (!equals)
+		return false;
+	size_t key_bytes = (size_t)(equals - member.at);
+	return tracestate_key_valid((struct slice){member.at, key_bytes}) &&
+	       tracestate_value_valid((struct slice){equals + 1, member.bytes - key_bytes - 1});
+}
+
+/* Appends to the comma-separated `list`; false: no room. */
+static bool append(char *list, size_t max, struct slice part)
+{
+	size_t bytes = strlen(list);
+
+	if (bytes + (bytes > 0) + part.bytes > max)
+		return false;
+	if (bytes)
+		list[bytes++] = ',';
+	memcpy(list + bytes, part.at, part.bytes);
+	list[bytes + part.bytes] = '\0';
+	return true;
+}
+
+static void drop_long_members(char *tracestate)
+{
+	struct slice rest = {tracestate, strlen(tracestate)}, member;
+	char *end = tracestate;
+
+	while (next_part(&rest, ',', &member)) {
+		if (member.bytes > TRACESTATE_LONG_MEMBER)
+			continue;
+		if (end != tracestate)
+			*end++ = ',';
+		memmove(end, member.at, member.bytes);
+		end += member.bytes;
+	}
+	*end = '\0';
+}
+
+static void append_tracestate(struct tel_parent *p, struct slice member)
+{
+	if (!p->tracestate_cut) {
+		if (append(p->tracestate, TEL_TRACESTATE_MAX, member))
+			return;
+		p->tracestate_cut = true;
+		drop_long_members(p->tracestate);
+	}
+	if (member.bytes <= TRACESTATE_LONG_MEMBER)
+		append(p->tracestate, TEL_TRACESTATE_MAX, member);
+}
+
+static void add_tracestate(struct tel_parent *p, struct slice rest)
+{
+	struct slice member;
+
+	while (!p->tracestate_broken && next_part(&rest, ',', &member)) {
+		if (member.bytes == 0) /* empty members are allowed (section 3.3.1.1) */
+			continue;
+		if (++p->tracestate_members > TRACESTATE_MEMBERS_MAX || !tracestate_member_valid(member))
+			p->tracestate_broken = true;
+		else
+			append_tracestate(p, member);
+	}
+}
+
+/* ---- baggage ---- */
+
+static bool is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.bytes; i++)
+		if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.at[i]))
+			return false;
+	return s.bytes > 0;
+}
+
+static bool is_baggage_value(struct slice s)
+{
+	for (size_t i = 0; i < s.bytes; i++)
+		if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("\",;\\", s.at[i]))
+			return false;
+	return true;
+}
+
+/* key OWS "=" OWS value; of a property (after ";") the key may stand alone. */
+static bool baggage_pair_valid(struct slice pair, bool property)
+{
+	const char *equals = memchr(pair.at, '=', pair.bytes);
+	if (!equals)
+		return property && is_token(pair);
+	size_t key_bytes = (size_t)(equals - pair.at);
+	return is_token(trim((struct slice){pair.at, key_bytes})) &&
+	       is_baggage_value(trim((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
+}
+
+static bool baggage_member_valid(struct slice member)
+{
+	struct slice pair;
+	bool property = false;
+
+	for (; next_part(&member, ';', &pair); property = true)
+		if (!baggage_pair_valid(pair, property))
+			return false;
+	return true;
+}
+
+static void add_baggage(struct tel_parent *p, struct slice value)
+{
+	struct slice rest = value, member;
+
+	while (!p->baggage_broken && next_part(&rest, ',', &member)) {
+		if (member.bytes == 0)
+			continue;
+		if (++p->baggage_members > BAGGAGE_MEMBERS_MAX || !baggage_member_valid(member) ||
+		    !append(p->baggage, TEL_BAGGAGE_MAX, member))
+			p->baggage_broken = true;
+	}
+}
+
+/* ---- public ---- */
+
+void tel_parent_init(struct tel_parent *p)
+{
+	/* not the whole: the texts are 12 KiB */
+	memset(p, 0, offsetof(struct tel_parent, tracestate));
+	p->tracestate[0] = '\0';
+	p->baggage[0] = '\0';
+}
+
+void tel_parent_header(struct tel_parent *p, const char *name, const char *value)
+{
+	struct slice text = trim((struct slice){value, strlen(value)});
+
+	if (strcmp(name, "traceparent") == 0)
+		add_traceparent(p, text);
+	else if (strcmp(name, "tracestate") == 0)
+		add_tracestate(p, text);
+	else if (strcmp(name, "baggage") == 0)
+		add_baggage(p, text);
+}
+
+void tel_parent_end(struct tel_parent *p)
+{
+	if (!p->valid || p->tracestate_broken)
+		p->tracestate[0] = '\0';
+	if (p->baggage_broken)
+		p->baggage[0] = '\0';
+}
+
+void tel_inject(const struct tel_span *span, struct tel_carrier *out)
+{
+	*out = (struct tel_carrier){.tracestate = span->tracestate, .baggage = span->baggage};
+	if (!tel_valid(span))
+		return;
+	char *text = out->traceparent;
+	memcpy(text, "00-", 3);
+	hex_encode(span->trace_id, 16, text + 3);
+	text[35] = '-';
+	hex_encode(span->span_id, 8, text + 36);
+	text[52] = '-';
+	hex_encode(&span->flags, 1, text + 53);
+	text[TEL_TRACEPARENT_LENGTH] = '\0';
+}

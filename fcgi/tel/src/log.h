@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Life cycle of the log. Internal to tel/; what others see is in tel.h. */
+#ifndef TEL_LOG_H
+#define TEL_LOG_H
+
+/*
+ * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
+ * metrics_init. Until then lines go to stderr at once. The file is locked until log_stop, under its name: rotation does
+ * not touch that. Returns 0 or -errno, -EBUSY when another process writes the file; then nothing was started, and
+ * stderr says why.
+ */
+int log_start(const char *name);
+
+/*
+ * Writes what is left, within `budget_ms`, and ends the thread; what could not be written is counted as dropped. Lines
+ * logged afterwards are written at once. log_start may follow (in tests).
+ */
+void log_stop(unsigned budget_ms);
+
+#endif

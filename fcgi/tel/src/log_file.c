@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "tel/src/log_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/thread.h"
+#include "tel/tel.h"
+
+#define BUFFER_BYTES (128 << 10)
+#define DELAY_NS 50000000        /* a line waits for company at most this long */
+#define COMPLAINT_NS 60000000000 /* between two notes on stderr */
+#define POLL_MS 1000
+#define LOG_MODE 0644
+
+TEL_COUNTER(lines_written, "log_lines_written_total", "Log lines written.");
+TEL_COUNTER(lines_dropped, "log_lines_dropped_total", "Log lines lost: the buffer was full or the write failed.");
+TEL_COUNTER(write_errors, "log_write_errors_total", "Failed writes to the log.");
+
+struct lines {
+	size_t used;
+	unsigned count;
+	char data[BUFFER_BYTES];
+};
+
+static struct lines buffers[2];
+
+/* All under the thread's lock, but for what only the thread touches: fd, must_break, last_complaint_ns. */
+static struct thread thread = THREAD_INITIALIZER;
+static char path[PATH_MAX]; /* "": stderr */
+static int fd = STDERR_FILENO;
+static bool running;   /* a thread empties the buffers; without it whoever holds the lock writes */
+static bool abandoned; /* the thread hung in a write when it was told to stop; what it holds is counted already */
+static bool reopen, urgent;
+static struct lines *filling = &buffers[0];
+static struct lines *writing = &buffers[1];
+static bool must_break; /* a pipe or terminal has got half a line */
+static uint64_t last_complaint_ns;
+
+/* ---- the file --------------------------------------------------------------------------------------------------- */
+
+static bool is_regular(int file)
+{
+	struct stat stat;
+
+	return fstat(file, &stat) == 0 && S_ISREG(stat.st_mode);
+}
+
+/*
+ * Cuts the half line off the end of a regular file that a full disk or a kill has left. The file has one writer, so
+ * nobody else's line can be under way. False: that cannot be done, a newline has to come before the next line.
+ */
+static bool cut_half_line(int file)
+{
+	char tail[LOG_LINE_MAX];
+	off_t size = lseek(file, 0, SEEK_END);
+	off_t start = size > (off_t)sizeof(tail) ? size - (off_t)sizeof(tail) : 0;
+	ssize_t length = pread(file, tail, sizeof(tail), start);
+
+	if (length <= 0 || tail[length - 1] == '\n')
+		return length >= 0;
+	const char *newline = memrchr(tail, '\n', (size_t)length);
+	if (!newline && start > 0)
+		return false; /* longer than any line of ours */
+	return ftruncate(file, newline ? start + (newline + 1 - tail) : 0) == 0;
+}
+
+/*
+ * A file descriptor or -errno. A log that is made here may be read by all who may enter its directory, such as the web
+ * server, whatever umask the caller has; one that is there keeps the mode that somebody gave it.
+ */
+static int open_file(const char *name)
+{
+	int flags = O_RDWR | O_APPEND | O_CLOEXEC;
+	int file = open(name, flags | O_CREAT | O_EXCL, LOG_MODE);
+
+	if (file >= 0)
+		fchmod(file, LOG_MODE);
+	else
+		file = open(name, flags | O_CREAT, LOG_MODE);
+	return file < 0 ? -errno : file;
+}
+
+static void use_file(int file)
+{
+	fd = file;
+	must_break = file != STDERR_FILENO && is_regular(file) && !cut_half_line(file);
+}
+
+static void complain(const char *what, int error)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (fd == STDERR_FILENO || (last_complaint_ns && now - last_complaint_ns < COMPLAINT_NS))
+		return;
+	last_complaint_ns = now;
+	dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, path, strerror(error));
+}
+
+/* After a failed write: an interruption, or a slow reader of a non-blocking stderr that has made room. */
+static bool can_go_on(void)
+{
+	struct pollfd wait = {fd, POLLOUT, 0};
+
+	return errno == EINTR || (errno == EAGAIN && poll(&wait, 1, POLL_MS) == 1);
+}
+
+/* Bytes written: fewer than `bytes` after an error, which is then in errno. */
+static size_t write_all(const char *data, size_t bytes)
+{
+	size_t done = 0;
+
+	while (done < bytes) {
+		ssize_t n = write(fd, data + done, bytes - done);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || !can_go_on())
+			break;
+	}
+	return done;
+}
+
+/* Writes whole lines; returns how many of them are in the file. */
+static unsigned write_lines(const char *data, size_t bytes, unsigned count)
+{
+	if (must_break) {
+		if (write_all("\n", 1) != 1) {
+			tel_add(&write_errors, 1);
+			return 0;
+		}
+		must_break = false;
+	}
+	size_t done = write_all(data, bytes);
+	if (done == bytes)
+		return count;
+
+	int error = errno;
+	unsigned complete = 0;
+	for (size_t i = 0; i < done; i++)
+		complete += data[i] == '\n';
+	if (done && data[done - 1] != '\n')
+		must_break = !is_regular(fd) || !cut_half_line(fd);
+	tel_add(&write_errors, 1);
+	complain("write to", error);
+	return complete;
+}
+
+static void open_again(void)
+{
+	if (!*path)
+		return;
+	int file = open_file(path);
+	if (file < 0) {
+		complain("open", -file);
+		return;
+	}
+	close(fd);
+	use_file(file);
+}
+
+static void count_lines(unsigned written, unsigned dropped)
+{
+	tel_add(&lines_written, written);
+	tel_add(&lines_dropped, dropped);
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+static bool is_due(void)
+{
+	return thread.stopping || reopen || urgent || filling->used >= BUFFER_BYTES / 2;
+}
+
+/* Sleeps until there is something to do: with the first line the clock starts. */
+static void wait_for_work(void)
+{
+	while (!is_due() && !filling->used)
+		thread_wait(&thread, CLOCK_NEVER);
+	uint64_t deadline_ns = clock_monotonic_ns() + DELAY_NS;
+	while (!is_due() && !thread_wait(&thread, deadline_ns))
+		;
+}
+
+static void run(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&thread.lock);
+	while (!thread.stopping || filling->used) {
+		wait_for_work();
+		struct lines *batch = filling;
+		bool open_first = reopen;
+		filling = writing;
+		writing = batch;
+		reopen = urgent = false;
+		pthread_mutex_unlock(&thread.lock);
+
+		unsigned written = batch->used ? write_lines(batch->data, batch->used, batch->count) : 0;
+		if (open_first)
+			open_again();
+
+		pthread_mutex_lock(&thread.lock);
+		if (abandoned)
+			break;
+		count_lines(written, batch->count - written);
+		batch->used = batch->count = 0;
+	}
+	running = false; /* who logs from now on writes */
+	pthread_mutex_unlock(&thread.lock);
+}
+
+int log_file_start(const char *name)
+{
+	int file = name ? open_file(name) : STDERR_FILENO;
+
+	if (file < 0)
+		return file;
+	if (fd != STDERR_FILENO)
+		close(fd);
+	use_file(file);
+	snprintf(path, sizeof(path), "%s", name ? name : "");
+	reopen = urgent = abandoned = false;
+	running = true;
+	int error = thread_start(&thread, "log", run, NULL);
+	running = !error;
+	return error;
+}
+
+void log_file_stop(unsigned budget_ms)
+{
+	pthread_mutex_lock(&thread.lock);
+	bool started = running;
+	pthread_mutex_unlock(&thread.lock);
+	if (!started || thread_stop(&thread, clock_monotonic_ns() + budget_ms * UINT64_C(1000000)))
+		return;
+	pthread_mutex_lock(&thread.lock);
+	running = false;
+	abandoned = true;
+	count_lines(0, filling->count + writing->count);
+	pthread_mutex_unlock(&thread.lock);
+	pthread_detach(thread.id);
+}
+
+/* ---- the callers ------------------------------------------------------------------------------------------------ */
+
+static void enqueue(const char *line, size_t bytes, bool at_once)
+{
+	size_t before = filling->used;
+
+	if (bytes > BUFFER_BYTES - before) {
+		count_lines(0, 1);
+		return;
+	}
+	memcpy(filling->data + before, line, bytes);
+	filling->used += bytes;
+	filling->count++;
+	urgent |= at_once;
+	if (before == 0 || at_once || (before < BUFFER_BYTES / 2 && filling->used >= BUFFER_BYTES / 2))
+		thread_wake(&thread);
+}
+
+void log_file_add(const char *line, size_t bytes, bool at_once)
+{
+	pthread_mutex_lock(&thread.lock);
+	if (running) {
+		enqueue(line, bytes, at_once);
+	} else {
+		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
+		count_lines(written, 1 - written);
+	}
+	pthread_mutex_unlock(&thread.lock);
+}
+
+void tel_log_reopen(void)
+{
+	pthread_mutex_lock(&thread.lock);
+	reopen = true;
+	if (running)
+		thread_wake(&thread);
+	pthread_mutex_unlock(&thread.lock);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Where log lines go: bounded buffers, the thread that empties them, the file. Internal to tel/. */
+#ifndef TEL_LOG_FILE_H
+#define TEL_LOG_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LOG_LINE_MAX 16384 /* bytes of a line with its newline */
+
+/* Opens `path` (NULL: stderr) and starts the thread. 0 or -errno; then nothing has changed. */
+int log_file_start(const char *path);
+
+/*
+ * Writes what is left, within `budget_ms`, and ends the thread. Counts as dropped what is left then. Lines that come
+ * later are written at once.
+ */
+void log_file_stop(unsigned budget_ms);
+
+/*
+ * Queues one line of at most LOG_LINE_MAX bytes that ends with a newline; never waits for the disk while the thread
+ * runs. It is written within about 50 ms, at once when `urgent`. Without room it is dropped and counted. While no
+ * thread runs it is written here and now.
+ */
+void log_file_add(const char *line, size_t bytes, bool urgent);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "tel/src/resource.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/env.h"
+#include "base/random.h"
+#include "base/utf8.h"
+#include "tel/src/pairs.h"
+#include "tel/tel.h"
+
+#define ATTRS_MAX 64
+
+static struct resource_attr attrs[ATTRS_MAX];
+static size_t attr_count;
+static char instance_id[37];
+static char *decoded; /* the text that attributes of the environment point into */
+
+/* False: no room. */
+static bool set_attr(const char *key, const char *value)
+{
+	for (size_t i = 0; i < attr_count; i++) {
+		if (strcmp(attrs[i].key, key) == 0) {
+			attrs[i].value = value;
+			return true;
+		}
+	}
+	if (attr_count == ATTRS_MAX)
+		return false;
+	attrs[attr_count++] = (struct resource_attr){key, value};
+	return true;
+}
+
+/* A version 4 UUID (RFC 9562, section 5.4). */
+static void make_instance_id(void)
+{
+	uint64_t high = (random_u64() & ~UINT64_C(0xf000)) | 0x4000;
+	uint64_t low = (random_u64() & ~(UINT64_C(3) << 62)) | UINT64_C(1) << 63;
+
+	snprintf(instance_id, sizeof(instance_id),
+		 "%08" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%04" PRIx64 "-%012" PRIx64, high >> 32, high >> 16 & 0xffff,
+		 high & 0xffff, low >> 48, low & UINT64_C(0xffffffffffff));
+}
+
+/* False: malformed. */
+static bool parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
+{
+	if (!pairs_parse(text, pairs, count))
+		return false;
+	for (size_t i = 0; i < *count; i++)
+		if (!utf8_valid(pairs[i].key, strlen(pairs[i].key)) ||
+		    !utf8_valid(pairs[i].value, strlen(pairs[i].value)))
+			return false;
+	return true;
+}
+
+/* The values are for the collector's eyes. */
+static void warn(const char *variable, const char *reason)
+{
+	tel_warn("a setting cannot be used", tel_lit("variable", variable), tel_lit("reason", reason));
+}
+
+static void read_environment(void)
+{
+	const char *text = env_string("OTEL_RESOURCE_ATTRIBUTES", NULL);
+	struct pair pairs[PAIRS_MAX];
+	size_t count;
+
+	free(decoded);
+	decoded = NULL;
+	if (!text)
+		return;
+	decoded = strdup(text);
+	if (!decoded)
+		abort();
+	if (!parse(decoded, pairs, &count)) {
+		warn("OTEL_RESOURCE_ATTRIBUTES", "it is not of the form key=value,key=value in UTF-8: ignored");
+		return;
+	}
+	bool all = true;
+	for (size_t i = 0; i < count; i++)
+		all &= set_attr(pairs[i].key, pairs[i].value);
+	if (!all)
+		warn("OTEL_RESOURCE_ATTRIBUTES", "there is no room for so many attributes: the last ones are left out");
+}
+
+static void read_service_name(void)
+{
+	const char *name = env_string("OTEL_SERVICE_NAME", NULL);
+
+	if (name && utf8_valid(name, strlen(name)))
+		set_attr("service.name", name);
+	else if (name)
+		warn("OTEL_SERVICE_NAME", "it is not UTF-8: ignored");
+}
+
+void resource_init(const char *service_name)
+{
+	attr_count = 0;
+	make_instance_id();
+	set_attr("service.name", service_name);
+	set_attr("service.namespace", "apm");
+	set_attr("service.version", APM_VERSION);
+	set_attr("service.instance.id", instance_id);
+	set_attr("deployment.environment.name", "development");
+	set_attr("telemetry.sdk.name", "apm-c");
+	set_attr("telemetry.sdk.language", "c");
+	set_attr("telemetry.sdk.version", APM_VERSION);
+	read_environment();
+	read_service_name(); /* wins over OTEL_RESOURCE_ATTRIBUTES */
+}
+
+const struct resource_attr *resource_attrs(size_t *count)
+{
+	*count = attr_count;
+	return attrs;
+}
+
+const char *resource_service_name(void)
+{
+	return attr_count ? attrs[0].value : "unknown_service";
+}

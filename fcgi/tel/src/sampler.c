@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "tel/src/sampler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/plain.h"
+
+#define PARENT_BASED "parentbased_"
+
+/* False: not a decimal number from 0 to 1, with a point whatever the locale. */
+static bool parse_ratio(const char *text, uint64_t *threshold)
+{
+	char *end;
+	double ratio = plain_strtod(text, &end);
+
+	if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || !(ratio >= 0 && ratio <= 1))
+		return false;
+	*threshold = (uint64_t)((1 - ratio) * (double)SAMPLER_NONE);
+	return true;
+}
+
+bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
+{
+	*out = (struct sampler){.parent_based = true};
+	if (!name)
+		return true;
+
+	bool parent_based = plain_same_start(name, PARENT_BASED, strlen(PARENT_BASED));
+	if (parent_based)
+		name += strlen(PARENT_BASED);
+
+	uint64_t threshold = 0;
+	bool valid = true;
+	if (plain_same(name, "always_off"))
+		threshold = SAMPLER_NONE;
+	else if (plain_same(name, "traceidratio"))
+		valid = !ratio || parse_ratio(ratio, &threshold);
+	else if (!plain_same(name, "always_on"))
+		return false;
+	*out = (struct sampler){parent_based, threshold};
+	return valid;
+}
+
+bool sampler_decide(const struct sampler *sampler, const uint8_t trace_id[16])
+{
+	uint64_t randomness = 0;
+
+	for (int i = 9; i < 16; i++)
+		randomness = randomness << 8 | trace_id[i];
+	return randomness >= sampler->threshold;
+}
