@@ -2,20 +2,41 @@
 #include "base/random.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 static _Thread_local uint64_t state[4];
 static _Thread_local bool seeded;
 
+#define WARM_UP 16
+
+static uint64_t next_random(void);
+
+/* Where getrandom(2) is not allowed: what no other thread on no other machine is likely to have at this moment. */
+static void seed_without_kernel(void)
+{
+	struct timespec wall, steady;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	clock_gettime(CLOCK_MONOTONIC, &steady);
+	state[0] = (uint64_t)wall.tv_sec << 30 ^ (uint64_t)wall.tv_nsec;
+	state[1] = (uint64_t)steady.tv_sec << 30 ^ (uint64_t)steady.tv_nsec;
+	state[2] = (uint64_t)getpid() << 32 ^ (uintptr_t)&wall;
+	state[3] = (uintptr_t)state;
+}
+
 static void seed(void)
 {
-	/* Up to 256 bytes come whole once the kernel's pool is ready (getrandom(2)); ids that repeat are worse than no
-	 * program. */
-	if (getrandom(state, sizeof(state), 0) != sizeof(state))
-		abort();
+	/* Up to 256 bytes come whole once the kernel's pool is ready. */
+	bool whole = getrandom(state, sizeof(state), 0) == sizeof(state);
+
+	if (!whole)
+		seed_without_kernel();
 	state[0] |= 1; /* all zeros is the one state that never leaves itself */
 	seeded = true;
+	for (int i = 0; !whole && i < WARM_UP; i++)
+		next_random(); /* spreads the bits that differ */
 }
 
 static uint64_t rotate_left(uint64_t value, int bits)

@@ -94,7 +94,7 @@ static const char *status_text(int status)
 static void set_text(struct tel_span *span, const char *key, const struct text *text)
 {
 	if (text->bytes)
-		tel_set(span, tel_strn(key, text->data, text->bytes));
+		tel_span_set(span, tel_strn(key, text->data, text->bytes));
 }
 
 /* Returns the span's name of the method. */
@@ -103,10 +103,10 @@ static const char *set_method(struct tel_span *span, const struct text *method)
 	const char *known = known_method(method);
 
 	if (known) {
-		tel_set(span, tel_lit("http.request.method", known));
+		tel_span_set(span, tel_lit("http.request.method", known));
 		return known;
 	}
-	tel_set(span, tel_lit("http.request.method", "_OTHER"));
+	tel_span_set(span, tel_lit("http.request.method", "_OTHER"));
 	set_text(span, "http.request.method_original", method);
 	return "HTTP";
 }
@@ -151,37 +151,51 @@ static struct text bare_host(struct text host)
 /* nginx's configuration may be another one than ours, which has redacted it. */
 static void set_query(struct tel_span *span, const struct text *query)
 {
-	char storage[TEL_SPAN_DATA_BYTES];
+	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
 	struct buf shown;
 
 	if (query->bytes == 0)
 		return;
 	buf_init_fixed(&shown, storage, sizeof(storage));
 	redact_query(&shown, query->data, query->bytes);
-	tel_set(span, shown.failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", shown.data, shown.len));
+	tel_span_set(span,
+		     shown.failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", shown.data, shown.len));
+}
+
+void access_span_facts(const struct access_line *line, struct tel_span_facts *out)
+{
+	static const uint8_t none[8];
+	struct interval time = server_interval(line);
+
+	*out = (struct tel_span_facts){.kind = TEL_SERVER,
+				       .context.flags = line->flags,
+				       .parent_remote = memcmp(line->parent_span_id, none, sizeof(none)) != 0,
+				       .start_ns = time.start_ns,
+				       .end_ns = time.end_ns};
+	memcpy(out->context.trace_id, line->trace_id, sizeof(line->trace_id));
+	memcpy(out->context.span_id, line->span_id, sizeof(line->span_id));
+	memcpy(out->parent_span_id, line->parent_span_id, sizeof(line->parent_span_id));
 }
 
 static void server_span(const struct access_line *line, struct tel_span *out)
 {
-	static const uint8_t none[8];
-	struct interval time = server_interval(line);
-	bool is_root = memcmp(line->parent_span_id, none, sizeof(none)) == 0;
+	struct tel_span_facts facts;
 
-	tel_span_from(out, TEL_SERVER, line->trace_id, line->span_id, line->parent_span_id, line->flags, !is_root,
-		      time.start_ns, time.end_ns);
+	access_span_facts(line, &facts);
+	tel_span_from(out, &facts);
 	/* What is long or at the client's will comes last: a span has a fixed room. */
 	const char *name = set_method(out, &line->method);
 	tel_span_rename(out, name, is_route(&line->route) ? line->route.data : NULL);
 	if (is_route(&line->route))
 		set_text(out, "http.route", &line->route);
 	if (line->status)
-		tel_set(out, tel_int("http.response.status_code", line->status));
+		tel_span_set(out, tel_int("http.response.status_code", line->status));
 	fail_server(out, line->status);
 	set_text(out, "url.scheme", &line->scheme);
 	set_text(out, "client.address", &line->client);
 	set_protocol(out, &line->protocol);
 	if (line->port)
-		tel_set(out, tel_int("server.port", line->port));
+		tel_span_set(out, tel_int("server.port", line->port));
 	struct text host = bare_host(line->host);
 	set_text(out, "server.address", &host);
 	set_text(out, "url.path", &line->path);
@@ -228,7 +242,7 @@ static void set_peer(struct tel_span *span, const struct text *address)
 	}
 	const char *colon = memrchr(host.data, ':', host.bytes);
 	if (colon) {
-		tel_set(span, tel_int("server.port", strtol(colon + 1, NULL, 10)));
+		tel_span_set(span, tel_int("server.port", strtol(colon + 1, NULL, 10)));
 		host.bytes = (size_t)(colon - host.data);
 	}
 	host = bare_host(host);
@@ -237,7 +251,7 @@ static void set_peer(struct tel_span *span, const struct text *address)
 
 static void set_url(struct tel_span *span, const struct access_line *line)
 {
-	char storage[TEL_SPAN_DATA_BYTES];
+	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
 	struct buf url;
 	bool default_port = line->port == 0 || line->port == (strcmp(line->scheme.data, "https") == 0 ? 443 : 80);
 
@@ -257,7 +271,7 @@ static void set_url(struct tel_span *span, const struct access_line *line)
 		redact_query(&url, line->query.data, line->query.bytes);
 	}
 	if (!url.failed)
-		tel_set(span, tel_strn("url.full", url.data, url.len));
+		tel_span_set(span, tel_strn("url.full", url.data, url.len));
 }
 
 static void fail_attempt(struct tel_span *span, const struct access_line *line, int status)
@@ -270,20 +284,22 @@ static void fail_attempt(struct tel_span *span, const struct access_line *line, 
 
 static void attempt_span(const struct access_line *line, size_t attempt, struct tel_span *out)
 {
-	const struct access_attempt *facts = &line->attempts[attempt];
+	const struct access_attempt *seen = &line->attempts[attempt];
 	struct interval time = attempt_interval(line, attempt);
-	uint8_t span_id[8];
+	struct tel_span_facts facts = {
+		.kind = TEL_CLIENT, .context.flags = line->flags, .start_ns = time.start_ns, .end_ns = time.end_ns};
 
-	attempt_id(line, attempt, span_id);
-	tel_span_from(out, TEL_CLIENT, line->trace_id, span_id, line->span_id, line->flags, false, time.start_ns,
-		      time.end_ns);
+	memcpy(facts.context.trace_id, line->trace_id, sizeof(line->trace_id));
+	attempt_id(line, attempt, facts.context.span_id);
+	memcpy(facts.parent_span_id, line->span_id, sizeof(line->span_id));
+	tel_span_from(out, &facts);
 	tel_span_rename(out, set_method(out, &line->method), NULL);
-	if (facts->status)
-		tel_set(out, tel_int("http.response.status_code", facts->status));
-	fail_attempt(out, line, facts->status);
+	if (seen->status)
+		tel_span_set(out, tel_int("http.response.status_code", seen->status));
+	fail_attempt(out, line, seen->status);
 	if (attempt)
-		tel_set(out, tel_int("http.request.resend_count", (int64_t)attempt));
-	set_peer(out, &facts->address);
+		tel_span_set(out, tel_int("http.request.resend_count", (int64_t)attempt));
+	set_peer(out, &seen->address);
 	set_url(out, line);
 }
 

@@ -6,10 +6,13 @@
 #include <stddef.h>
 
 #include "gateway/access_log.h"
-#include "tel/tel.h"
+#include "tel/ship.h"
 
 /* How many spans the line gives; 0 when it was not sampled. */
 size_t access_span_count(const struct access_line *line);
+
+/* The facts of the SERVER span. The line's `flags` say whether it was sampled. */
+void access_span_facts(const struct access_line *line, struct tel_span_facts *out);
 
 /*
  * Fills span `index` of the line: 0 is the SERVER span, the attempts follow in order. The same line always gives the

@@ -13,7 +13,7 @@
 #define DURABLE_NS UINT64_C(1000000000)
 #define COMPLAINT_NS UINT64_C(60000000000)
 
-TEL_COUNTER(gaps, "gateway_log_gaps_total",
+TEL_COUNTER(gaps, "gateway.log.gaps", "{gap}",
 	    "Times that lines of a rotated or truncated access log were gone before they were read.", "follower");
 
 static void init_tail(struct follower *f, struct log_position *from)

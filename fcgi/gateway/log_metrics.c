@@ -4,15 +4,14 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "gateway/access_log.h"
+#include "gateway/access_span.h"
 #include "gateway/follower.h"
-#include "tel/tel.h"
 
 #define SAVE_NS UINT64_C(1000000000)
 #define COMPLAINT_NS UINT64_C(60000000000)
 
-TEL_COUNTER(lines, "gateway_log_lines_total", "Lines of the access log that were read.");
-TEL_COUNTER(unparsed, "gateway_log_lines_unparsed_total", "Lines of the access log that could not be understood.");
+TEL_COUNTER(lines, "gateway.log.lines", "{line}", "Lines of the access log that were read.");
+TEL_COUNTER(unparsed, "gateway.log.lines.unparsed", "{line}", "Lines of the access log that could not be understood.");
 
 static struct {
 	struct follower follower;
@@ -28,9 +27,11 @@ static void observe(const struct access_line *line)
 	double seconds = (double)line->duration_ns / 1e9;
 	struct tel_span exemplar;
 
-	if (line->flags & TEL_SAMPLED)
-		tel_span_from(&exemplar, TEL_SERVER, line->trace_id, line->span_id, line->parent_span_id, line->flags,
-			      false, line->end_ns - line->duration_ns, line->end_ns);
+	if (line->flags & TEL_SAMPLED) {
+		struct tel_span_facts facts;
+		access_span_facts(line, &facts);
+		tel_span_from(&exemplar, &facts);
+	}
 	metrics.observe(line->method.data, line->route.data, line->status, seconds,
 			line->flags & TEL_SAMPLED ? &exemplar : NULL);
 }
@@ -40,7 +41,7 @@ static void count_unparsed(const struct tail_line *line)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
-	tel_add(&unparsed, 1);
+	tel_counter_add(&unparsed, 1);
 	if (metrics.complaint_ns && now_ns - metrics.complaint_ns < COMPLAINT_NS)
 		return;
 	metrics.complaint_ns = now_ns;
@@ -54,7 +55,7 @@ static void read_line(const struct tail_line *line)
 	bool cut;
 	bool parsed = access_log_parse(line->text, line->bytes, &facts, &cut);
 
-	tel_add(&lines, 1);
+	tel_counter_add(&lines, 1);
 	if (!parsed || cut)
 		count_unparsed(line);
 	if (parsed)

@@ -12,14 +12,16 @@
 #define PAGE_MAX 4096
 #define TIME_OUT_MS 500L
 
-TEL_GAUGE(up, "nginx_up", "1 when nginx has answered with its status.");
-TEL_GAUGE(active, "nginx_connections_active", "Client connections, waiting ones included.");
-TEL_GAUGE(reading, "nginx_connections_reading", "Connections whose request header is being read.");
-TEL_GAUGE(writing, "nginx_connections_writing", "Connections whose request is being answered.");
-TEL_GAUGE(waiting, "nginx_connections_waiting", "Idle connections.");
-TEL_COUNTER(accepted, "nginx_connections_accepted_total", "Client connections accepted since nginx was started.");
-TEL_COUNTER(handled, "nginx_connections_handled_total", "Client connections handled since nginx was started.");
-TEL_COUNTER(requests, "nginx_http_requests_total", "Client requests since nginx was started.");
+TEL_GAUGE(up, "nginx.up", "", "1 when nginx has answered with its status.");
+TEL_GAUGE(active, "nginx.connections.active", "{connection}", "Client connections, waiting ones included.");
+TEL_GAUGE(reading, "nginx.connections.reading", "{connection}", "Connections whose request header is being read.");
+TEL_GAUGE(writing, "nginx.connections.writing", "{connection}", "Connections whose request is being answered.");
+TEL_GAUGE(waiting, "nginx.connections.waiting", "{connection}", "Idle connections.");
+TEL_COUNTER(accepted, "nginx.connections.accepted", "{connection}",
+	    "Client connections accepted since nginx was started.");
+TEL_COUNTER(handled, "nginx.connections.handled", "{connection}",
+	    "Client connections handled since nginx was started.");
+TEL_COUNTER(requests, "nginx.http.requests", "{request}", "Client requests since nginx was started.");
 
 static struct {
 	CURL *curl; /* scrape hooks run one at a time */
@@ -115,7 +117,7 @@ void nginx_status_start(const char *url, void (*set_active)(double requests))
 	curl_easy_setopt(nginx.curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(nginx.curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(nginx.curl, CURLOPT_WRITEFUNCTION, take);
-	tel_on_scrape(scrape);
+	tel_metrics_hook(scrape);
 }
 
 void nginx_status_stop(void)

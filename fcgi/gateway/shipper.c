@@ -9,12 +9,12 @@
 #include "base/clock.h"
 #include "gateway/access_span.h"
 #include "gateway/follower.h"
-#include "tel/tel.h"
+#include "tel/ship.h"
 
 #define MS UINT64_C(1000000)
 
-TEL_GAUGE(lag, "gateway_log_lag_bytes", "Bytes of the access log whose spans have not been sent yet.");
-TEL_GAUGE(last, "gateway_log_last_shipped_timestamp_seconds", "When the collector last took a batch of spans.");
+TEL_GAUGE(lag, "gateway.log.lag", "By", "Bytes of the access log whose spans have not been sent yet.");
+TEL_GAUGE(last, "gateway.log.last_shipped.timestamp", "s", "When the collector last took a batch of spans.");
 
 static struct {
 	struct follower follower;
@@ -142,7 +142,7 @@ int shipper_start(const char *access_log, const char *checkpoint_file)
 	shipper.delay_ns = tel_batch_delay_ms() * MS;
 	shipper.follower.log_path = access_log;
 	shipper.follower.checkpoint_file = checkpoint_file;
-	tel_on_scrape(set_lag);
+	tel_metrics_hook(set_lag);
 	return follower_start(&shipper.follower, run, &shipper.shipped);
 }
 

@@ -251,8 +251,18 @@ static int run(const struct app *app)
 	umask(umask(0) | 027); /* what is stored is nobody else's; the log sets its own mode */
 	/* Few arenas: threads that rarely run at the same time need no memory of their own. */
 	mallopt(M_ARENA_MAX, 2);
+	const struct tel_attr resource[] = {tel_lit("service.namespace", "apm"),
+					    tel_lit("deployment.environment.name", "development")};
 	int error = tel_init(&(struct tel_config){
-		.service_name = app->service_name, .log_name = app->log_name, .no_exporter = app->no_exporter});
+		.service_name = app->service_name,
+		.service_version = APM_VERSION,
+		.resource = resource,
+		.resource_count = sizeof(resource) / sizeof(*resource),
+		.scope_name = "apm",
+		.scope_version = APM_VERSION,
+		.log_name = app->log_name,
+		.no_exporter = app->no_exporter,
+	});
 	if (error) { /* standard error says why */
 		sleep_ms(RESPAWN_MS);
 		return EXIT_FAILURE;

@@ -24,8 +24,8 @@
 #define ANSWER_MAX 65536
 #define FAIR_MAX_MS 5000
 
-TEL_HISTOGRAM(call_duration, "http_client_request_duration_seconds", "Duration of HTTP client requests.",
-	      tel_http_bounds, "http_request_method", "server_address", "http_response_status_code");
+TEL_HISTOGRAM(call_duration, "http.client.request.duration", "s", "Duration of HTTP client requests.", tel_http_bounds,
+	      "http.request.method", "server.address", "http.response.status_code");
 
 /* curl reads the list of headers and never frees it: its nodes and the texts they point to, filled anew for a call. */
 struct headers {
@@ -126,7 +126,7 @@ static void fill_headers(struct headers *headers, const struct tel_span *span, b
 	char limit[24];
 
 	headers->count = 0;
-	tel_inject(span, &carrier);
+	tel_span_inject(span, &carrier);
 	snprintf(limit, sizeof(limit), "%ld", limit_ms);
 	add_header(headers, headers->time_out, sizeof(headers->time_out), DEADLINE_HEADER, limit);
 	add_header(headers, headers->traceparent, sizeof(headers->traceparent), "traceparent", carrier.traceparent);
@@ -224,7 +224,7 @@ static const char *error_name(CURL *curl, CURLcode code)
 static void describe(struct tel_span *span, const struct caller *c, const struct peer *peer, long status, CURLcode code)
 {
 	if (status)
-		tel_set(span, tel_int("http.response.status_code", status));
+		tel_span_set(span, tel_int("http.response.status_code", status));
 	if (status >= 400)
 		tel_span_fail(span, status_name((int)status));
 	if (!status) {
@@ -292,8 +292,8 @@ static int call_allowed(struct caller *c, const struct peer *peer, struct tel_sp
 	long status = exchange(c, peer, span, path, json, bytes, limit_ms);
 	uint64_t duration_ns = clock_monotonic_ns() - start_ns;
 	neighbour_leave(peer->neighbour, &passage, outcome_of(status, limit_ms), duration_ns);
-	tel_series_observe(tel_series(&call_duration, method, peer->address, status_name((int)status)),
-			   (double)duration_ns / 1e9, span);
+	tel_series_record(tel_series(&call_duration, method, peer->address, status_name((int)status)),
+			  (double)duration_ns / 1e9, span);
 	return (int)status;
 }
 
@@ -310,8 +310,8 @@ static int call(const char *method, const char *service, const char *path, const
 	buf_addf(&shown, "%s://%s%s%s:%d", peer->scheme, ipv6 ? "[" : "", peer->address, ipv6 ? "]" : "", peer->port);
 	redact_url(&shown, path, strlen(path));
 	TEL_SPAN(span, method, TEL_CLIENT);
-	tel_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
-		tel_int("server.port", peer->port), tel_strn("url.full", shown.data, shown.len));
+	tel_span_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
+		     tel_int("server.port", peer->port), tel_strn("url.full", shown.data, shown.len));
 	int status = call_allowed(c, peer, span, method, path, json, bytes);
 	tel_span_end(span);
 	return status;

@@ -15,7 +15,8 @@
 #define WAIT_MAX_MS 3600000 /* more is not believed */
 #define MARGIN_MAX_MS 1000  /* for the commit and the way back */
 
-TEL_COUNTER(refused, "http_server_refused_total", "HTTP server requests that were refused before any work.", "reason");
+TEL_COUNTER(refused, "http.server.refused", "{request}", "HTTP server requests that were refused before any work.",
+	    "reason");
 
 ENV_SETTING(queue_time_out, .name = "QUEUE_TIMEOUT_MS", .unit = "milliseconds", .fallback = 7000, .min = 1,
 	    .max = 60000);

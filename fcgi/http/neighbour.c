@@ -12,9 +12,9 @@
 #define FAILURES_MAX 5
 #define PAUSE_NS UINT64_C(1000000000)
 
-TEL_GAUGE(circuit_gauge, "http_client_circuit_state",
+TEL_GAUGE(circuit_gauge, "http.client.circuit.state", "",
 	  "Whether calls to a service are made: 0 all (closed), 1 one as a try (half open), 2 none (open).", "peer");
-TEL_COUNTER(refused_calls, "http_client_refused_total", "Calls to a service that were not made.", "peer", "reason");
+TEL_COUNTER(refused_calls, "http.client.refused", "{call}", "Calls to a service that were not made.", "peer", "reason");
 
 /* ---- the circuit ---- */
 
@@ -105,7 +105,7 @@ static struct neighbour *make(const char *name)
 	neighbour->state = tel_series(&circuit_gauge, name);
 	for (enum refusal refusal = REFUSED_CIRCUIT; refusal <= REFUSED_DEADLINE; refusal++)
 		tel_series(&refused_calls, name, refusal_name(refusal));
-	tel_on_scrape(show_states);
+	tel_metrics_hook(show_states);
 	return neighbour;
 }
 

@@ -53,12 +53,19 @@ static int get_readiness(struct request *req, struct reply *reply)
 	return end_status(reply);
 }
 
+static bool add_text(void *reply, const char *text, size_t bytes)
+{
+	struct buf *body = &((struct reply *)reply)->body;
+
+	buf_add(body, text, bytes);
+	return !body->failed;
+}
+
 /* GET /metrics -> the exposition, in the format that Accept prefers */
 static int get_metrics(struct request *req, struct reply *reply)
 {
 	reply->content_type = tel_metrics_content_type(request_param(req, "HTTP_ACCEPT"));
-	tel_metrics_write(&reply->body, reply->content_type);
-	if (reply->body.failed)
+	if (!tel_metrics_write(reply->content_type, add_text, reply))
 		return reply_problem(reply, 500, "The metrics are too many.");
 	return reply->status = 200;
 }

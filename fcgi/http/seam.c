@@ -13,15 +13,15 @@
 #include "http/app.h"
 #include "http/names.h"
 
-TEL_HISTOGRAM(request_duration, "http_server_request_duration_seconds", "Duration of HTTP server requests.",
-	      tel_http_bounds, "http_request_method", "http_route", "http_response_status_code");
-TEL_GAUGE(active_requests, "http_server_active_requests", "HTTP server requests that are being answered.");
+TEL_HISTOGRAM(request_duration, "http.server.request.duration", "s", "Duration of HTTP server requests.",
+	      tel_http_bounds, "http.request.method", "http.route", "http.response.status_code");
+TEL_GAUGE(active_requests, "http.server.active_requests", "{request}", "HTTP server requests that are being answered.");
 
 void app_observe(const char *method, const char *route, int status, double seconds, const struct tel_span *span)
 {
-	tel_series_observe(tel_series(&request_duration, method_name(method), route && *route ? route : "_unmatched",
-				      status_name(status)),
-			   seconds, span);
+	tel_series_record(tel_series(&request_duration, method_name(method), route && *route ? route : "_unmatched",
+				     status_name(status)),
+			  seconds, span);
 }
 
 void app_set_active(double requests)
@@ -57,9 +57,10 @@ static void read_parent(const struct request *req, struct tel_parent *parent)
 static void add_ids_of_no_span(const struct tel_parent *parent, struct reply *reply)
 {
 	uint64_t ids[3] = {random_u64() | 1, random_u64(), random_u64() | 1};
+	struct tel_context caller = tel_parent_context(parent);
 	char span_id[17] = "";
 
-	hex_encode(parent->valid ? parent->trace_id : (const uint8_t *)ids, 16, reply->trace_id);
+	hex_encode(tel_context_valid(caller) ? caller.trace_id : (const uint8_t *)ids, 16, reply->trace_id);
 	reply->trace_id[32] = '\0';
 	hex_encode((const uint8_t *)&ids[2], 8, span_id);
 	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
@@ -70,7 +71,7 @@ static void add_ids(const struct tel_span *span, struct reply *reply)
 {
 	struct tel_carrier carrier;
 
-	tel_inject(span, &carrier);
+	tel_span_inject(span, &carrier);
 	memcpy(reply->trace_id, carrier.traceparent + 3, 32);
 	reply->trace_id[32] = '\0';
 	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
@@ -97,7 +98,7 @@ void seam_begin(struct seam *seam, const struct request *req, struct tel_parent 
 	if (req->match.path_template)
 		tel_span_rename(&seam->span, name, req->match.path_template);
 	add_ids(&seam->span, reply);
-	tel_add(&active_requests, 1);
+	tel_gauge_add(&active_requests, 1);
 }
 
 /* ---- end ---- */
@@ -151,7 +152,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	const char *port = param_or_empty(req, "SERVER_PORT");
 	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
 	const char *text;
-	char storage[TEL_SPAN_DATA_BYTES];
+	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
 	struct buf query;
 
 	buf_init_fixed(&query, storage, sizeof(storage));
@@ -176,15 +177,15 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 		attrs[count++] = shown_query(req->query, &query);
 	if (*(text = param_or_empty(req, "HTTP_USER_AGENT")))
 		attrs[count++] = tel_str("user_agent.original", text);
-	tel_set_attrs(span, attrs, count);
+	tel_span_set_attrs(span, attrs, count);
 }
 
 /* Not found is everyday; other refusals mean that a client is wrong, and errors that we are. */
 static enum tel_level level_of(int status)
 {
 	if (status >= 500)
-		return TEL_LOG_ERROR;
-	return status >= 400 && status != 404 ? TEL_WARN : TEL_INFO;
+		return TEL_LEVEL_ERROR;
+	return status >= 400 && status != 404 ? TEL_LEVEL_WARN : TEL_LEVEL_INFO;
 }
 
 static void write_log_line(const struct seam *seam, const struct request *req, const struct reply *reply,
@@ -192,18 +193,17 @@ static void write_log_line(const struct seam *seam, const struct request *req, c
 {
 	size_t path_bytes;
 	const char *path = raw_path(req, &path_bytes);
-	bool reason = reply->status >= 400 && reply->reason[0];
+	size_t reasons = reply->status >= 400 && reply->reason[0];
 	struct tel_attr attrs[] = {
 		tel_str("method", req->method),
 		tel_str("route", seam->route),
 		tel_strn("path", path, path_bytes),
 		tel_int("status", reply->status),
 		tel_double("duration_ms", round((double)duration_ns / 1e3) / 1e3),
-		reason ? tel_str("reason", reply->reason) : (struct tel_attr){0},
-		{0},
+		tel_str("reason", reply->reason),
 	};
 
-	tel_log_attrs(level_of(reply->status), "request", attrs);
+	tel_log(level_of(reply->status), "request", attrs, sizeof(attrs) / sizeof(*attrs) - 1 + reasons);
 }
 
 void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
@@ -212,13 +212,13 @@ void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
 		return;
 	uint64_t duration_ns = clock_monotonic_ns() - seam->start_ns;
 
-	if (tel_recording(&seam->span)) {
+	if (tel_span_recording(&seam->span)) {
 		describe(&seam->span, req, reply->status);
 		if (reply->status >= 500)
 			tel_span_fail(&seam->span, status_name(reply->status));
 	}
 	write_log_line(seam, req, reply, duration_ns);
 	tel_span_end(&seam->span);
-	tel_add(&active_requests, -1);
+	tel_gauge_add(&active_requests, -1);
 	app_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
 }

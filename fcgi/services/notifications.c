@@ -7,7 +7,7 @@
 #include "http/form.h"
 #include "http/reply_store.h"
 
-TEL_COUNTER(notifications_sent, "notifications_sent_total", "Notifications sent.", "channel");
+TEL_COUNTER(notifications_sent, "notifications.sent", "{notification}", "Notifications sent.", "channel");
 
 static const char *const channels[] = {"email", "sms", "push", NULL};
 

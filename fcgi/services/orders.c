@@ -17,9 +17,9 @@
 #include "store/idempotency.h"
 #include "store/outbox.h"
 
-TEL_COUNTER(orders_created, "orders_created_total", "Orders placed.");
-TEL_COUNTER(orders_amount, "orders_amount_total", "Amount of the orders placed, in currency units.");
-TEL_COUNTER(orders_cancelled, "orders_cancelled_total", "Orders cancelled.");
+TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders placed.");
+TEL_COUNTER(orders_amount, "orders.amount", "{currency}", "Amount of the orders placed, in currency units.");
+TEL_COUNTER(orders_cancelled, "orders.cancelled", "{order}", "Orders cancelled.");
 
 static const char *const statuses[] = {"created", "cancelled", NULL};
 static const char *const new_statuses[] = {"cancelled", NULL};
@@ -238,9 +238,9 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	if (result != DB_OK)
 		return refuse_order(reply, result);
 
-	tel_add(&orders_created, 1);
-	tel_add(&orders_amount, (double)p->order.amount_cents / 100);
-	tel_set(tel_current(), tel_int("order.id", p->order.id));
+	tel_counter_add(&orders_created, 1);
+	tel_counter_add(&orders_amount, (double)p->order.amount_cents / 100);
+	tel_span_set(tel_span_current(), tel_int("order.id", p->order.id));
 	p->order.notified = notify(&p->message);
 	return reply_order(req, reply, 201, &p->order);
 }
@@ -384,8 +384,8 @@ static int patch_order(struct request *req, struct reply *reply)
 	if (result != DB_OK)
 		return refuse_order(reply, result);
 
-	tel_add(&orders_cancelled, 1);
-	tel_set(tel_current(), tel_int("order.id", c.order.id));
+	tel_counter_add(&orders_cancelled, 1);
+	tel_span_set(tel_span_current(), tel_int("order.id", c.order.id));
 	return reply_order(req, reply, 200, &c.order);
 }
 

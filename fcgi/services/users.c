@@ -7,7 +7,7 @@
 #include "http/form.h"
 #include "http/reply_store.h"
 
-TEL_COUNTER(users_created, "users_created_total", "Users created.");
+TEL_COUNTER(users_created, "users.created", "{user}", "Users created.");
 
 struct user {
 	int64_t id;
@@ -157,7 +157,7 @@ static int create_user(struct request *req, struct reply *reply)
 	if (result != DB_OK)
 		return refuse_user(reply, result);
 
-	tel_add(&users_created, 1);
+	tel_counter_add(&users_created, 1);
 	reply_header(reply, "Location", "/api/v1/users/%" PRId64, change.user.id);
 	return reply_user(req, reply, 201, &change.user);
 }

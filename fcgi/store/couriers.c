@@ -116,8 +116,9 @@ static void link_request(struct courier *c, struct tel_span *span)
 	tel_parent_init(&c->parent);
 	tel_parent_header(&c->parent, "traceparent", c->message.traceparent);
 	tel_parent_end(&c->parent);
-	if (c->parent.valid)
-		tel_link(span, c->parent.trace_id, c->parent.span_id, c->parent.flags);
+	struct tel_context request = tel_parent_context(&c->parent);
+	if (tel_context_valid(request))
+		tel_span_link(span, request);
 }
 
 static bool try_one(struct courier *c)
@@ -127,7 +128,7 @@ static bool try_one(struct courier *c)
 
 	tel_span_start_remote(&span, "deliver outbox message", TEL_INTERNAL, NULL);
 	link_request(c, &span);
-	tel_set(&span, tel_int("order.id", message->order_id), tel_int("outbox.attempt", message->attempts + 1));
+	tel_span_set(&span, tel_int("order.id", message->order_id), tel_int("outbox.attempt", message->attempts + 1));
 	bool delivered = all.calls.deliver(message);
 	if (!delivered) {
 		tel_span_fail(&span, "not_delivered");

@@ -9,8 +9,8 @@
 #include "store/connection.h"
 #include "store/trouble.h"
 
-TEL_HISTOGRAM(duration_seconds, "db_client_operation_duration_seconds", "Duration of store operations.", tel_db_bounds,
-	      "db_operation_name", "db_collection_name");
+TEL_HISTOGRAM(duration_seconds, "db.client.operation.duration", "s", "Duration of store operations.", tel_db_bounds,
+	      "db.operation.name", "db.collection.name");
 
 struct db_statement *db_statements;
 unsigned db_statement_count;
@@ -88,13 +88,13 @@ void operation_start(struct db_operation *operation, const struct store *store, 
 {
 	operation->statement = statement;
 	operation->start_ns = clock_monotonic_ns();
-	operation->traced = tel_valid(tel_current());
+	operation->traced = tel_context_valid(tel_span_context(tel_span_current()));
 	if (!operation->traced)
 		return;
 	tel_span_start(&operation->span, statement->span_name, TEL_CLIENT);
-	tel_set(&operation->span, tel_lit("db.system.name", "sqlite"), tel_lit("db.namespace", store->name),
-		tel_lit("db.operation.name", statement->operation),
-		tel_lit("db.collection.name", statement->collection), tel_lit("db.query.text", statement->sql));
+	tel_span_set(&operation->span, tel_lit("db.system.name", "sqlite"), tel_lit("db.namespace", store->name),
+		     tel_lit("db.operation.name", statement->operation),
+		     tel_lit("db.collection.name", statement->collection), tel_lit("db.query.text", statement->sql));
 }
 
 static void log_failure(const struct db_operation *operation, const struct store *store, int code, const char *text)
@@ -109,7 +109,7 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 {
 	double seconds = (double)(clock_monotonic_ns() - operation->start_ns) / 1e9;
 
-	tel_series_observe(operation->statement->duration, seconds, operation->traced ? &operation->span : NULL);
+	tel_series_record(operation->statement->duration, seconds, operation->traced ? &operation->span : NULL);
 	/* That the database was moved is logged once, by its watch. */
 	if (result == DB_FAILED || (result == DB_UNAVAILABLE && code != SQLITE_READONLY_DBMOVED))
 		log_failure(operation, store, code, text);
@@ -118,7 +118,7 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 	if (code) {
 		char number[16];
 		snprintf(number, sizeof(number), "%d", code);
-		tel_set(&operation->span, tel_str("db.response.status_code", number));
+		tel_span_set(&operation->span, tel_str("db.response.status_code", number));
 		tel_span_fail(&operation->span, error_name(code));
 	}
 	tel_span_end(&operation->span);

@@ -66,15 +66,14 @@ static void make_uuid(char *out)
 
 void outbox_message_init(struct outbox_message *message)
 {
-	struct tel_carrier carrier = {.traceparent = ""};
+	struct tel_carrier carrier;
 
 	message->id = 0;
 	message->order_id = 0;
 	message->payload_bytes = 0;
 	message->attempts = 0;
 	make_uuid(message->event_id);
-	if (tel_valid(tel_current()))
-		tel_inject(tel_current(), &carrier);
+	tel_span_inject(tel_span_current(), &carrier);
 	memcpy(message->traceparent, carrier.traceparent, sizeof(message->traceparent));
 }
 

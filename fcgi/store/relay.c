@@ -26,9 +26,8 @@
 #define OUTCOMES_MAX 16384 /* that are not stored yet: one more is forgotten, and its row tried again */
 #define NEVER UINT64_MAX
 
-TEL_GAUGE(pending_gauge, "order_outbox_pending", "Stored messages that the receiver does not have yet.");
-TEL_GAUGE(oldest_gauge, "order_outbox_oldest_seconds",
-	  "Age of the oldest message that the receiver does not have yet.");
+TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
+TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
 
 static struct relay {
 	struct store *store;
@@ -332,7 +331,7 @@ int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_don
 		return error;
 	}
 	relay.started = true;
-	tel_on_scrape(on_scrape);
+	tel_metrics_hook(on_scrape);
 	return 0;
 }
 

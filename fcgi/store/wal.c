@@ -11,9 +11,9 @@
 #define SAY_AFTER_NS (5 * SECOND_NS)  /* a reader holds the log, which is longer than its limit */
 #define SAY_EVERY_NS (60 * SECOND_NS) /* again, while it does */
 
-TEL_GAUGE(size_gauge, "db_wal_size_bytes", "Size of the database's write-ahead log.", "db_namespace");
-TEL_GAUGE(pinned_gauge, "db_wal_pinned_seconds",
-	  "For how long one reader has kept the write-ahead log from starting over.", "db_namespace");
+TEL_GAUGE(size_gauge, "db.wal.size", "By", "Size of the database's write-ahead log.", "db.namespace");
+TEL_GAUGE(pinned_gauge, "db.wal.pinned", "s",
+	  "For how long one reader has kept the write-ahead log from starting over.", "db.namespace");
 
 /* ---- checkpoints, by the thread that leads ---- */
 

@@ -14,14 +14,15 @@
 #include "traces/rows.h"
 #include "traces/shed.h"
 
-TEL_COUNTER(received, "traces_spans_received_total", "Spans that came in requests.");
-TEL_COUNTER(dropped, "traces_spans_dropped_total", "Spans that were not stored, by reason.", "reason");
-TEL_COUNTER(repeated, "traces_spans_repeated_total", "Spans that came again in the same words, and are stored once.");
-TEL_COUNTER(refused, "traces_requests_refused_total", "Requests that were not taken, by reason.", "reason");
-TEL_COUNTER(unkept, "traces_requests_unkept_total", "Requests with metrics or logs, which are answered and not kept.",
-	    "signal");
-TEL_GAUGE(stored, "traces_stored_bytes", "Bytes of the database in use.");
-TEL_GAUGE(share, "traces_kept_share", "Share of the traces that is kept.");
+TEL_COUNTER(received, "traces.spans.received", "{span}", "Spans that came in requests.");
+TEL_COUNTER(dropped, "traces.spans.dropped", "{span}", "Spans that were not stored, by reason.", "reason");
+TEL_COUNTER(repeated, "traces.spans.repeated", "{span}",
+	    "Spans that came again in the same words, and are stored once.");
+TEL_COUNTER(refused, "traces.requests.refused", "{request}", "Requests that were not taken, by reason.", "reason");
+TEL_COUNTER(unkept, "traces.requests.unkept", "{request}",
+	    "Requests with metrics or logs, which are answered and not kept.", "signal");
+TEL_GAUGE(stored, "traces.stored", "By", "Bytes of the database in use.");
+TEL_GAUGE(share, "traces.kept.share", "", "Share of the traces that is kept.");
 
 static atomic_uint active;
 
@@ -41,7 +42,7 @@ void ingest_init(void)
 	tel_series(&refused, "store");
 	tel_series(&unkept, "metrics");
 	tel_series(&unkept, "logs");
-	tel_on_scrape(on_scrape);
+	tel_metrics_hook(on_scrape);
 }
 
 /* ---- answers: in the language of the request (OTLP/HTTP) ---- */
@@ -137,8 +138,8 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
 	if (result != DB_OK)
 		return refuse(reply, json, 503, "store", "The spans cannot be stored.");
-	tel_add(&received, (double)p.spans);
-	tel_add(&repeated, (double)done.repeated);
+	tel_counter_add(&received, (double)p.spans);
+	tel_counter_add(&repeated, (double)done.repeated);
 	tel_series_add(tel_series(&dropped, "overload"), (double)p.spans_refused);
 	tel_series_add(tel_series(&dropped, "invalid"), (double)p.spans_invalid);
 	tel_series_add(tel_series(&dropped, "limit"), (double)done.cut);

@@ -14,9 +14,9 @@
 
 #define SECONDS_MAX (UINT64_MAX / 1000000000 - 1)
 
-TEL_COUNTER(questions, "traces_questions_total",
+TEL_COUNTER(questions, "traces.questions", "{question}",
 	    "Searches and other questions, by how they ended: whole, partial, refused.", "result");
-TEL_COUNTER(steps, "traces_question_steps_total", "Steps of looking through traces that questions took.");
+TEL_COUNTER(steps, "traces.question.steps", "{step}", "Steps of looking through traces that questions took.");
 
 static atomic_uint active;
 
@@ -70,7 +70,7 @@ void question_end(struct question *q)
 {
 	question_leave();
 	tel_series_add(tel_series(&questions, q->partial || q->budget.spent ? "partial" : "whole"), 1);
-	tel_add(&steps, (double)q->budget.steps);
+	tel_counter_add(&steps, (double)q->budget.steps);
 	trace_done(&q->trace);
 	selector_done(&q->selector);
 }

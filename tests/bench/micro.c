@@ -22,8 +22,8 @@
 #define QUEUE_SPANS 2048
 #define BURST 100 /* operations between two looks at the clock */
 
-TEL_COUNTER(operations, "bench_operations_total", "Operations.");
-TEL_HISTOGRAM(durations, "bench_duration_seconds", "Durations.", tel_http_bounds, "route");
+TEL_COUNTER(operations, "bench.operations", "{operation}", "Operations.");
+TEL_HISTOGRAM(durations, "bench.duration", "s", "Durations.", tel_http_bounds, "route");
 
 static struct queue queue;
 static atomic_long dropped;
@@ -54,8 +54,8 @@ static void *drain(void *unused)
 static void standard_span(void)
 {
 	TEL_SPAN(span, "span", TEL_INTERNAL);
-	tel_set(span, tel_int("number", 1));
-	tel_event(span, "event");
+	tel_span_set(span, tel_int("number", 1));
+	tel_span_event(span, "event");
 }
 
 /* What the seam of a request sets. */
@@ -63,7 +63,7 @@ static void server_span(void)
 {
 	TEL_SPAN(span, "request", TEL_SERVER);
 	tel_span_rename(span, "GET", "/api/v1/users/{id}");
-	tel_set(span, tel_lit("http.request.method", "GET"), tel_str("http.route", "/api/v1/users/{id}"),
+	tel_span_set(span, tel_lit("http.request.method", "GET"), tel_str("http.route", "/api/v1/users/{id}"),
 		tel_str("url.path", "/api/v1/users/17"), tel_lit("url.scheme", "http"),
 		tel_int("http.response.status_code", 200), tel_str("server.address", "localhost"),
 		tel_int("server.port", 8080), tel_str("client.address", "127.0.0.1"),
@@ -72,12 +72,12 @@ static void server_span(void)
 
 static void observe(void)
 {
-	tel_series_observe(tel_series(&durations, "/api/v1/users/{id}"), 0.0042, tel_current());
+	tel_series_record(tel_series(&durations, "/api/v1/users/{id}"), 0.0042, tel_span_current());
 }
 
 static void count(void)
 {
-	tel_add(&operations, 1);
+	tel_counter_add(&operations, 1);
 }
 
 static void log_line(void)

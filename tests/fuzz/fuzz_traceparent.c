@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tel_span span;
 	struct tel_carrier carrier;
 	tel_span_start_remote(&span, "span", TEL_SERVER, &parent);
-	tel_inject(&span, &carrier);
+	tel_span_inject(&span, &carrier);
 	tel_span_end(&span);
 	assert(is_valid(carrier.traceparent) && strlen(carrier.traceparent) == TEL_TRACEPARENT_LENGTH);
 	if (parent.valid)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "strict_json.h"
@@ -40,7 +41,7 @@ static inline double counter(const char *name)
 	BUF(out, 4 << 20);
 	char needle[64];
 
-	tel_metrics_write(&out, tel_metrics_content_type(NULL));
+	metrics_text(&out, tel_metrics_content_type(NULL));
 	assert_false(out.failed);
 	snprintf(needle, sizeof(needle), "\n%s ", name);
 	const char *line = strstr(out.data, needle);

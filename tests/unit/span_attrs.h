@@ -15,7 +15,7 @@ static inline void span_attrs_enable(void)
 	span_configure(true, &(struct sampler){0}, NULL);
 }
 
-static inline const struct span_entry *span_entry_find(const struct tel_span *span, enum span_entry_kind kind,
+static inline const struct span_entry *span_entry_find(const struct span *span, enum span_entry_kind kind,
 						       const char *key)
 {
 	const struct span_entry *found = NULL;
@@ -30,9 +30,9 @@ static inline const struct span_entry *span_entry_find(const struct tel_span *sp
 }
 
 /* The attribute's value as text, in a buffer of this function; "(none)" when the span has no such attribute. */
-static inline const char *span_attr(const struct tel_span *span, const char *key)
+static inline const char *span_attr(const struct span *span, const char *key)
 {
-	static char text[TEL_SPAN_DATA_BYTES + 1];
+	static char text[SPAN_DATA_BYTES + 1];
 	const struct span_entry *entry = span_entry_find(span, SPAN_ATTRIBUTE, key);
 
 	if (!entry)
@@ -49,9 +49,9 @@ static inline const char *span_attr(const struct tel_span *span, const char *key
 	return "(unknown)";
 }
 
-static inline const char *span_name(const struct tel_span *span)
+static inline const char *span_name(const struct span *span)
 {
-	static char text[TEL_SPAN_DATA_BYTES + 1];
+	static char text[SPAN_DATA_BYTES + 1];
 	const struct span_entry *entry = span_entry_find(span, SPAN_NAME, NULL);
 
 	if (!entry)

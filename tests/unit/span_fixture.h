@@ -13,10 +13,10 @@ static const struct sampler all = {.parent_based = true};
 static const struct sampler nothing = {.parent_based = true, .threshold = SAMPLER_NONE};
 
 /* What ended, in order. */
-static struct tel_span ended[8];
+static struct span ended[8];
 static size_t ended_count;
 
-static inline void keep(const struct tel_span *span)
+static inline void keep(const struct span *span)
 {
 	assert_true(ended_count < 8);
 	memcpy(&ended[ended_count++], span, span_size(span));
@@ -56,7 +56,7 @@ static inline int end(void **state)
 	(void)state;
 	clock_source = real_clock;
 	random_source = real_random;
-	assert_false(tel_valid(tel_current()));
+	assert_false(tel_context_valid(tel_span_context(tel_span_current())));
 	return 0;
 }
 

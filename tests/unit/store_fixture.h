@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cmocka_all.h"
@@ -121,11 +122,11 @@ static inline void run_outside(const char *name, const char *sql)
 
 #define SPANS_MAX 64
 
-static struct tel_span fixture_spans[SPANS_MAX];
+static struct span fixture_spans[SPANS_MAX];
 static unsigned fixture_span_count;
 static pthread_mutex_t fixture_spans_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static inline void keep_span(const struct tel_span *span)
+static inline void keep_span(const struct span *span)
 {
 	pthread_mutex_lock(&fixture_spans_lock);
 	if (fixture_span_count < SPANS_MAX)
@@ -150,7 +151,7 @@ static inline unsigned span_count(void)
 }
 
 /* The text of a string attribute; NULL: not set. */
-static inline const char *span_text(const struct tel_span *span, const char *key)
+static inline const char *span_text(const struct span *span, const char *key)
 {
 	static char copy[8][128];
 	static unsigned turn;
@@ -170,7 +171,7 @@ static inline const char *span_text(const struct tel_span *span, const char *key
 }
 
 /* True when the span links to these ids: 16 bytes of the trace, 8 of the span. */
-static inline bool span_links(const struct tel_span *span, const uint8_t ids[SPAN_LINK_BYTES])
+static inline bool span_links(const struct span *span, const uint8_t ids[SPAN_LINK_BYTES])
 {
 	bool linked = false;
 
@@ -190,7 +191,7 @@ static inline double metric(const char *series)
 	double value = -1;
 	BUF(text, 1 << 20);
 
-	tel_metrics_write(&text, tel_metrics_content_type(NULL));
+	metrics_text(&text, tel_metrics_content_type(NULL));
 	assert_false(text.failed);
 	for (const char *line = text.data; line; line = strchr(line, '\n')) {
 		line += *line == '\n';

@@ -6,6 +6,7 @@
 #ifndef APM_TESTS_TELEMETRY_FIXTURE_H
 #define APM_TESTS_TELEMETRY_FIXTURE_H
 
+#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/env.h"
@@ -24,7 +25,7 @@ static inline double metric(const char *name)
 	BUF(out, 4 << 20);
 	char needle[128];
 
-	tel_metrics_write(&out, tel_metrics_content_type(NULL));
+	metrics_text(&out, tel_metrics_content_type(NULL));
 	snprintf(needle, sizeof(needle), "\n%s ", name);
 	const char *line = strstr(out.data, needle);
 	if (!line)
@@ -177,7 +178,7 @@ static inline void make_spans(int count)
 {
 	while (count--) {
 		TEL_SPAN(span, "span", TEL_INTERNAL);
-		tel_set(span, tel_int("n", count));
+		tel_span_set(span, tel_int("n", count));
 	}
 }
 

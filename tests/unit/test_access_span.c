@@ -56,7 +56,7 @@ static void server_span_says_what_the_conventions_ask(void **state)
 	assert_hex(span.parent_span_id, PARENT_ID);
 	assert_int_equal(span.flags, 3);
 	assert_true(span.parent_remote);
-	assert_int_equal(span.status, TEL_UNSET);
+	assert_int_equal(span.status, SPAN_UNSET);
 	assert_int_equal(span.start_ns, END_NS - 12 * MS);
 	assert_int_equal(span.end_ns, END_NS + MS);
 	ASSERT_ATTR("http.request.method", "GET");
@@ -90,7 +90,7 @@ static void client_span_is_inside_and_names_the_peer(void **state)
 	assert_hex(span.span_id, CLIENT_ID);
 	assert_hex(span.parent_span_id, SERVER_ID);
 	assert_false(span.parent_remote);
-	assert_int_equal(span.status, TEL_UNSET);
+	assert_int_equal(span.status, SPAN_UNSET);
 	assert_int_equal(span.start_ns, END_NS - 11 * MS);
 	assert_int_equal(span.end_ns, END_NS + MS);
 	ASSERT_ATTR("http.request.method", "GET");
@@ -143,11 +143,11 @@ static void status_decides_what_is_an_error(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_int_equal(PARSE(.status = cases[i].status, .up_status = cases[i].up_status), 2);
 		access_span(&facts, 0, &span);
-		assert_int_equal(span.status, cases[i].server_error ? TEL_ERROR : TEL_UNSET);
+		assert_int_equal(span.status, cases[i].server_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].server_error ? cases[i].server_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].status == '0' ? "(none)" : cases[i].status);
 		access_span(&facts, 1, &span);
-		assert_int_equal(span.status, cases[i].client_error ? TEL_ERROR : TEL_UNSET);
+		assert_int_equal(span.status, cases[i].client_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].client_error ? cases[i].client_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].up_status == '-' ? "(none)" : cases[i].up_status);
 	}
@@ -171,7 +171,7 @@ static void says_nothing_of_what_it_does_not_know(void **state)
 	ASSERT_ATTR("user_agent.original", "(none)");
 	ASSERT_ATTR("network.protocol.version", "(none)");
 	ASSERT_ATTR("http.response.status_code", "400");
-	assert_int_equal(span.status, TEL_UNSET);
+	assert_int_equal(span.status, SPAN_UNSET);
 
 	PARSE(.method = "BREW", .route = "_unmatched", .protocol = "HTTP/2.0");
 	access_span(&facts, 0, &span);

@@ -150,7 +150,7 @@ static void full_of_bytes(void **state)
 	begin_batch();
 	for (;; spans++) {
 		tel_span_from(&span, TEL_SERVER, id, id, id, TEL_SAMPLED, false, 1, 2);
-		tel_set(&span, tel_lit("long", text));
+		tel_span_set(&span, tel_lit("long", text));
 		if (!tel_batch_add(batch, &span))
 			break;
 	}

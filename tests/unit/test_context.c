@@ -346,12 +346,12 @@ static void inject_writes_version_00(void **state)
 	(void)state;
 	hex_decode(TRACE, 16, span.trace_id);
 	hex_decode(SPAN, 8, span.span_id);
-	tel_inject(&span, &carrier);
+	tel_span_inject(&span, &carrier);
 	assert_string_equal(carrier.traceparent, "00-" IDS "-03");
 	assert_ptr_equal(carrier.tracestate, span.tracestate);
 	assert_ptr_equal(carrier.baggage, span.baggage);
 
-	tel_inject(tel_current(), &carrier); /* there is none: nothing is sent */
+	tel_span_inject(tel_span_current(), &carrier); /* there is none: nothing is sent */
 	assert_string_equal(carrier.traceparent, "");
 	assert_null(carrier.tracestate);
 	assert_null(carrier.baggage);

@@ -172,13 +172,13 @@ static void test_span_of_a_query(void **state)
 		db_query(&q, db, &select_thing);
 		db_bind_int(&q, 1);
 		assert_int_equal(db_end(&q), DB_OK);
-		assert_ptr_equal(tel_current(), request);
+		assert_ptr_equal(tel_span_current(), request);
 	}
 	assert_int_equal(span_count(), 2);
 	const struct tel_span *span = &fixture_spans[0], *request = &fixture_spans[1];
 	assert_string_equal(span->name, "SELECT things");
 	assert_int_equal(span->kind, TEL_CLIENT);
-	assert_int_equal(span->status, TEL_UNSET);
+	assert_int_equal(span->status, SPAN_UNSET);
 	assert_memory_equal(span->parent_span_id, request->span_id, 8);
 	assert_string_equal(span_text(span, "db.system.name"), "sqlite");
 	assert_string_equal(span_text(span, "db.namespace"), "things");
@@ -214,13 +214,13 @@ static void test_span_of_a_failure(void **state)
 		assert_int_equal(insert("one"), DB_CONFLICT);
 	}
 	assert_int_equal(span_count(), 3);
-	assert_int_equal(fixture_spans[0].status, TEL_ERROR);
+	assert_int_equal(fixture_spans[0].status, SPAN_ERROR);
 	assert_string_equal(span_text(&fixture_spans[0], "db.response.status_code"), "1");
 	assert_string_equal(span_text(&fixture_spans[0], "error.type"), "SQLITE_ERROR");
-	assert_int_equal(fixture_spans[1].status, TEL_ERROR);
+	assert_int_equal(fixture_spans[1].status, SPAN_ERROR);
 	assert_string_equal(span_text(&fixture_spans[1], "db.response.status_code"), "2067"); /* ..._UNIQUE */
 	assert_string_equal(span_text(&fixture_spans[1], "error.type"), "SQLITE_CONSTRAINT");
-	assert_int_equal(fixture_spans[2].status, TEL_UNSET);
+	assert_int_equal(fixture_spans[2].status, SPAN_UNSET);
 }
 
 static void test_a_transaction_is_one_operation(void **state)

@@ -10,9 +10,9 @@
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};
 
-TEL_HISTOGRAM(seconds, "test_seconds", "A histogram.", few_bounds);
-TEL_HISTOGRAM(torn, "test_torn_seconds", "Exemplars written by many threads.", few_bounds);
-TEL_HISTOGRAM(fresh, "test_fresh_seconds", "Exemplars against the clock.", few_bounds);
+TEL_HISTOGRAM(seconds, "test", "s", "A histogram.", few_bounds);
+TEL_HISTOGRAM(torn, "test.torn", "s", "Exemplars written by many threads.", few_bounds);
+TEL_HISTOGRAM(fresh, "test.fresh", "s", "Exemplars against the clock.", few_bounds);
 
 static struct tel_span sampled_span(uint8_t fill)
 {
@@ -40,13 +40,13 @@ static void exemplars_are_of_sampled_spans(void **state)
 	struct tel_span unsampled = span, discarded = span;
 	unsampled.flags = TEL_RANDOM;
 	discarded.recording = false;
-	tel_series_observe(series, 0.5, NULL);
-	tel_series_observe(series, 0.5, &unsampled);
-	tel_series_observe(series, 0.5, &discarded);
+	tel_series_record(series, 0.5, NULL);
+	tel_series_record(series, 0.5, &unsampled);
+	tel_series_record(series, 0.5, &discarded);
 	assert_false(exemplar_read(&series->exemplars[2], &values));
 
 	span.end_ns = 1763815800123456789;
-	tel_series_observe(series, 0.5, &span);
+	tel_series_record(series, 0.5, &span);
 	assert_true(exemplar_read(&series->exemplars[2], &values));
 	assert_memory_equal(values.trace_id, span.trace_id, 16);
 	assert_memory_equal(values.span_id, span.span_id, 8);
@@ -62,7 +62,7 @@ static uint8_t exemplar_after(uint64_t at_ns, uint8_t fill)
 	struct tel_span span = sampled_span(fill);
 
 	now_ns = at_ns;
-	tel_series_observe(fresh.only, 0.005, &span);
+	tel_series_record(fresh.only, 0.005, &span);
 	assert_true(exemplar_read(&fresh.only->exemplars[1], &values));
 	return values.trace_id[0];
 }
@@ -94,7 +94,7 @@ static void *write_exemplars(void *arg)
 	for (unsigned i = 0; !atomic_load(&done); i++) {
 		struct tel_span span = sampled_span((uint8_t)(1 + (intptr_t)arg * 30 + i % 30));
 		span.end_ns = (i + 1) * UINT64_C(1000000000) + span.trace_id[0];
-		tel_series_observe(torn.only, 0.01 + span.trace_id[0] / 1000.0, &span);
+		tel_series_record(torn.only, 0.01 + span.trace_id[0] / 1000.0, &span);
 	}
 	return NULL;
 }

@@ -3,6 +3,7 @@
  * Both expositions of one set of metrics. `test_expose ACCEPT` prints one (an Accept header) for
  * test_expose_judges.py, in which the parsers of others decide.
  */
+#include "metrics_text.h"
 #include "cmocka_all.h"
 
 #include <math.h>
@@ -24,15 +25,15 @@
 
 static const double bounds[] = {0.00025, 0.1, 1, 10, 0};
 
-TEL_COUNTER(plain, "test_plain_total", "A counter.");
-TEL_COUNTER(amount, "test_amount_total", "A sum of money.");
-TEL_COUNTER(kinds, "test_kinds_total", "A counter with labels.", "kind", "other");
-TEL_COUNTER(many, "test_many_total", "Too many series.", "number");
-TEL_COUNTER(silent, "test_unused_total", "No series yet.", "kind");
-TEL_GAUGE(level, "test_level_bytes", "A gauge.");
-TEL_GAUGE(extreme, "test_extremes", "Numbers that are none.", "what");
-TEL_HISTOGRAM(seconds, "test_request_duration_seconds", "A histogram.", bounds, "http_route");
-TEL_HISTOGRAM(busy, "test_busy_seconds", "Observed while it is written.", bounds);
+TEL_COUNTER(plain, "test.plain", "{thing}", "A counter.");
+TEL_COUNTER(amount, "test.amount", "{thing}", "A sum of money.");
+TEL_COUNTER(kinds, "test.kinds", "{thing}", "A counter with labels.", "kind", "other");
+TEL_COUNTER(many, "test.many", "{thing}", "Too many series.", "number");
+TEL_COUNTER(silent, "test.unused", "{thing}", "No series yet.", "kind");
+TEL_GAUGE(level, "test.level", "By", "A gauge.");
+TEL_GAUGE(extreme, "test.extremes", "", "Numbers that are none.", "what");
+TEL_HISTOGRAM(seconds, "test.request.duration", "s", "A histogram.", bounds, "http.route");
+TEL_HISTOGRAM(busy, "test.busy", "s", "Observed while it is written.", bounds);
 
 static uint64_t realtime_ns(void)
 {
@@ -52,7 +53,7 @@ static void observe(double value, const char *route, bool with_span)
 
 	memset(span.trace_id, 0x4b, sizeof(span.trace_id));
 	memset(span.span_id, 0x0a, sizeof(span.span_id));
-	tel_series_observe(tel_series(&seconds, route), value, with_span ? &span : NULL);
+	tel_series_record(tel_series(&seconds, route), value, with_span ? &span : NULL);
 }
 
 static void fill_metrics(void)
@@ -67,10 +68,10 @@ static void fill_metrics(void)
 	       1);
 	resource_init("test-service");
 	metrics_init(true);
-	tel_add(&plain, 3);
-	tel_add(&amount, 99.99);
-	tel_add(&amount, 0.01);
-	tel_add(&amount, 0.1);
+	tel_counter_add(&plain, 3);
+	tel_counter_add(&amount, 99.99);
+	tel_counter_add(&amount, 0.01);
+	tel_counter_add(&amount, 0.1);
 	tel_series_add(tel_series(&kinds, "a\"b\\c", "测试"), 1);
 	tel_series_add(tel_series(&kinds, "", "line\nbreak"), 1234567);
 	for (int i = 0; i < METRIC_SERIES_MAX + 1; i++) {
@@ -110,7 +111,7 @@ static void check_golden(const char *content_type, const char *golden)
 {
 	BUF(all, 1 << 20);
 	BUF(ours, 1 << 20);
-	tel_metrics_write(&all, content_type);
+	metrics_text(&all, content_type);
 	assert_false(all.failed);
 	only_ours(all.data, &ours);
 	assert_golden(golden, ours.data, ours.len);
@@ -140,7 +141,7 @@ static void the_process_describes_itself(void **state)
 
 	(void)state;
 	BUF(out, 1 << 20);
-	tel_metrics_write(&out, TEXT);
+	metrics_text(&out, TEXT);
 	for (size_t i = 0; i < 6; i++) {
 		char needle[64];
 		snprintf(needle, sizeof(needle), "\n%s ", names[i]);
@@ -154,7 +155,7 @@ static void the_process_describes_itself(void **state)
 	assert_true(values[3] >= 3 && values[3] <= values[4]);
 	FILE *opened = fopen("/dev/null", "r");
 	buf_reset(&out);
-	tel_metrics_write(&out, TEXT);
+	metrics_text(&out, TEXT);
 	assert_true(strtod(strstr(out.data, "\nprocess_open_fds ") + 18, NULL) == values[3] + 1);
 	fclose(opened);
 	/* started in the last ten minutes; time(2) because this test has stopped the other clock */
@@ -173,13 +174,13 @@ static void hook(void)
 static void hooks_run_before_each_scrape(void **state)
 {
 	(void)state;
-	tel_on_scrape(hook);
+	tel_metrics_hook(hook);
 	BUF(out, 1 << 20);
-	tel_metrics_write(&out, TEXT);
+	metrics_text(&out, TEXT);
 	assert_int_equal(hook_runs, 1);
 	assert_non_null(strstr(out.data, "\ntest_level_bytes 4711.0\n"));
 	buf_reset(&out);
-	tel_metrics_write(&out, OPENMETRICS);
+	metrics_text(&out, OPENMETRICS);
 	assert_int_equal(hook_runs, 2);
 }
 
@@ -187,7 +188,7 @@ static void a_small_buffer_fails(void **state)
 {
 	(void)state;
 	BUF(out, 3000);
-	tel_metrics_write(&out, OPENMETRICS);
+	metrics_text(&out, OPENMETRICS);
 	assert_true(out.failed);
 }
 
@@ -196,10 +197,10 @@ static void disabled_metrics_are_valid_and_empty(void **state)
 	(void)state;
 	metrics_init(false);
 	BUF(out, 1000);
-	tel_metrics_write(&out, OPENMETRICS);
+	metrics_text(&out, OPENMETRICS);
 	assert_string_equal(out.data, "# EOF\n");
 	buf_reset(&out);
-	tel_metrics_write(&out, TEXT);
+	metrics_text(&out, TEXT);
 	assert_string_equal(out.data, "");
 	metrics_init(true);
 }
@@ -212,7 +213,7 @@ static void *keep_observing(void *unused)
 {
 	(void)unused;
 	for (unsigned i = 0; !atomic_load(&done); i++)
-		tel_series_observe(busy.only, (i % 5) * 0.3, NULL);
+		tel_series_record(busy.only, (i % 5) * 0.3, NULL);
 	return NULL;
 }
 
@@ -235,7 +236,7 @@ static void count_is_always_the_last_bucket(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, keep_observing, NULL), 0);
 	for (int i = 0; i < 300 || !before; i++) { /* on a busy machine they begin late */
 		BUF(out, 1 << 20);
-		tel_metrics_write(&out, TEXT);
+		metrics_text(&out, TEXT);
 		unsigned long last = number_after(out.data, "test_busy_seconds_bucket{le=\"+Inf\"} ");
 		assert_int_equal(last, number_after(out.data, "test_busy_seconds_count "));
 		assert_true(last >= number_after(out.data, "test_busy_seconds_bucket{le=\"10.0\"} "));
@@ -321,7 +322,7 @@ static int print(const char *accept)
 	BUF(out, 1 << 20);
 
 	fill_metrics();
-	tel_metrics_write(&out, tel_metrics_content_type(accept));
+	metrics_text(&out, tel_metrics_content_type(accept));
 	return out.failed || fwrite(out.data, 1, out.len, stdout) != out.len;
 }
 

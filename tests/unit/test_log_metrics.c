@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "metrics_text.h"
 #include "cmocka_all.h"
 
 #include <stdatomic.h>
@@ -47,7 +48,7 @@ static void assert_exposed(const char *sample)
 {
 	BUF(text, 1 << 20);
 
-	tel_metrics_write(&text, tel_metrics_content_type(NULL));
+	metrics_text(&text, tel_metrics_content_type(NULL));
 	if (!strstr(text.data, sample))
 		fail_msg("no %s in\n%s", sample, text.data);
 }

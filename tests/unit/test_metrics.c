@@ -13,20 +13,20 @@
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};
 
-TEL_COUNTER(plain, "test_plain_total", "A counter.");
-TEL_COUNTER(plain_again, "test_plain_total", "Declared by another file.");
-TEL_GAUGE(level, "test_level", "A gauge.");
-TEL_COUNTER(by_kind, "test_kinds_total", "A counter with a label.", "kind");
-TEL_COUNTER(by_kind_again, "test_kinds_total", "Declared by another file.", "kind");
-TEL_COUNTER(by_two, "test_two_total", "Two labels.", "a", "b");
-TEL_COUNTER(by_four, "test_four_total", "As many labels as there may be.", "a", "b", "c", "d");
-TEL_COUNTER(many, "test_many_total", "More series than there may be.", "number");
-TEL_COUNTER(raced, "test_raced_total", "Made by two threads at once.", "number", "other");
-TEL_COUNTER(overtaken, "test_overtaken_total", "Made by another thread just before.", "number");
-TEL_COUNTER(text, "test_text_total", "Label values of all kinds.", "text");
-TEL_HISTOGRAM(seconds, "test_seconds", "A histogram.", few_bounds, "kind");
-TEL_HISTOGRAM(unlabelled, "test_unlabelled_seconds", "A histogram without labels.", few_bounds);
-TEL_HISTOGRAM(shared, "test_shared_seconds", "Observed by many threads.", few_bounds, "kind");
+TEL_COUNTER(plain, "test.plain", "{thing}", "A counter.");
+TEL_COUNTER(plain_again, "test.plain", "{thing}", "Declared by another file.");
+TEL_GAUGE(level, "test.level", "", "A gauge.");
+TEL_COUNTER(by_kind, "test.kinds", "{thing}", "A counter with a label.", "kind");
+TEL_COUNTER(by_kind_again, "test.kinds", "{thing}", "Declared by another file.", "kind");
+TEL_COUNTER(by_two, "test.two", "{thing}", "Two labels.", "a", "b");
+TEL_COUNTER(by_four, "test.four", "{thing}", "As many labels as there may be.", "a", "b", "c", "d");
+TEL_COUNTER(many, "test.many", "{thing}", "More series than there may be.", "number");
+TEL_COUNTER(raced, "test.raced", "{thing}", "Made by two threads at once.", "number", "other");
+TEL_COUNTER(overtaken, "test.overtaken", "{thing}", "Made by another thread just before.", "number");
+TEL_COUNTER(text, "test.text", "{thing}", "Label values of all kinds.", "text");
+TEL_HISTOGRAM(seconds, "test", "s", "A histogram.", few_bounds, "kind");
+TEL_HISTOGRAM(unlabelled, "test.unlabelled", "s", "A histogram without labels.", few_bounds);
+TEL_HISTOGRAM(shared, "test.shared", "s", "Observed by many threads.", few_bounds, "kind");
 
 static struct tel_span sampled_span(uint8_t fill)
 {
@@ -56,15 +56,15 @@ static unsigned count_series(const struct tel_metric *metric)
 static void counters_and_gauges(void **state)
 {
 	(void)state;
-	tel_add(&plain, 1);
-	tel_add(&plain, 2.5);
-	tel_add(&plain, -1);
-	tel_add(&plain, NAN);
+	tel_counter_add(&plain, 1);
+	tel_counter_add(&plain, 2.5);
+	tel_counter_add(&plain, -1);
+	tel_counter_add(&plain, NAN);
 	assert_true(series_value(plain.only) == 3.5);
 	tel_gauge_set(&level, 7);
-	tel_add(&level, -9);
+	tel_gauge_add(&level, -9);
 	assert_true(series_value(level.only) == -2);
-	tel_gauge_set(&plain, 100);
+	tel_counter_set(&plain, 100);
 	assert_true(series_value(plain.only) == 100);
 }
 
@@ -88,12 +88,12 @@ static void histograms_count_into_their_bucket(void **state)
 	struct tel_series *series = tel_series(&seconds, "buckets");
 	static const double values[] = {0, 0.001, 0.0010001, 0.01, 0.5, 1, 1.5, INFINITY, -1, NAN};
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
-		tel_series_observe(series, values[i], NULL);
+		tel_series_record(series, values[i], NULL);
 	assert_int_equal(bucket(series, 0), 2);
 	assert_int_equal(bucket(series, 1), 2);
 	assert_int_equal(bucket(series, 2), 2);
 	assert_int_equal(bucket(series, 3), 2);
-	tel_series_observe(tel_series(&unlabelled), 0.5, NULL);
+	tel_series_record(tel_series(&unlabelled), 0.5, NULL);
 	assert_true(series_value(tel_series(&unlabelled)) == 0.5);
 }
 
@@ -129,15 +129,15 @@ static void disabled_observations_do_nothing(void **state)
 	metrics_init(false);
 	double before = series_value(plain.only);
 	struct tel_series *series = tel_series(&seconds, "disabled");
-	tel_add(&plain, 1);
+	tel_counter_add(&plain, 1);
 	tel_gauge_set(&level, 5555);
-	tel_series_observe(series, 0.5, &span);
+	tel_series_record(series, 0.5, &span);
 	assert_true(series_value(plain.only) == before);
 	assert_true(series_value(level.only) != 5555);
 	assert_int_equal(bucket(series, 2), 0);
 	assert_false(exemplar_read(&series->exemplars[2], &values));
 	metrics_init(true);
-	tel_add(&plain, 1);
+	tel_counter_add(&plain, 1);
 	assert_true(series_value(plain.only) == before + 1);
 }
 
@@ -281,8 +281,8 @@ static void *observe_much(void *arg)
 
 	meet(1);
 	for (int i = 0; i < OBSERVATIONS; i++) {
-		tel_series_observe(tel_series(&shared, i % 2 ? "odd" : "even"), (i % 4) * 0.5, &span);
-		tel_add(&level, i % 2 ? 1 : -1);
+		tel_series_record(tel_series(&shared, i % 2 ? "odd" : "even"), (i % 4) * 0.5, &span);
+		tel_gauge_add(&level, i % 2 ? 1 : -1);
 	}
 	return NULL;
 }
@@ -314,9 +314,9 @@ static void observing_allocates_nothing(void **state)
 	unsigned long before = atomic_load(&allocations);
 	for (int i = 0; i < 2000; i++) {
 		snprintf(value, sizeof(value), "%d", i % 300);
-		tel_add(&plain, 1);
+		tel_counter_add(&plain, 1);
 		tel_gauge_set(&level, i);
-		tel_series_observe(tel_series(&seconds, value), i * 0.001, &span);
+		tel_series_record(tel_series(&seconds, value), i * 0.001, &span);
 	}
 	assert_int_equal(atomic_load(&allocations), before);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "metrics_text.h"
 #include "cmocka_all.h"
 
 #include <string.h>
@@ -57,7 +58,7 @@ static void assert_exposed(const char *const *samples)
 {
 	BUF(text, 1 << 20);
 
-	tel_metrics_write(&text, tel_metrics_content_type(NULL));
+	metrics_text(&text, tel_metrics_content_type(NULL));
 	for (; *samples; samples++)
 		if (!strstr(text.data, *samples))
 			fail_msg("no %s in\n%s", *samples, text.data);

@@ -88,15 +88,15 @@ static void a_span_with_everything(void **state)
 		      1763815800123456789, 1763815800223456789);
 	span.tracestate = "vendor=value,other=1";
 	tel_span_rename(&span, "GET", "/api/v1/users/{id}");
-	tel_set(&span, tel_str("text", "\xe6\xb5\x8b\xe8\xaf\x95"), tel_lit("literal", "GET"), tel_int("int", 200),
+	tel_span_set(&span, tel_str("text", "\xe6\xb5\x8b\xe8\xaf\x95"), tel_lit("literal", "GET"), tel_int("int", 200),
 		tel_int("negative", -1), tel_int("least", INT64_MIN), tel_int("zero", 0), tel_double("double", 0.1),
 		tel_bool("yes", true), tel_bool("no", false), tel_str("empty", ""),
 		tel_str("repaired", "a\xff"
 				    "b\xc3\xa9\xe6\xb5"),
 		tel_strn("nul", "a\0b", 3));
-	tel_event_attrs(&span, "event", TEL_ATTRS(tel_str("of.event", "x"), tel_int("of.event.int", 1)));
-	tel_set(&span, tel_str("after.event", "y"));
-	tel_event(&span, "bare");
+	tel_span_event_attrs(&span, "event", TEL_ATTRS(tel_str("of.event", "x"), tel_int("of.event.int", 1)));
+	tel_span_set(&span, tel_str("after.event", "y"));
+	tel_span_event(&span, "bare");
 	tel_link(&span, trace_id, parent_id, TEL_SAMPLED);
 	tel_span_fail(&span, "503");
 	/* the times of events are those of their making */
@@ -115,7 +115,7 @@ static void a_span_with_everything(void **state)
 
 	tel_span_from(&span, TEL_CLIENT, trace_id, parent_id, span_id, TEL_SAMPLED, false, 1, UINT64_MAX);
 	span.name = "other";
-	span.status = TEL_OK;
+	span.status = SPAN_OK;
 	otlp_add_span(&request, &span);
 	const char *data = finish(&bytes);
 	assert_golden("otlp_full.bin", data, bytes);
@@ -137,11 +137,11 @@ static void fill_randomly(struct tel_span *span)
 		const char *key = keys[random_u64() % 3];
 		size_t bytes = random_u64() % (random_u64() % 4 ? 40 : 700);
 		switch (random_u64() % 6) {
-		case 0: tel_set(span, tel_int(key, (int64_t)(random_u64() >> random_u64() % 64))); break;
-		case 1: tel_set(span, tel_double(key, (double)random_u64())); break;
-		case 2: tel_event(span, "event", tel_strn(key, random_bytes, bytes), tel_bool(key, true)); break;
+		case 0: tel_span_set(span, tel_int(key, (int64_t)(random_u64() >> random_u64() % 64))); break;
+		case 1: tel_span_set(span, tel_double(key, (double)random_u64())); break;
+		case 2: tel_span_event(span, "event", tel_strn(key, random_bytes, bytes), tel_bool(key, true)); break;
 		case 3: tel_link(span, trace_id, span_id, 1); break;
-		default: tel_set(span, tel_strn(key, random_bytes, bytes)); break;
+		default: tel_span_set(span, tel_strn(key, random_bytes, bytes)); break;
 		}
 	}
 }
@@ -204,7 +204,7 @@ static void lengths_grow(void **state)
 		memset(text, 'x', bytes);
 		text[bytes] = '\0';
 		tel_span_from(&span, TEL_INTERNAL, trace_id, span_id, no_id, TEL_SAMPLED, false, 1, 2);
-		tel_set(&span, tel_lit("k", text));
+		tel_span_set(&span, tel_lit("k", text));
 		buf_reset(&request);
 		otlp_add_span(&request, &span);
 
@@ -236,8 +236,8 @@ static void a_full_buffer_fails_and_no_more(void **state)
 	(void)state;
 	tel_span_from(&span, TEL_INTERNAL, trace_id, span_id, parent_id, TEL_SAMPLED, false, 1, 2);
 	tel_span_rename(&span, "some", "name");
-	tel_set(&span, tel_str("bad", "\xff\xfe\xff\xfe\xff\xfe\xff\xfe"), tel_int("n", 1));
-	tel_event(&span, "event", tel_double("d", 1));
+	tel_span_set(&span, tel_str("bad", "\xff\xfe\xff\xfe\xff\xfe\xff\xfe"), tel_int("n", 1));
+	tel_span_event(&span, "event", tel_double("d", 1));
 	tel_link(&span, trace_id, span_id, 1);
 	tel_span_fail(&span, "error");
 	buf_init(&whole, 10000);

@@ -478,7 +478,7 @@ static void test_a_delivery_is_a_trace_linked_to_the_request(void **state)
 	assert_memory_equal(span->parent_span_id, none, 8);
 	assert_memory_not_equal(span->trace_id, ids, 16);
 	assert_true(span_links(span, ids));
-	assert_int_equal(span->status, TEL_UNSET);
+	assert_int_equal(span->status, SPAN_UNSET);
 }
 
 static void test_old_rows_and_keys_are_forgotten(void **state)

@@ -75,9 +75,9 @@ static void fill(struct tel_span *span, unsigned trace, unsigned number, bool ro
 	tel_span_from(span, TEL_SERVER, trace_id, span_id, root ? no_id : parent_id, TEL_SAMPLED, false,
 		      1763815800000000000 + number, 1763815800000000000 + 3 * number);
 	tel_span_rename(span, "GET", "/api/v1/users/{id}");
-	tel_set(span, tel_int("number", number), tel_int("least", INT64_MIN), tel_double("part", number / 8.0),
+	tel_span_set(span, tel_int("number", number), tel_int("least", INT64_MIN), tel_double("part", number / 8.0),
 		tel_bool("root", root), tel_str("empty", ""), tel_str("text", "\xe6\xb5\x8b"));
-	tel_event(span, "event", tel_str("of.event", "x\n\"y\""));
+	tel_span_event(span, "event", tel_str("of.event", "x\n\"y\""));
 	tel_link(span, trace_id, parent_id, TEL_SAMPLED);
 	if (number % 3 == 0)
 		tel_span_fail(span, "503");
@@ -112,7 +112,7 @@ static void check_span(struct bytes whole, unsigned trace, unsigned number, bool
 	assert_int_equal(span.is_root, root);
 	assert_true(bytes_equal(span.name, bytes_of("GET /api/v1/users/{id}")));
 	assert_int_equal(span.kind, TEL_SERVER);
-	assert_int_equal(span.status, number % 3 ? TEL_UNSET : TEL_ERROR);
+	assert_int_equal(span.status, number % 3 ? SPAN_UNSET : SPAN_ERROR);
 	assert_int_equal(span.start_ns, 1763815800000000000 + number);
 	assert_int_equal(span_duration_ns(&span), 2 * number);
 	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "number", &value));

@@ -50,14 +50,14 @@ static void spans_come_out_as_they_went_in(void **state)
 	for (int round = 0; round < 2000; round++) {
 		int count = round % 37;
 		for (int i = 0; i < count; i++, in++) {
-			struct tel_span span = numbered_span(in, (uint32_t)(in * 8 % (TEL_SPAN_DATA_BYTES + 8)));
+			struct tel_span span = numbered_span(in, (uint32_t)(in * 8 % (SPAN_DATA_BYTES + 8)));
 			if (queue_push(&queue, &span))
 				break;
 		}
 		queue_read(&queue, &reader);
 		const struct tel_span *span;
 		for (int i = 0; i < round % 23 && (span = queue_peek(&queue, &reader)); i++, out++) {
-			assert_numbered(span, out, (uint32_t)(out * 8 % (TEL_SPAN_DATA_BYTES + 8)));
+			assert_numbered(span, out, (uint32_t)(out * 8 % (SPAN_DATA_BYTES + 8)));
 			assert_ptr_equal(queue_peek(&queue, &reader), span);
 			queue_advance(&queue, &reader);
 		}
@@ -90,7 +90,7 @@ static void full_is_full(void **state)
 
 static void large_spans_fill_the_bytes_first(void **state)
 {
-	struct tel_span large = numbered_span(2, TEL_SPAN_DATA_BYTES), small = numbered_span(0, 0);
+	struct tel_span large = numbered_span(2, SPAN_DATA_BYTES), small = numbered_span(0, 0);
 	size_t pushed = 0;
 
 	(void)state;

@@ -28,7 +28,7 @@ static const char *traceparent_of(const struct tel_span *span)
 {
 	static struct tel_carrier carrier;
 
-	tel_inject(span, &carrier);
+	tel_span_inject(span, &carrier);
 	return carrier.traceparent;
 }
 
@@ -140,7 +140,7 @@ static void a_parent_decides(void **state)
 			fail_msg("case %zu: flags %02x", i, span.flags);
 		TEL_SPAN(child, "child", TEL_INTERNAL);
 		assert_int_equal(child->flags, cases[i].flags);
-		assert_int_equal(tel_recording(child), cases[i].flags & TEL_SAMPLED);
+		assert_int_equal(tel_span_recording(child), cases[i].flags & TEL_SAMPLED);
 		tel_span_end(child);
 		tel_span_end(&span);
 		assert_int_equal(ended_count, cases[i].flags & TEL_SAMPLED ? 2 : 0);
@@ -165,13 +165,13 @@ static void unsampled_spans_pass_ids_on(void **state)
 
 	(void)state;
 	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-" IDS "-00"));
-	tel_set(&span, tel_int("n", 1));
-	tel_event(&span, "event");
+	tel_span_set(&span, tel_int("n", 1));
+	tel_span_event(&span, "event");
 	tel_span_fail(&span, "500");
 	tel_span_rename(&span, "GET", "/");
 	tel_link(&span, span.trace_id, span.span_id, 1);
 	assert_int_equal(span.used, 0);
-	assert_int_equal(span.status, TEL_UNSET);
+	assert_int_equal(span.status, SPAN_UNSET);
 	assert_string_equal(span.name, "span");
 	char want[64];
 	snprintf(want, sizeof(want), "00-" TRACE "-");
@@ -193,7 +193,7 @@ static void disabled_only_propagates(void **state)
 		TEL_SPAN(child, "child", TEL_CLIENT);
 		assert_string_equal(traceparent_of(child), "00-" IDS "-03");
 		assert_string_equal(child->tracestate, "a=1");
-		assert_false(tel_recording(child));
+		assert_false(tel_span_recording(child));
 	}
 	tel_span_end(&span);
 
@@ -215,7 +215,7 @@ static void children_lie_inside_though_the_clock_is_set(void **state)
 	{
 		TEL_SPAN(outer, "outer", TEL_INTERNAL);
 		TEL_SPAN(inner, "inner", TEL_INTERNAL);
-		tel_event(inner, "event");
+		tel_span_event(inner, "event");
 	}
 	assert_int_equal(ended_count, 2);
 	const struct tel_span *inner = &ended[0], *outer = &ended[1];
@@ -231,38 +231,38 @@ static void children_lie_inside_though_the_clock_is_set(void **state)
 static void *current_of_another_thread(void *unused)
 {
 	(void)unused;
-	return tel_valid(tel_current()) ? tel_current() : NULL;
+	return tel_context_valid(tel_span_context(tel_span_current())) ? tel_span_current() : NULL;
 }
 
 static void current_follows_the_scope(void **state)
 {
-	struct tel_span *none = tel_current();
+	struct tel_span *none = tel_span_current();
 	pthread_t thread;
 	void *wrong;
 
 	(void)state;
-	assert_false(tel_valid(none) || tel_recording(none));
-	tel_set(none, tel_int("n", 1));
+	assert_false(tel_valid(none) || tel_span_recording(none));
+	tel_span_set(none, tel_int("n", 1));
 	tel_span_fail(none, "500");
 	tel_span_rename(none, "x", NULL);
 	tel_span_end(none);
 	assert_int_equal(none->used, 0);
 	{
 		TEL_SPAN(outer, "outer", TEL_INTERNAL);
-		assert_ptr_equal(tel_current(), outer);
+		assert_ptr_equal(tel_span_current(), outer);
 		{
 			TEL_SPAN(inner, "inner", TEL_INTERNAL);
-			assert_ptr_equal(tel_current(), inner);
+			assert_ptr_equal(tel_span_current(), inner);
 			assert_int_equal(pthread_create(&thread, NULL, current_of_another_thread, NULL), 0);
 			pthread_join(thread, &wrong);
 			assert_null(wrong);
 		}
-		assert_ptr_equal(tel_current(), outer);
+		assert_ptr_equal(tel_span_current(), outer);
 		tel_span_end(outer);
-		assert_ptr_equal(tel_current(), none);
+		assert_ptr_equal(tel_span_current(), none);
 		tel_span_end(outer);
 	}
-	assert_ptr_equal(tel_current(), none);
+	assert_ptr_equal(tel_span_current(), none);
 	assert_int_equal(ended_count, 2);
 }
 
@@ -273,9 +273,9 @@ static void ends_may_come_out_of_order(void **state)
 	TEL_SPAN(middle, "middle", TEL_INTERNAL);
 	TEL_SPAN(inner, "inner", TEL_INTERNAL);
 	tel_span_end(middle);
-	assert_ptr_equal(tel_current(), inner);
+	assert_ptr_equal(tel_span_current(), inner);
 	tel_span_end(inner);
-	assert_ptr_equal(tel_current(), outer);
+	assert_ptr_equal(tel_span_current(), outer);
 	tel_span_end(outer);
 	assert_int_equal(ended_count, 3);
 }

@@ -15,11 +15,11 @@ static void contents_are_kept(void **state)
 	(void)state;
 	{
 		TEL_SPAN(span, "span", TEL_INTERNAL);
-		tel_set(span, tel_str("text", text), tel_strn("part", "abcdef", 3), tel_str("null", NULL),
+		tel_span_set(span, tel_str("text", text), tel_strn("part", "abcdef", 3), tel_str("null", NULL),
 			tel_lit("literal", "literal"), tel_int("int", -5), tel_double("double", 0.5),
 			tel_bool("yes", true), tel_bool("no", false));
-		tel_event(span, "event", tel_int("event.int", 7), tel_str("event.text", text));
-		tel_set(span, tel_int("after", 8));
+		tel_span_event(span, "event", tel_int("event.int", 7), tel_str("event.text", text));
+		tel_span_set(span, tel_int("after", 8));
 		tel_link(span, linked, linked + 16, 0xff);
 		tel_span_rename(span, "first", NULL);
 		tel_span_rename(span, "GET", text);
@@ -47,7 +47,7 @@ static void contents_are_kept(void **state)
 	const struct span_entry *name = (const struct span_entry *)(span->data + span->name_at);
 	assert_int_equal(name->bytes, strlen("GET gone soon"));
 	assert_memory_equal(span_entry_bytes(name), "GET gone soon", name->bytes);
-	assert_int_equal(span->status, TEL_ERROR);
+	assert_int_equal(span->status, SPAN_ERROR);
 	assert_int_equal(span->dropped_attributes + span->dropped_events + span->dropped_links, 0);
 }
 
@@ -58,15 +58,15 @@ static void nothing_is_set_after_the_end(void **state)
 	(void)state;
 	tel_span_start(&span, "span", TEL_INTERNAL);
 	tel_span_end(&span);
-	tel_set(&span, tel_int("n", 1));
-	tel_event(&span, "event");
+	tel_span_set(&span, tel_int("n", 1));
+	tel_span_event(&span, "event");
 	tel_span_rename(&span, "late", NULL);
 	tel_span_fail(&span, "500");
 	tel_link(&span, span.trace_id, span.span_id, 1);
 	assert_int_equal(span.used, 0);
 	assert_string_equal(span.name, "span");
-	assert_int_equal(span.status, TEL_UNSET);
-	assert_true(tel_recording(&span)); /* an exemplar may still name it */
+	assert_int_equal(span.status, SPAN_UNSET);
+	assert_true(tel_span_recording(&span)); /* an exemplar may still name it */
 	tel_span_end(&span);
 	assert_int_equal(ended_count, 1);
 }
@@ -80,30 +80,30 @@ static void what_does_not_fit_is_counted(void **state)
 	memset(huge, 'h', 100000);
 	{
 		TEL_SPAN(span, "span", TEL_INTERNAL);
-		tel_set(span, tel_str("huge", huge), tel_str("data", huge + 100000 - TEL_SPAN_DATA_BYTES));
+		tel_span_set(span, tel_str("huge", huge), tel_str("data", huge + 100000 - SPAN_DATA_BYTES));
 		assert_int_equal(span->dropped_attributes, 2);
 		assert_int_equal(span->used, 0);
 		tel_span_rename(span, "GET", huge);
 		assert_string_equal(span->name, "span");
-		tel_set(span, tel_str("small", "fits"));
+		tel_span_set(span, tel_str("small", "fits"));
 		assert_string_equal(span_attr(span, "small"), "fits");
-		tel_event(span, "event", tel_str("huge", huge), tel_int("n", 1));
+		tel_span_event(span, "event", tel_str("huge", huge), tel_int("n", 1));
 		const struct span_entry *event = span_entry_find(span, SPAN_EVENT, "event");
 		assert_int_equal(event->attributes, 1);
 		assert_int_equal(event->dropped, 1);
 
 		/* to the last byte */
-		size_t room = TEL_SPAN_DATA_BYTES - span->used;
-		tel_set(span, tel_str("rest", huge + 100000 - (room - sizeof(struct span_entry))));
-		assert_int_equal(span->used, TEL_SPAN_DATA_BYTES);
-		tel_set(span, tel_int("n", 1), tel_lit("literal", ""));
-		tel_event(span, "late");
+		size_t room = SPAN_DATA_BYTES - span->used;
+		tel_span_set(span, tel_str("rest", huge + 100000 - (room - sizeof(struct span_entry))));
+		assert_int_equal(span->used, SPAN_DATA_BYTES);
+		tel_span_set(span, tel_int("n", 1), tel_lit("literal", ""));
+		tel_span_event(span, "late");
 		tel_link(span, span->trace_id, span->span_id, 1);
 		assert_int_equal(span->dropped_attributes, 4);
 		assert_int_equal(span->dropped_events, 1);
 		assert_int_equal(span->dropped_links, 1);
 		for (int i = 0; i < 70000; i++)
-			tel_set(span, tel_int("n", i));
+			tel_span_set(span, tel_int("n", i));
 		assert_int_equal(span->dropped_attributes, UINT16_MAX);
 	}
 	assert_int_equal(ended_count, 1);
@@ -120,7 +120,7 @@ static void entries_of_any_length_follow_each_other(void **state)
 	for (size_t bytes = 0; bytes < 64; bytes++) {
 		struct tel_span span;
 		tel_span_start(&span, "span", TEL_INTERNAL);
-		tel_set(&span, tel_strn("a", text, bytes), tel_int("b", 42));
+		tel_span_set(&span, tel_strn("a", text, bytes), tel_int("b", 42));
 		assert_int_equal(strlen(span_attr(&span, "a")), bytes);
 		assert_string_equal(span_attr(&span, "b"), "42");
 		span.recording = false;
@@ -136,8 +136,8 @@ static void a_span_from_facts_records(void **state)
 	(void)state;
 	span_configure(true, &nothing, NULL); /* a program that ships by itself */
 	tel_span_from(&span, TEL_SERVER, trace_id, span_id, parent_id, 0xff, true, 1000, 2000);
-	assert_true(tel_recording(&span));
-	tel_set(&span, tel_int("n", 1));
+	assert_true(tel_span_recording(&span));
+	tel_span_set(&span, tel_int("n", 1));
 	tel_span_rename(&span, "GET", "/");
 	assert_string_equal(span_attr(&span, "n"), "1");
 	assert_string_equal(span_name(&span), "GET /");
@@ -145,13 +145,13 @@ static void a_span_from_facts_records(void **state)
 	assert_int_equal(span.start_ns, 1000);
 	assert_int_equal(span.end_ns, 2000);
 	assert_true(span.parent_remote);
-	assert_false(tel_valid(tel_current()));
+	assert_false(tel_context_valid(tel_span_context(tel_span_current())));
 
 	tel_span_from(&span, TEL_SERVER, trace_id, span_id, parent_id, 2, true, 1000, 2000);
-	assert_false(tel_recording(&span)); /* not sampled */
+	assert_false(tel_span_recording(&span)); /* not sampled */
 	span_configure(false, &all, NULL);
 	tel_span_from(&span, TEL_SERVER, trace_id, span_id, parent_id, 3, true, 1000, 2000);
-	assert_false(tel_recording(&span)); /* disabled */
+	assert_false(tel_span_recording(&span)); /* disabled */
 }
 
 int main(void)

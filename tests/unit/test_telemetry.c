@@ -8,9 +8,9 @@
 #include "count_allocations.h"
 #include "telemetry_fixture.h"
 
-TEL_COUNTER(things, "test_things_total", "Things.");
-TEL_COUNTER(labelled, "test_labelled_total", "Things with a label.", "kind");
-TEL_HISTOGRAM(durations, "test_duration_seconds", "Durations.", tel_http_bounds, "route", "status");
+TEL_COUNTER(things, "test.things", "{thing}", "Things.");
+TEL_COUNTER(labelled, "test.labelled", "{thing}", "Things with a label.", "kind");
+TEL_HISTOGRAM(durations, "test.duration", "s", "Durations.", tel_http_bounds, "route", "status");
 
 /* All that the seam, the handlers, the store and outgoing calls do with telemetry in one request. */
 static void serve_request(int number)
@@ -27,22 +27,22 @@ static void serve_request(int number)
 	tel_span_start_remote(&server, "request", TEL_SERVER, number % 2 ? &parent : NULL);
 	snprintf(route, sizeof(route), "/%d/{id}", number % 50);
 	tel_span_rename(&server, "GET", route);
-	tel_set(&server, tel_str("http.route", route), tel_int("http.response.status_code", 200), tel_double("d", 0.1),
+	tel_span_set(&server, tel_str("http.route", route), tel_int("http.response.status_code", 200), tel_double("d", 0.1),
 		tel_bool("b", true), tel_lit("url.scheme", "http"));
 	{
 		TEL_SPAN(call, "GET", TEL_CLIENT);
 		struct tel_carrier carrier;
-		tel_inject(call, &carrier);
+		tel_span_inject(call, &carrier);
 		assert_int_equal(strlen(carrier.traceparent), TEL_TRACEPARENT_LENGTH);
-		tel_event(call, "event", tel_str("text", carrier.traceparent));
+		tel_span_event(call, "event", tel_str("text", carrier.traceparent));
 		tel_link(call, server.trace_id, server.span_id, server.flags);
 		tel_span_fail(call, "503");
 		tel_error("call failed", tel_str("url", "http://127.0.0.1/\xff"), tel_int("number", number));
 	}
-	tel_add(&things, 1);
+	tel_counter_add(&things, 1);
 	tel_series_add(tel_series(&labelled, number % 3 ? "one" : "two"), 1);
 	tel_span_end(&server);
-	tel_series_observe(tel_series(&durations, route, "200"), 0.001 * number, &server);
+	tel_series_record(tel_series(&durations, route, "200"), 0.001 * number, &server);
 	tel_info("request", tel_str("route", route), tel_double("duration_ms", 0.25));
 }
 
@@ -122,7 +122,7 @@ static void before_init_there_are_only_ids(void **state)
 	(void)state;
 	TEL_SPAN(span, "span", TEL_INTERNAL);
 	assert_true(tel_valid(span));
-	assert_false(tel_recording(span));
+	assert_false(tel_span_recording(span));
 	assert_false(tel_enabled());
 }
 

@@ -15,7 +15,7 @@ struct piece {
 	size_t length;
 };
 
-static struct piece trim(struct piece s)
+static struct piece trimmed(struct piece s)
 {
 	while (s.length && strchr(" \t", s.at[0])) {
 		s.at++;
@@ -33,7 +33,7 @@ static bool take(struct piece *rest, char separator, struct piece *part)
 		return false;
 	const char *end = memchr(rest->at, separator, rest->length);
 	size_t length = end ? (size_t)(end - rest->at) : rest->length;
-	*part = trim((struct piece){rest->at, length});
+	*part = trimmed((struct piece){rest->at, length});
 	length += end != NULL;
 	rest->at += length;
 	rest->length -= length;
@@ -90,9 +90,9 @@ static void read_range(struct choice *choice, struct piece range)
 		if (!take(&parameter, '=', &name))
 			continue;
 		if (equals(name, "q"))
-			weight = parse_weight(trim(parameter));
+			weight = parse_weight(trimmed(parameter));
 		else if (equals(name, "version"))
-			version = trim(parameter);
+			version = trimmed(parameter);
 	}
 	if (equals(type, "application/openmetrics-text")) {
 		if ((!version.length || equals(version, "1.0.0")) && weight > choice->openmetrics)

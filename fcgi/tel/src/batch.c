@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/batch.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "tel/ship.h"
 #include "tel/src/resource.h"
+#include "tel/src/span.h"
 
 #define BODY_MAX (4 << 20) /* a collector takes 20 MiB by default */
 #define LOG_INTERVAL_NS (60 * UINT64_C(1000000000))
@@ -27,12 +30,12 @@ struct tel_batch {
 	atomic_bool cancelled;
 };
 
-static const struct settings *settings;
-static atomic_size_t pending; /* spans in all batches */
+static const struct settings *batch_settings; /* NULL before tel_init */
+static atomic_size_t pending;                 /* spans in all batches */
 
-void batch_configure(const struct settings *new_settings)
+void batch_configure(const struct settings *settings)
 {
-	settings = new_settings;
+	batch_settings = settings;
 }
 
 /* ---- life cycle ---- */
@@ -48,21 +51,22 @@ void batch_clear(struct tel_batch *batch)
 
 struct tel_batch *tel_batch_new(void)
 {
-	struct tel_batch *batch = calloc(1, sizeof(*batch));
+	struct tel_batch *batch = batch_settings ? calloc(1, sizeof(*batch)) : NULL;
 	size_t count;
 
 	if (!batch)
 		return NULL;
-	batch->spans_max = settings->batch_spans;
+	batch->spans_max = batch_settings->batch_spans;
 	buf_init(&batch->resource, 1 << 20);
 	buf_init(&batch->scope, 1024);
 	buf_init(&batch->body, BODY_MAX);
 	const struct resource_attr *attrs = resource_attrs(&count);
 	otlp_add_resource(&batch->resource, attrs, count);
-	otlp_add_scope(&batch->scope, APM_VERSION);
+	const struct scope *scope = resource_scope();
+	otlp_add_scope(&batch->scope, scope->name, scope->version);
 	batch->head_room = otlp_head_size_max(&batch->resource, &batch->scope);
 	batch_clear(batch);
-	batch->http = otlp_http_new(settings);
+	batch->http = otlp_http_new(batch_settings);
 	if (!batch->http || batch->resource.failed || batch->scope.failed || batch->body.failed) {
 		tel_batch_free(batch);
 		return NULL;
@@ -86,7 +90,7 @@ void tel_batch_free(struct tel_batch *batch)
 
 /* ---- filling ---- */
 
-bool batch_add(struct tel_batch *batch, const struct tel_span *span)
+bool batch_add(struct tel_batch *batch, const struct span *span)
 {
 	size_t before = batch->body.len;
 
@@ -103,8 +107,10 @@ bool batch_add(struct tel_batch *batch, const struct tel_span *span)
 	return true;
 }
 
-bool tel_batch_add(struct tel_batch *batch, const struct tel_span *span)
+bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 {
+	const struct span *span = const_span_of(public_span);
+
 	if (!span->recording)
 		return true;
 	if (!batch_add(batch, span))
@@ -125,7 +131,7 @@ size_t batch_pending(void)
 
 /* ---- sending ---- */
 
-static void warn(struct tel_batch *batch, const char *message)
+static void warn_of_answer(struct tel_batch *batch, const char *message)
 {
 	const struct otlp_result *result = &batch->result;
 	uint64_t now_ns = clock_monotonic_ns();
@@ -133,12 +139,8 @@ static void warn(struct tel_batch *batch, const char *message)
 	if (batch->warned_ns && now_ns - batch->warned_ns < LOG_INTERVAL_NS)
 		return;
 	batch->warned_ns = now_ns;
-	tel_log_attrs(TEL_WARN, message,
-		      (struct tel_attr[]){tel_str("error", result->answer.message),
-					  tel_int("status", result->status),
-					  tel_int("spans", (int64_t)batch->spans),
-					  tel_int("rejected", (int64_t)result->answer.rejected_spans),
-					  {0}});
+	tel_warn(message, tel_str("error", result->answer.message), tel_int("status", result->status),
+		 tel_int("spans", (int64_t)batch->spans), tel_int("rejected", (int64_t)result->answer.rejected_spans));
 }
 
 static void accepted(struct tel_batch *batch)
@@ -152,7 +154,7 @@ static void accepted(struct tel_batch *batch)
 	batch->down = false;
 	batch->failures = 0;
 	if (answer->rejected_spans || answer->message[0])
-		warn(batch, "the collector has not taken all spans, or warns");
+		warn_of_answer(batch, "the collector has not taken all spans, or warns");
 	self_exported(EXPORT_OK, batch->spans - answer->rejected_spans);
 	if (answer->rejected_spans) {
 		self_exported(EXPORT_REJECTED, answer->rejected_spans);
@@ -165,7 +167,7 @@ static void refused(struct tel_batch *batch)
 {
 	batch->failures = 0;
 	batch->down = true;
-	warn(batch, "the collector refuses spans");
+	warn_of_answer(batch, "the collector refuses spans");
 	self_exported(batch->result.error, batch->spans);
 	self_dropped(DROP_REJECTED, batch->spans);
 	batch_clear(batch);
@@ -187,7 +189,7 @@ const struct otlp_result *batch_post(struct tel_batch *batch)
 	case OTLP_UNKNOWN:
 		batch->failures++;
 		batch->down = true;
-		warn(batch, "the collector does not take spans");
+		warn_of_answer(batch, "the collector does not take spans");
 	}
 	return &batch->result;
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of a batch, for the exporter; what others see is in tel.h. Internal to tel/. */
+/* Inside of a batch, for the exporter; what others see is in ship.h. Internal to tel/. */
 #ifndef TEL_BATCH_H
 #define TEL_BATCH_H
 
+#include "tel/ship.h"
 #include "tel/src/otlp_http.h"
 #include "tel/src/settings.h"
-#include "tel/tel.h"
 
 /* What tel_batch_new uses; it must stay. Before threads. */
 void batch_configure(const struct settings *settings);
 
 /* The same as tel_batch_add, but the span is counted elsewhere. */
-bool batch_add(struct tel_batch *batch, const struct tel_span *span);
+bool batch_add(struct tel_batch *batch, const struct span *span);
 
 /*
  * One attempt. Counts and logs what came of it (a failure at most once a minute, and that it is over), and empties the

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "tel/src/span.h"
 #include "tel/tel.h"
 
 #define TRACESTATE_MEMBERS_MAX 32
@@ -27,7 +28,7 @@ static bool is_ows(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice trim(struct slice s)
+static struct slice without_ows(struct slice s)
 {
 	while (s.bytes && is_ows(s.at[0])) {
 		s.at++;
@@ -46,7 +47,7 @@ static bool next_part(struct slice *rest, char separator, struct slice *part)
 	const char *end = rest->bytes ? memchr(rest->at, separator, rest->bytes) : NULL;
 	size_t bytes = end ? (size_t)(end - rest->at) : rest->bytes;
 
-	*part = trim((struct slice){rest->at, bytes});
+	*part = without_ows((struct slice){rest->at, bytes});
 	*rest = end ? (struct slice){end + 1, rest->bytes - bytes - 1} : (struct slice){NULL, 0};
 	return true;
 }
@@ -66,7 +67,7 @@ static bool all_zero(const uint8_t *id, size_t bytes)
 
 /* ---- traceparent ---- */
 
-static bool parse_traceparent(struct slice text, struct tel_parent *p)
+static bool parse_traceparent(struct slice text, struct parent *p)
 {
 	const char *s = text.at;
 	uint8_t version, trace_id[16], span_id[8], flags;
@@ -89,7 +90,7 @@ static bool parse_traceparent(struct slice text, struct tel_parent *p)
 	return true;
 }
 
-static void add_traceparent(struct tel_parent *p, struct slice value)
+static void add_traceparent(struct parent *p, struct slice value)
 {
 	p->traceparents++;
 	p->valid = p->traceparents == 1 && parse_traceparent(value, p);
@@ -128,7 +129,7 @@ static bool tracestate_member_valid(struct slice member)
 }
 
 /* Appends to the comma-separated `list`; false: no room. */
-static bool append(char *list, size_t max, struct slice part)
+static bool append_member(char *list, size_t max, struct slice part)
 {
 	size_t bytes = strlen(list);
 
@@ -157,19 +158,19 @@ static void drop_long_members(char *tracestate)
 	*end = '\0';
 }
 
-static void append_tracestate(struct tel_parent *p, struct slice member)
+static void append_tracestate(struct parent *p, struct slice member)
 {
 	if (!p->tracestate_cut) {
-		if (append(p->tracestate, TEL_TRACESTATE_MAX, member))
+		if (append_member(p->tracestate, TEL_TRACESTATE_MAX, member))
 			return;
 		p->tracestate_cut = true;
 		drop_long_members(p->tracestate);
 	}
 	if (member.bytes <= TRACESTATE_LONG_MEMBER)
-		append(p->tracestate, TEL_TRACESTATE_MAX, member);
+		append_member(p->tracestate, TEL_TRACESTATE_MAX, member);
 }
 
-static void add_tracestate(struct tel_parent *p, struct slice rest)
+static void add_tracestate(struct parent *p, struct slice rest)
 {
 	struct slice member;
 
@@ -208,8 +209,8 @@ static bool baggage_pair_valid(struct slice pair, bool property)
 	if (!equals)
 		return property && is_token(pair);
 	size_t key_bytes = (size_t)(equals - pair.at);
-	return is_token(trim((struct slice){pair.at, key_bytes})) &&
-	       is_baggage_value(trim((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
+	return is_token(without_ows((struct slice){pair.at, key_bytes})) &&
+	       is_baggage_value(without_ows((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
 }
 
 static bool baggage_member_valid(struct slice member)
@@ -223,7 +224,7 @@ static bool baggage_member_valid(struct slice member)
 	return true;
 }
 
-static void add_baggage(struct tel_parent *p, struct slice value)
+static void add_baggage(struct parent *p, struct slice value)
 {
 	struct slice rest = value, member;
 
@@ -231,24 +232,27 @@ static void add_baggage(struct tel_parent *p, struct slice value)
 		if (member.bytes == 0)
 			continue;
 		if (++p->baggage_members > BAGGAGE_MEMBERS_MAX || !baggage_member_valid(member) ||
-		    !append(p->baggage, TEL_BAGGAGE_MAX, member))
+		    !append_member(p->baggage, TEL_BAGGAGE_MAX, member))
 			p->baggage_broken = true;
 	}
 }
 
 /* ---- public ---- */
 
-void tel_parent_init(struct tel_parent *p)
+void tel_parent_init(struct tel_parent *parent)
 {
+	struct parent *p = parent_of(parent);
+
 	/* not the whole: the texts are 12 KiB */
-	memset(p, 0, offsetof(struct tel_parent, tracestate));
+	memset(p, 0, offsetof(struct parent, tracestate));
 	p->tracestate[0] = '\0';
 	p->baggage[0] = '\0';
 }
 
-void tel_parent_header(struct tel_parent *p, const char *name, const char *value)
+void tel_parent_header(struct tel_parent *parent, const char *name, const char *value)
 {
-	struct slice text = trim((struct slice){value, strlen(value)});
+	struct parent *p = parent_of(parent);
+	struct slice text = without_ows((struct slice){value, strlen(value)});
 
 	if (strcmp(name, "traceparent") == 0)
 		add_traceparent(p, text);
@@ -258,18 +262,40 @@ void tel_parent_header(struct tel_parent *p, const char *name, const char *value
 		add_baggage(p, text);
 }
 
-void tel_parent_end(struct tel_parent *p)
+void tel_parent_end(struct tel_parent *parent)
 {
+	struct parent *p = parent_of(parent);
+
 	if (!p->valid || p->tracestate_broken)
 		p->tracestate[0] = '\0';
 	if (p->baggage_broken)
 		p->baggage[0] = '\0';
 }
 
-void tel_inject(const struct tel_span *span, struct tel_carrier *out)
+bool tel_context_valid(struct tel_context context)
 {
+	return !all_zero(context.trace_id, sizeof(context.trace_id));
+}
+
+struct tel_context tel_parent_context(const struct tel_parent *parent)
+{
+	const struct parent *p = const_parent_of(parent);
+	struct tel_context context = {.flags = 0};
+
+	if (p->valid) {
+		memcpy(context.trace_id, p->trace_id, sizeof(context.trace_id));
+		memcpy(context.span_id, p->span_id, sizeof(context.span_id));
+		context.flags = p->flags;
+	}
+	return context;
+}
+
+void tel_span_inject(const struct tel_span *public_span, struct tel_carrier *out)
+{
+	const struct span *span = const_span_of(public_span);
+
 	*out = (struct tel_carrier){.tracestate = span->tracestate, .baggage = span->baggage};
-	if (!tel_valid(span))
+	if (!span_valid(span))
 		return;
 	char *text = out->traceparent;
 	memcpy(text, "00-", 3);

@@ -4,12 +4,12 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tel/tel.h"
+#include "tel/src/span.h"
 
 #define REFRESH_NS 500000000
 
 /* Half a second has passed in either direction: the clock may have been set back. */
-static bool is_due(uint64_t last_ns, uint64_t now_ns)
+static bool is_refresh_due(uint64_t last_ns, uint64_t now_ns)
 {
 	return now_ns - last_ns + REFRESH_NS >= 2 * (uint64_t)REFRESH_NS;
 }
@@ -33,12 +33,12 @@ static void load(const _Atomic uint64_t *source, void *bytes)
 	memcpy(bytes, &word, sizeof(word));
 }
 
-void exemplar_offer(struct exemplar *exemplar, double value, const struct tel_span *span)
+void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span)
 {
 	if (!span->recording || !(span->flags & TEL_SAMPLED))
 		return;
 	uint64_t now = span->end_ns ? span->end_ns : clock_realtime_ns();
-	if (!is_due(atomic_load_explicit(&exemplar->time_ns, memory_order_relaxed), now))
+	if (!is_refresh_due(atomic_load_explicit(&exemplar->time_ns, memory_order_relaxed), now))
 		return;
 
 	unsigned version = atomic_load_explicit(&exemplar->version, memory_order_relaxed);

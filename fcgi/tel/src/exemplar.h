@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct tel_span;
+struct span;
 
 /* All zeros: none yet. Any thread may read and write. */
 struct exemplar {
@@ -26,7 +26,7 @@ struct exemplar_values {
 };
 
 /* Offers a value; kept when the span is sampled and recorded and the last one is half a second old. Never waits. */
-void exemplar_offer(struct exemplar *exemplar, double value, const struct tel_span *span);
+void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span);
 
 /* False: none yet. */
 bool exemplar_read(const struct exemplar *exemplar, struct exemplar_values *out);

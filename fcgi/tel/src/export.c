@@ -2,8 +2,7 @@
 #include "tel/src/export.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -22,7 +21,7 @@ static struct {
 	_Atomic uint64_t stop_ns; /* monotonic: no attempt after; UINT64_MAX until export_stop */
 } exporter = {.thread = THREAD_INITIALIZER};
 
-void export_span(const struct tel_span *span)
+void export_span(const struct span *span)
 {
 	int error = exporter.running ? queue_push(&exporter.queue, span) : -ESHUTDOWN;
 
@@ -82,7 +81,7 @@ static bool send_batch(void)
 /* Spans leave the queue when their fate is known. False: none was there, or the program ends. */
 static bool export_batch(void)
 {
-	const struct tel_span *span;
+	const struct span *span;
 	struct queue_reader reader;
 
 	queue_read(&exporter.queue, &reader);
@@ -101,7 +100,7 @@ static bool export_batch(void)
 	return true;
 }
 
-static void run(void *unused)
+static void export_until_stop(void *unused)
 {
 	(void)unused;
 	for (;;) {
@@ -113,23 +112,22 @@ static void run(void *unused)
 	}
 }
 
-void export_start(const struct settings *settings)
+int export_start(const struct settings *settings)
 {
 	exporter.settings = settings;
 	exporter.resume_ns = 0;
 	atomic_store(&exporter.stop_ns, UINT64_MAX);
-	queue_init(&exporter.queue, settings->queue_spans, settings->batch_spans);
+	int error = queue_init(&exporter.queue, settings->queue_spans, settings->batch_spans);
+	if (error)
+		return error;
 	exporter.batch = tel_batch_new();
-	if (!exporter.batch) {
-		fprintf(stderr, "exporter: no memory\n");
-		abort();
-	}
-	exporter.running = true;
-	int error = thread_start(&exporter.thread, "exporter", run, NULL);
+	error = exporter.batch ? thread_start(&exporter.thread, "tel-export", export_until_stop, NULL) : -ENOMEM;
+	exporter.running = !error;
 	if (error) {
-		fprintf(stderr, "exporter: no thread: %s\n", strerrordesc_np(-error));
-		abort();
+		tel_batch_free(exporter.batch);
+		queue_done(&exporter.queue);
 	}
+	return error;
 }
 
 void export_stop(unsigned budget_ms)

@@ -6,10 +6,11 @@
 #include <stddef.h>
 
 struct settings;
-struct tel_span;
+struct span;
 
-/* Starts the thread, with all signals blocked. After batch_configure. Aborts when memory or threads are short. */
-void export_start(const struct settings *settings);
+/* Starts the thread, with all signals blocked. After batch_configure. Returns 0, or -ENOMEM or -EAGAIN: then
+ * nothing was started. */
+int export_start(const struct settings *settings);
 
 /*
  * Sends what is queued and ends the thread, within `budget_ms`; what is left is counted as dropped. A collector that
@@ -18,7 +19,7 @@ void export_start(const struct settings *settings);
 void export_stop(unsigned budget_ms);
 
 /* Any thread: queues a copy, or counts a drop. */
-void export_span(const struct tel_span *span);
+void export_span(const struct span *span);
 
 /* Any thread: spans without a definitive answer. */
 size_t export_queued(void);

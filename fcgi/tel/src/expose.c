@@ -8,21 +8,26 @@
 #include "base/buf.h"
 #include "base/hex.h"
 #include "tel/src/metrics.h"
+#include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 
 #define HOOKS_MAX 16
+#define NAME_MAX_BYTES 256 /* of a metric, longer ones are cut */
+#define FAMILY_MAX (16 << 20)
 
 static void (*hooks[HOOKS_MAX])(void);
 static unsigned hook_count;
 static pthread_mutex_t scraping = PTHREAD_MUTEX_INITIALIZER;
 
-void tel_on_scrape(void (*hook)(void))
+void tel_metrics_hook(void (*hook)(void))
 {
 	for (unsigned i = 0; i < hook_count; i++)
 		if (hooks[i] == hook)
 			return;
-	if (hook_count == HOOKS_MAX)
-		abort();
+	if (!hook || hook_count == HOOKS_MAX) {
+		MISUSE("tel_metrics_hook", hook ? "there are 16 hooks already" : "the hook is NULL");
+		return;
+	}
 	hooks[hook_count++] = hook;
 }
 
@@ -65,19 +70,95 @@ static void add_number(struct buf *out, double value)
 		buf_adds(out, ".0");
 }
 
-/* A family's metadata; OpenMetrics names a counter's family without the _total of its samples. */
-static void add_head(struct buf *out, const char *name, size_t name_bytes, const char *type, const char *help)
+/* ---- names: OpenTelemetry's as Prometheus has them ("Prometheus and OpenMetrics Compatibility") -------------------
+ */
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static char name_char(char c, bool first)
+{
+	return is_letter(c) || (!first && c >= '0' && c <= '9') ? c : '_';
+}
+
+static void add_plain_name(struct buf *out, const char *name)
+{
+	for (const char *c = name; *c; c++)
+		buf_addc(out, name_char(*c, c == name));
+}
+
+/* The word for a unit of UCUM; "" for one that is none, such as "{order}". */
+static const char *unit_word(const char *unit)
+{
+	static const struct {
+		const char *unit, *word;
+	} words[] = {{"s", "seconds"},      {"ms", "milliseconds"}, {"us", "microseconds"}, {"ns", "nanoseconds"},
+		     {"min", "minutes"},    {"h", "hours"},         {"d", "days"},          {"By", "bytes"},
+		     {"KiBy", "kibibytes"}, {"MiBy", "mebibytes"},  {"kBy", "kilobytes"},   {"MBy", "megabytes"},
+		     {"m", "meters"},       {"V", "volts"},         {"A", "amperes"},       {"J", "joules"},
+		     {"W", "watts"},        {"g", "grams"},         {"Cel", "celsius"},     {"Hz", "hertz"},
+		     {"%", "percent"},      {"1", "ratio"}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strcmp(words[i].unit, unit) == 0)
+			return words[i].word;
+	return "";
+}
+
+static bool ends_with(const struct buf *text, size_t start, const char *word)
+{
+	size_t bytes = strlen(word);
+
+	return !text->failed && text->len - start > bytes && text->data[text->len - bytes - 1] == '_' &&
+	       memcmp(text->data + text->len - bytes, word, bytes) == 0;
+}
+
+/* Adds "_word" unless the name ends with it. */
+static void add_name_end(struct buf *out, size_t start, const char *word)
+{
+	if (!*word || ends_with(out, start, word))
+		return;
+	buf_addc(out, '_');
+	buf_adds(out, word);
+}
+
+/* Without the _total of a counter's samples. */
+static void add_family_name(struct buf *out, const struct tel_metric *metric)
+{
+	size_t start = out->len;
+	bool is_counter = metric->type == TEL_METRIC_COUNTER;
+
+	add_plain_name(out, metric->name);
+	if (is_counter && ends_with(out, start, "total"))
+		out->len -= strlen("_total");
+	if (strcmp(metric->unit, "1") != 0 || metric->type == TEL_METRIC_GAUGE)
+		add_name_end(out, start, unit_word(metric->unit));
+}
+
+static void add_sample_name(struct buf *out, const struct tel_metric *metric)
+{
+	add_family_name(out, metric);
+	if (metric->type == TEL_METRIC_COUNTER)
+		buf_adds(out, "_total");
+}
+
+/* A family's metadata. */
+static void add_head(struct buf *out, const char *name, const char *type, const char *help)
 {
 	buf_adds(out, "# HELP ");
-	buf_add(out, name, name_bytes);
+	buf_adds(out, name);
 	buf_addc(out, ' ');
 	buf_adds(out, help);
 	buf_adds(out, "\n# TYPE ");
-	buf_add(out, name, name_bytes);
+	buf_adds(out, name);
 	buf_addc(out, ' ');
 	buf_adds(out, type);
 	buf_addc(out, '\n');
 }
+
+/* ---- samples ---------------------------------------------------------------------------------------------------- */
 
 /* Labels without braces; true when there was one, so that a comma is due. */
 static bool add_labels(struct buf *out, const struct tel_series *series)
@@ -93,7 +174,7 @@ static bool add_labels(struct buf *out, const struct tel_series *series)
 		size_t bytes = strlen(value);
 		if (i)
 			buf_addc(out, ',');
-		buf_adds(out, labels[i]);
+		add_plain_name(out, labels[i]);
 		buf_add(out, "=\"", 2);
 		add_escaped(out, value, bytes);
 		buf_addc(out, '"');
@@ -102,10 +183,10 @@ static bool add_labels(struct buf *out, const struct tel_series *series)
 	return labels[0];
 }
 
-/* `name``suffix`{labels} and the space before the value. */
+/* The sample's name, `suffix`, {labels} and the space before the value. */
 static void add_sample(struct buf *out, const struct tel_series *series, const char *suffix)
 {
-	buf_adds(out, series->metric->name);
+	add_sample_name(out, series->metric);
 	buf_adds(out, suffix);
 	if (series->metric->labels[0]) {
 		buf_addc(out, '{');
@@ -140,7 +221,7 @@ static void add_histogram(struct buf *out, const struct tel_series *series, bool
 
 	for (unsigned i = 0; i <= bounds; i++) {
 		count += atomic_load_explicit(&series->buckets[i], memory_order_relaxed);
-		buf_adds(out, series->metric->name);
+		add_family_name(out, series->metric);
 		buf_adds(out, "_bucket{");
 		if (add_labels(out, series))
 			buf_addc(out, ',');
@@ -167,12 +248,16 @@ static void add_family(struct buf *out, const struct tel_metric *metric, bool op
 		[TEL_METRIC_GAUGE] = "gauge",
 		[TEL_METRIC_HISTOGRAM] = "histogram",
 	};
-	size_t name_bytes = strlen(metric->name);
 	const struct tel_series *series;
+	char storage[NAME_MAX_BYTES];
+	struct buf name;
 
-	if (openmetrics && metric->type == TEL_METRIC_COUNTER)
-		name_bytes -= strlen("_total");
-	add_head(out, metric->name, name_bytes, types[metric->type], metric->help);
+	buf_init_fixed(&name, storage, sizeof(storage));
+	if (openmetrics)
+		add_family_name(&name, metric);
+	else
+		add_sample_name(&name, metric);
+	add_head(out, name.data, types[metric->type], metric->help);
 	for (unsigned i = 0; (series = metric_series(metric, i)); i++) {
 		if (metric->type == TEL_METRIC_HISTOGRAM) {
 			add_histogram(out, series, openmetrics);
@@ -186,20 +271,11 @@ static void add_family(struct buf *out, const struct tel_metric *metric, bool op
 
 /* ---- target_info ------------------------------------------------------------------------------------------------ */
 
-static char label_char(char c, bool first)
-{
-	bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-
-	if (letter || (!first && c >= '0' && c <= '9'))
-		return c;
-	return '_';
-}
-
 static bool same_label(const char *a, const char *b)
 {
 	size_t i = 0;
 
-	while (a[i] && b[i] && label_char(a[i], i == 0) == label_char(b[i], i == 0))
+	while (a[i] && b[i] && name_char(a[i], i == 0) == name_char(b[i], i == 0))
 		i++;
 	return !a[i] && !b[i];
 }
@@ -213,8 +289,7 @@ static void add_resource_label(struct buf *out, const struct resource_attr *attr
 	}
 	if (index)
 		buf_addc(out, ',');
-	for (const char *c = attrs[index].key; *c; c++)
-		buf_addc(out, label_char(*c, c == attrs[index].key));
+	add_plain_name(out, attrs[index].key);
 	buf_add(out, "=\"", 2);
 	for (size_t i = index; i < count; i++) {
 		if (!same_label(attrs[i].key, attrs[index].key))
@@ -232,23 +307,36 @@ static void add_target_info(struct buf *out, bool openmetrics)
 	size_t count;
 	const struct resource_attr *attrs = resource_attrs(&count);
 
-	add_head(out, name, strlen(name), openmetrics ? "info" : "gauge", "What this process is.");
+	add_head(out, name, openmetrics ? "info" : "gauge", "What this process is.");
 	buf_adds(out, "target_info{");
 	for (size_t i = 0; i < count; i++)
 		add_resource_label(out, attrs, count, i);
 	buf_adds(out, "} 1.0\n");
 }
 
-void tel_metrics_write(struct buf *out, const char *content_type)
+/* Hands over what is written so far. False: no more is wanted, or there was no memory. */
+static bool hand_over(struct buf *text, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
 {
-	bool openmetrics = strncmp(content_type, "application/openmetrics-text", 28) == 0;
+	bool good = !text->failed && (!text->len || write(arg, text->data, text->len));
+
+	buf_reset(text);
+	return good;
+}
+
+bool tel_metrics_write(const char *content_type, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
+{
+	bool openmetrics = strncmp(content_type, "application/openmetrics-text", 28) == 0, good = true;
+	BUF(text, FAMILY_MAX);
 
 	if (metrics_enabled()) {
 		run_hooks();
-		add_target_info(out, openmetrics);
-		for (const struct tel_metric *metric = metrics_first(); metric; metric = metric->next)
-			add_family(out, metric, openmetrics);
+		add_target_info(&text, openmetrics);
+		for (const struct tel_metric *metric = metrics_first(); good && metric; metric = metric->next) {
+			add_family(&text, metric, openmetrics);
+			good = hand_over(&text, write, arg);
+		}
 	}
 	if (openmetrics)
-		buf_adds(out, "# EOF\n");
+		buf_adds(&text, "# EOF\n");
+	return good && hand_over(&text, write, arg);
 }

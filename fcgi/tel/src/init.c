@@ -2,6 +2,8 @@
 #include "tel/tel.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/env.h"
@@ -16,28 +18,67 @@
 #define EXPORTER_DELAY_MS 5000
 #define BATCH_DELAY_MS 500
 
+#define FAILED_LOG_MS 1000 /* to say why telemetry cannot start */
+
 static struct settings settings;
 static bool enabled, exports;
 
-/* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
-int tel_init(const struct tel_config *config)
+const char *tel_version(void)
 {
-	metrics_init(!env_bool("OTEL_SDK_DISABLED"));
-	int error = log_start(config->log_name ? config->log_name : config->service_name);
-	if (error)
-		return error;
-	resource_init(config->service_name);
-	settings_init(&settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
-	enabled = !settings.disabled;
+	return TEL_VERSION;
+}
 
+/* All that needs no thread. Returns 0 or -errno. */
+static int read_configuration(const struct tel_config *config)
+{
+	int error = resource_init(config);
+
+	return error ? error : settings_init(&settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
+}
+
+static int start(const struct tel_config *config)
+{
+	enabled = !settings.disabled;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	batch_configure(&settings);
 	self_metrics_init();
 	exports = enabled && !config->no_exporter;
-	if (exports)
-		export_start(&settings);
+	int error = exports ? export_start(&settings) : 0;
+	if (error)
+		return error;
 	self_queue(exports ? export_queued : batch_pending, exports ? settings.queue_spans : settings.batch_spans);
 	span_configure(enabled, &settings.sampler, exports ? export_span : NULL);
+	return 0;
+}
+
+/* A metric that is wrong is one that nobody has; the program is not worse for it. */
+static void tell_failed_metric(int error)
+{
+	if (error)
+		tel_warn("a metric cannot be registered", tel_str("metric", metrics_failed()),
+			 tel_lit("reason", error == -ENOMEM ? "memory is short"
+							    : "its declaration is wrong, or differs from another one"));
+}
+
+/* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
+int tel_init(const struct tel_config *config)
+{
+	int metric_error = metrics_init(!env_bool("OTEL_SDK_DISABLED"));
+	const char *log_name = config->log_name ? config->log_name : config->service_name;
+	int error = log_start(log_name ? log_name : program_invocation_short_name);
+
+	if (error)
+		return error;
+	error = read_configuration(config);
+	if (!error)
+		error = start(config);
+	if (error) {
+		tel_error("telemetry cannot start", tel_str("reason", strerror(-error)));
+		settings_done(&settings);
+		log_stop(FAILED_LOG_MS);
+		return error;
+	}
+	tell_failed_metric(metric_error);
 	return 0;
 }
 
@@ -50,6 +91,7 @@ void tel_shutdown(unsigned budget_ms)
 	enabled = false;
 	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
 	log_stop(spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0);
+	batch_configure(NULL);
 	settings_done(&settings);
 	curl_global_cleanup();
 }

@@ -19,9 +19,9 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
-ENV_SETTING(level_setting, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = level_names, .fallback = TEL_INFO);
+ENV_SETTING(level_setting, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = level_names, .fallback = TEL_LEVEL_INFO);
 
-static enum tel_level least_level = TEL_INFO;
+static enum tel_level least_level = TEL_LEVEL_INFO;
 static struct lock lock = {.fd = -1};
 
 /* Two programs that write one file would cut each other's lines. */
@@ -81,22 +81,22 @@ static void add_time(struct json_writer *w)
 	json_string(w, text, length);
 }
 
-static void add_ids(struct json_writer *w, const struct tel_span *span)
+static void add_context(struct json_writer *w, const struct tel_context *context)
 {
 	static const uint8_t zero[16];
 
-	if (memcmp(span->trace_id, zero, sizeof(span->trace_id)) == 0)
+	if (memcmp(context->trace_id, zero, sizeof(context->trace_id)) == 0)
 		return;
 	json_key(w, "trace_id");
-	json_hex(w, span->trace_id, sizeof(span->trace_id));
+	json_hex(w, context->trace_id, sizeof(context->trace_id));
 	json_key(w, "span_id");
-	json_hex(w, span->span_id, sizeof(span->span_id));
+	json_hex(w, context->span_id, sizeof(context->span_id));
 	json_key(w, "trace_flags");
-	json_hex(w, &span->flags, 1);
+	json_hex(w, &context->flags, 1);
 }
 
 /* A string value, cut to what the line has room for. False: it was cut. */
-static bool add_string(struct json_writer *w, const char *text, size_t bytes)
+static bool add_text(struct json_writer *w, const char *text, size_t bytes)
 {
 	size_t room = w->out->max - w->out->len;
 
@@ -104,11 +104,11 @@ static bool add_string(struct json_writer *w, const char *text, size_t bytes)
 	return json_string_cut(w, text, bytes, room < VALUE_MAX ? room : VALUE_MAX);
 }
 
-static bool add_value(struct json_writer *w, const struct tel_attr *attr)
+static bool add_attr_value(struct json_writer *w, const struct tel_attr *attr)
 {
 	switch (attr->type) {
 	case TEL_TYPE_LITERAL:
-	case TEL_TYPE_STRING: return add_string(w, attr->value.text, attr->bytes);
+	case TEL_TYPE_STRING: return add_text(w, attr->value.text, attr->bytes);
 	case TEL_TYPE_INT: json_int(w, attr->value.number); break;
 	case TEL_TYPE_DOUBLE: json_double(w, attr->value.real); break;
 	case TEL_TYPE_BOOL: json_boolean(w, attr->value.number); break;
@@ -123,7 +123,7 @@ static bool add_member(struct json_writer *w, const struct tel_attr *attr)
 	size_t length = w->out->len;
 
 	json_key(w, attr->key);
-	bool whole = add_value(w, attr);
+	bool whole = add_attr_value(w, attr);
 	if (!w->out->failed)
 		return whole;
 	*w = before;
@@ -133,7 +133,8 @@ static bool add_member(struct json_writer *w, const struct tel_attr *attr)
 }
 
 /* The room of `line` is less than its storage by what always has to fit: the mark and the end. */
-static void build_line(struct buf *line, enum tel_level level, const char *message, const struct tel_attr *attrs)
+static void build_line(struct buf *line, enum tel_level level, const char *message, const struct tel_attr *attrs,
+		       size_t count)
 {
 	const char *service = resource_service_name();
 	struct json_writer w;
@@ -145,12 +146,13 @@ static void build_line(struct buf *line, enum tel_level level, const char *messa
 	json_key(&w, "level");
 	json_text(&w, level_names[level]);
 	json_key(&w, "service");
-	whole &= add_string(&w, service, strlen(service));
+	whole &= add_text(&w, service, strlen(service));
 	json_key(&w, "msg");
-	whole &= add_string(&w, message, strlen(message));
-	add_ids(&w, tel_current());
-	for (; attrs->key; attrs++)
-		whole &= add_member(&w, attrs);
+	whole &= add_text(&w, message, strlen(message));
+	struct tel_context context = tel_span_context(tel_span_current());
+	add_context(&w, &context);
+	for (size_t i = 0; i < count; i++)
+		whole &= attrs[i].key && add_member(&w, &attrs[i]);
 
 	line->max = LOG_LINE_MAX;
 	if (!whole)
@@ -159,7 +161,7 @@ static void build_line(struct buf *line, enum tel_level level, const char *messa
 	buf_addc(line, '\n');
 }
 
-void tel_log_attrs(enum tel_level level, const char *message, const struct tel_attr *attrs)
+void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count)
 {
 	char storage[LOG_LINE_MAX + 1];
 	struct buf line;
@@ -168,6 +170,6 @@ void tel_log_attrs(enum tel_level level, const char *message, const struct tel_a
 		return;
 	buf_init_fixed(&line, storage, sizeof(storage));
 	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
-	build_line(&line, level, message, attrs);
-	log_file_add(line.data, line.len, level == TEL_LOG_ERROR);
+	build_line(&line, level, message ? message : "", attrs, count);
+	log_file_add(line.data, line.len, level == TEL_LEVEL_ERROR);
 }

@@ -20,9 +20,9 @@
 #define POLL_MS 1000
 #define LOG_MODE 0644
 
-TEL_COUNTER(lines_written, "log_lines_written_total", "Log lines written.");
-TEL_COUNTER(lines_dropped, "log_lines_dropped_total", "Log lines lost: the buffer was full or the write failed.");
-TEL_COUNTER(write_errors, "log_write_errors_total", "Failed writes to the log.");
+TEL_COUNTER(lines_written, "log.lines.written", "{line}", "Log lines written.");
+TEL_COUNTER(lines_dropped, "log.lines.dropped", "{line}", "Log lines lost: the buffer was full or the write failed.");
+TEL_COUNTER(write_errors, "log.write_errors", "{error}", "Failed writes to the log.");
 
 struct lines {
 	size_t used;
@@ -132,7 +132,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 {
 	if (must_break) {
 		if (write_all("\n", 1) != 1) {
-			tel_add(&write_errors, 1);
+			tel_counter_add(&write_errors, 1);
 			return 0;
 		}
 		must_break = false;
@@ -147,7 +147,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 		complete += data[i] == '\n';
 	if (done && data[done - 1] != '\n')
 		must_break = !is_regular(fd) || !cut_half_line(fd);
-	tel_add(&write_errors, 1);
+	tel_counter_add(&write_errors, 1);
 	complain("write to", error);
 	return complete;
 }
@@ -167,13 +167,13 @@ static void open_again(void)
 
 static void count_lines(unsigned written, unsigned dropped)
 {
-	tel_add(&lines_written, written);
-	tel_add(&lines_dropped, dropped);
+	tel_counter_add(&lines_written, written);
+	tel_counter_add(&lines_dropped, dropped);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */
 
-static bool is_due(void)
+static bool is_work_due(void)
 {
 	return thread.stopping || reopen || urgent || filling->used >= BUFFER_BYTES / 2;
 }
@@ -181,14 +181,14 @@ static bool is_due(void)
 /* Sleeps until there is something to do: with the first line the clock starts. */
 static void wait_for_work(void)
 {
-	while (!is_due() && !filling->used)
+	while (!is_work_due() && !filling->used)
 		thread_wait(&thread, CLOCK_NEVER);
 	uint64_t deadline_ns = clock_monotonic_ns() + DELAY_NS;
-	while (!is_due() && !thread_wait(&thread, deadline_ns))
+	while (!is_work_due() && !thread_wait(&thread, deadline_ns))
 		;
 }
 
-static void run(void *unused)
+static void write_until_stop(void *unused)
 {
 	(void)unused;
 	pthread_mutex_lock(&thread.lock);
@@ -227,7 +227,7 @@ int log_file_start(const char *name)
 	snprintf(path, sizeof(path), "%s", name ? name : "");
 	reopen = urgent = abandoned = false;
 	running = true;
-	int error = thread_start(&thread, "log", run, NULL);
+	int error = thread_start(&thread, "tel-log", write_until_stop, NULL);
 	running = !error;
 	return error;
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/metrics.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/utf8.h"
+#include "tel/src/misuse.h"
+#include "tel/src/span.h"
 
 /* Sub-millisecond latencies are the rule on one machine: finer bounds come before those of the conventions. */
 const double tel_http_bounds[] = {0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
@@ -20,34 +21,46 @@ const double tel_db_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0
 #define VALUE_BYTES 64 /* of a label value with its NUL */
 #define SLOTS 1024     /* a power of two, so that a search soon meets an empty slot */
 
-/* The series of one metric with labels: an array filled from the front, and an open-addressing hash table into it. */
-struct tel_series_set {
-	_Atomic(struct tel_series *) slots[SLOTS];
-	atomic_uint count;
-	_Atomic(struct tel_series *) overflow; /* once it is in use */
+/*
+ * The series of one metric: an array filled from the front, and an open-addressing hash table into it. A metric without
+ * labels has one series, and no table.
+ */
+struct series_set {
 	unsigned labels;
 	size_t stride; /* bytes of a series and what it points to */
 	char *series;
+	atomic_uint count;
+	_Atomic(struct tel_series *) overflow; /* once it is in use */
+	_Atomic(struct tel_series *) slots[];
 };
 
 static struct tel_metric *metrics; /* by name */
-static bool enabled = true;
+static struct tel_series nowhere;  /* what is recorded here is not kept */
+static const char *failed_metric;  /* the last one that could not be registered; NULL: none */
+static int registration_error;
+static bool metrics_on = true;
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
-void metrics_init(bool is_enabled)
+int metrics_init(bool is_enabled)
 {
 	static bool hooked;
 
-	enabled = is_enabled;
-	if (enabled && !hooked) {
+	metrics_on = is_enabled;
+	if (metrics_on && !hooked) {
 		hooked = true;
 		process_metrics_init();
 	}
+	return registration_error;
+}
+
+const char *metrics_failed(void)
+{
+	return failed_metric;
 }
 
 bool metrics_enabled(void)
 {
-	return enabled;
+	return metrics_on;
 }
 
 const struct tel_metric *metrics_first(void)
@@ -58,8 +71,8 @@ const struct tel_metric *metrics_first(void)
 /* ---- registration, before main --------------------------------------------------------------------------------- */
 
 /*
- * Zeroed memory for ever. Address space only: a page counts when it is first touched, and huge pages would defeat
- * that.
+ * Zeroed memory for ever; NULL: there is none. Address space only: a page counts when it is first touched, and huge
+ * pages would defeat that.
  */
 static void *reserve(size_t bytes)
 {
@@ -68,13 +81,14 @@ static void *reserve(size_t bytes)
 
 	bytes = (bytes + 63) & ~(size_t)63;
 	if (bytes > left) {
-		left = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-		chunk = mmap(NULL, left, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (chunk == MAP_FAILED) {
-			perror("metrics: no memory");
-			abort();
-		}
-		madvise(chunk, left, MADV_NOHUGEPAGE);
+		size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+		char *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+				    0);
+		if (mapped == MAP_FAILED)
+			return NULL;
+		madvise(mapped, size, MADV_NOHUGEPAGE);
+		chunk = mapped;
+		left = size;
 	}
 	void *p = chunk;
 	chunk += bytes;
@@ -86,9 +100,8 @@ unsigned metric_bound_count(const struct tel_metric *metric)
 {
 	unsigned count = 0;
 
-	while (metric->bounds && metric->bounds[count] != 0)
+	while (metric->bounds && count <= TEL_BOUNDS_MAX && metric->bounds[count] != 0)
 		count++;
-	assert(count <= TEL_BOUNDS_MAX);
 	return count;
 }
 
@@ -134,38 +147,68 @@ static bool same_meaning(const struct tel_metric *a, const struct tel_metric *b)
 		if (!a->labels[i] != !b->labels[i] || (a->labels[i] && strcmp(a->labels[i], b->labels[i]) != 0))
 			return false;
 	}
-	return a->type == b->type && a->bounds == b->bounds;
+	return a->type == b->type && a->bounds == b->bounds && strcmp(a->unit, b->unit) == 0;
+}
+
+/* Makes room for all the series that the metric may have. False: there is none. */
+static bool make_set(struct tel_metric *metric)
+{
+	unsigned labels = label_count(metric);
+	size_t bytes = series_bytes(metric, labels);
+	size_t slots = labels ? SLOTS * sizeof(_Atomic(struct tel_series *)) : 0;
+	struct series_set *set = reserve(sizeof(*set) + slots);
+	char *series = reserve((labels ? METRIC_SERIES_MAX + 1 : 1) * bytes); /* and the overflow series */
+
+	if (!set || !series)
+		return false;
+	set->labels = labels;
+	set->stride = bytes;
+	set->series = series;
+	if (!labels) {
+		series_at(series, metric);
+		atomic_store_explicit(&set->count, 1, memory_order_relaxed);
+	}
+	metric->state = set;
+	return true;
+}
+
+static void fail_registration(const struct tel_metric *metric, int error)
+{
+	failed_metric = metric->name ? metric->name : "(no name)";
+	registration_error = error;
+}
+
+static bool is_declared_well(const struct tel_metric *metric)
+{
+	return metric->name && metric->unit && metric->help &&
+	       !metric->bounds == (metric->type != TEL_METRIC_HISTOGRAM) &&
+	       metric_bound_count(metric) <= TEL_BOUNDS_MAX;
 }
 
 void tel_metric_register(struct tel_metric *metric)
 {
 	struct tel_metric **place = &metrics;
 
+	if (!is_declared_well(metric)) {
+		fail_registration(metric, -EINVAL);
+		return;
+	}
 	while (*place && strcmp((*place)->name, metric->name) < 0)
 		place = &(*place)->next;
 	struct tel_metric *other = *place;
 	if (other && strcmp(other->name, metric->name) == 0) {
-		if (!same_meaning(other, metric)) {
-			fprintf(stderr, "metrics: %s is declared twice and differently\n", metric->name);
-			abort();
-		}
-		metric->only = other->only;
-		metric->set = other->set;
+		if (same_meaning(other, metric))
+			metric->state = other->state;
+		else
+			fail_registration(metric, -EINVAL);
+		return;
+	}
+	if (!make_set(metric)) {
+		fail_registration(metric, -ENOMEM);
 		return;
 	}
 	metric->next = other;
 	*place = metric;
-
-	unsigned labels = label_count(metric);
-	size_t bytes = series_bytes(metric, labels);
-	if (labels == 0) {
-		metric->only = series_at(reserve(bytes), metric);
-		return;
-	}
-	metric->set = reserve(sizeof(*metric->set));
-	metric->set->labels = labels;
-	metric->set->stride = bytes;
-	metric->set->series = reserve((METRIC_SERIES_MAX + 1) * bytes); /* and the overflow series */
 }
 
 /* ---- series ----------------------------------------------------------------------------------------------------- */
@@ -176,7 +219,7 @@ static bool is_printable(char c)
 }
 
 /* Appends a label value: 63 bytes at most, cut at a character; what is not text becomes '?'. Returns bytes and NUL. */
-static size_t add_value(char *key, const char *value)
+static size_t add_label_value(char *key, const char *value)
 {
 	size_t left = strnlen(value, VALUE_BYTES + 3); /* enough to see a whole character at the cut */
 	size_t length = 0;
@@ -208,7 +251,7 @@ static uint64_t hash_key(const char *key, size_t bytes)
 }
 
 /* The series, or NULL and the empty slot where it belongs. */
-static struct tel_series *find_series(struct tel_series_set *set, const char *key, size_t bytes, uint64_t hash,
+static struct tel_series *find_series(struct series_set *set, const char *key, size_t bytes, uint64_t hash,
 				      _Atomic(struct tel_series *) **slot)
 {
 	for (size_t i = hash ^ hash >> 32;; i++) {
@@ -224,7 +267,7 @@ static struct tel_series *find_series(struct tel_series_set *set, const char *ke
 /* Past the limit. Under the lock only the first time. */
 static struct tel_series *overflow_series(struct tel_metric *metric)
 {
-	struct tel_series_set *set = metric->set;
+	struct series_set *set = metric->state;
 	struct tel_series *series = atomic_load_explicit(&set->overflow, memory_order_acquire);
 
 	if (series)
@@ -241,7 +284,7 @@ static struct tel_series *overflow_series(struct tel_metric *metric)
 
 static struct tel_series *make_series(struct tel_metric *metric, const char *key, size_t bytes, uint64_t hash)
 {
-	struct tel_series_set *set = metric->set;
+	struct series_set *set = metric->state;
 	_Atomic(struct tel_series *) *slot;
 
 	pthread_mutex_lock(&making);
@@ -259,21 +302,21 @@ static struct tel_series *make_series(struct tel_metric *metric, const char *key
 	return series ? series : overflow_series(metric);
 }
 
-struct tel_series *tel_series(struct tel_metric *metric, ...)
+struct tel_series *tel_series_find(struct tel_metric *metric, const char *const *labels, size_t count)
 {
-	struct tel_series_set *set = metric->set;
+	struct series_set *set = metric->state;
 	char key[TEL_LABELS_MAX * VALUE_BYTES];
 	size_t bytes = 0;
-	va_list values;
 
-	if (!set)
-		return metric->only;
-	va_start(values, metric);
-	for (unsigned i = 0; i < set->labels; i++) {
-		const char *value = va_arg(values, const char *);
-		bytes += add_value(key + bytes, value ? value : "");
+	if (!set || count != set->labels) {
+		MISUSE("tel_series", set ? "there are more or fewer labels than the metric has" : "no such metric",
+		       tel_str("metric", metric->name));
+		return &nowhere;
 	}
-	va_end(values);
+	if (!count)
+		return (struct tel_series *)set->series;
+	for (size_t i = 0; i < count; i++)
+		bytes += add_label_value(key + bytes, labels[i] ? labels[i] : "");
 
 	_Atomic(struct tel_series *) *slot;
 	uint64_t hash = hash_key(key, bytes);
@@ -287,11 +330,9 @@ struct tel_series *tel_series(struct tel_metric *metric, ...)
 
 const struct tel_series *metric_series(const struct tel_metric *metric, unsigned index)
 {
-	struct tel_series_set *set = metric->set;
-
-	if (!set)
-		return index == 0 ? metric->only : NULL;
+	struct series_set *set = metric->state;
 	unsigned count = atomic_load_explicit(&set->count, memory_order_acquire);
+
 	if (index < count)
 		return (const struct tel_series *)(set->series + index * set->stride);
 	return index == count ? atomic_load_explicit(&set->overflow, memory_order_acquire) : NULL;
@@ -329,40 +370,92 @@ double series_value(const struct tel_series *series)
 	return from_bits(atomic_load_explicit(&series->value, memory_order_relaxed));
 }
 
+/* False: this series takes no such call. One that leads nowhere takes all, and that was said. */
+static bool is_of(const struct tel_series *series, enum tel_metric_type type)
+{
+	return series->metric && series->metric->type == type;
+}
+
 void tel_series_add(struct tel_series *series, double value)
 {
-	if (!enabled || (series->metric->type == TEL_METRIC_COUNTER && !(value >= 0)))
+	if (!metrics_on || !series->metric)
 		return;
+	if (is_of(series, TEL_METRIC_HISTOGRAM) || (is_of(series, TEL_METRIC_COUNTER) && !(value >= 0))) {
+		MISUSE("tel_series_add", "a counter takes no negative step, and a histogram none",
+		       tel_str("metric", series->metric->name));
+		return;
+	}
 	add_double(&series->value, value);
 }
 
 void tel_series_set(struct tel_series *series, double value)
 {
-	if (enabled)
-		atomic_store_explicit(&series->value, to_bits(value), memory_order_relaxed);
+	if (!metrics_on || !series->metric)
+		return;
+	if (is_of(series, TEL_METRIC_HISTOGRAM)) {
+		MISUSE("tel_series_set", "a histogram has no value of its own",
+		       tel_str("metric", series->metric->name));
+		return;
+	}
+	atomic_store_explicit(&series->value, to_bits(value), memory_order_relaxed);
 }
 
-void tel_add(struct tel_metric *metric, double value)
+void tel_series_record(struct tel_series *series, double value, const struct tel_span *span)
 {
-	tel_series_add(metric->only, value);
-}
-
-void tel_gauge_set(struct tel_metric *metric, double value)
-{
-	tel_series_set(metric->only, value);
-}
-
-void tel_series_observe(struct tel_series *series, double value, const struct tel_span *span)
-{
-	const double *bounds = series->metric->bounds;
 	unsigned bucket = 0;
 
-	if (!enabled || !(value >= 0))
+	if (!metrics_on || !series->metric)
 		return;
+	if (!is_of(series, TEL_METRIC_HISTOGRAM) || !(value >= 0)) {
+		MISUSE("tel_series_record", "it takes a histogram, and a value that is not negative",
+		       tel_str("metric", series->metric->name));
+		return;
+	}
+	const double *bounds = series->metric->bounds;
 	while (bounds[bucket] != 0 && value > bounds[bucket])
 		bucket++;
 	atomic_fetch_add_explicit(&series->buckets[bucket], 1, memory_order_relaxed);
 	add_double(&series->value, value);
 	if (span)
-		exemplar_offer(&series->exemplars[bucket], value, span);
+		exemplar_offer(&series->exemplars[bucket], value, const_span_of(span));
+}
+
+/* ---- observations by metric: the series is found, and the kind of the metric must be the function's ---------------
+ */
+
+static struct tel_series *series_of(struct tel_metric *metric, enum tel_metric_type type, const char *call,
+				    const char *const *labels, size_t count)
+{
+	if (metric->type == type)
+		return tel_series_find(metric, labels, count);
+	MISUSE("a metric of another kind", call, tel_str("metric", metric->name));
+	return &nowhere;
+}
+
+void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add takes a counter", labels, count), value);
+}
+
+void tel_counter_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set takes a counter", labels, count), value);
+}
+
+void tel_gauge_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add takes a gauge", labels, count), value);
+}
+
+void tel_gauge_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set takes a gauge", labels, count), value);
+}
+
+void tel_histogram_record_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record takes a histogram",
+					      labels, count);
+
+	tel_series_record(series, value, tel_span_current());
 }

@@ -11,8 +11,15 @@
 #include "tel/src/exemplar.h"
 #include "tel/tel.h"
 
-/* Before threads: `enabled` false makes every observation a no-op and the exposition empty. */
-void metrics_init(bool enabled);
+/*
+ * Before threads: `enabled` false makes every observation a no-op and the exposition empty. Returns 0, or why a metric
+ * could not be registered: -ENOMEM, or -EINVAL: its declaration is wrong, or another declaration of the name differs.
+ */
+int metrics_init(bool enabled);
+
+/* The last metric that could not be registered, NULL: all were. */
+const char *metrics_failed(void);
+
 bool metrics_enabled(void);
 
 /* Registers the scrape hook of process_*; metrics_init does. */

@@ -8,7 +8,6 @@
 #include "tel/src/span.h"
 
 #define SCHEMA_URL "https://opentelemetry.io/schemas/1.44.0"
-#define SCOPE_NAME "apm"
 
 /* ---- protobuf (protobuf.dev/programming-guides/encoding) ---- */
 
@@ -50,7 +49,7 @@ static char *put_bytes(char *p, unsigned field, const void *data, size_t bytes)
 }
 
 /* The end of the buffer with room for `bytes`; NULL: `out` has failed. The writer stores the new end with commit(). */
-static char *reserve(struct buf *out, size_t bytes)
+static char *room(struct buf *out, size_t bytes)
 {
 	return buf_reserve(out, bytes) ? out->data + out->len : NULL;
 }
@@ -62,7 +61,7 @@ static void commit(struct buf *out, const char *end)
 
 static void add_varint(struct buf *out, unsigned field, uint64_t value)
 {
-	char *p = reserve(out, 2 * VARINT_MAX);
+	char *p = room(out, 2 * VARINT_MAX);
 
 	if (p)
 		commit(out, put_varint(put_varint(p, TAG(field, VARINT)), value));
@@ -70,7 +69,7 @@ static void add_varint(struct buf *out, unsigned field, uint64_t value)
 
 static void add_fixed64(struct buf *out, unsigned field, uint64_t value)
 {
-	char *p = reserve(out, VARINT_MAX + 8);
+	char *p = room(out, VARINT_MAX + 8);
 
 	if (p)
 		commit(out, put_fixed(put_varint(p, TAG(field, FIXED64)), value, 8));
@@ -78,7 +77,7 @@ static void add_fixed64(struct buf *out, unsigned field, uint64_t value)
 
 static void add_fixed32(struct buf *out, unsigned field, uint32_t value)
 {
-	char *p = reserve(out, VARINT_MAX + 4);
+	char *p = room(out, VARINT_MAX + 4);
 
 	if (p)
 		commit(out, put_fixed(put_varint(p, TAG(field, FIXED32)), value, 4));
@@ -86,7 +85,7 @@ static void add_fixed32(struct buf *out, unsigned field, uint32_t value)
 
 static void add_bytes(struct buf *out, unsigned field, const void *data, size_t bytes)
 {
-	char *p = reserve(out, 2 * VARINT_MAX + bytes);
+	char *p = room(out, 2 * VARINT_MAX + bytes);
 
 	if (p)
 		commit(out, put_bytes(p, field, data, bytes));
@@ -95,7 +94,7 @@ static void add_bytes(struct buf *out, unsigned field, const void *data, size_t 
 /* A message inside: its length is written when it ends, into one byte kept for it; a longer one moves the message. */
 static size_t begin_message(struct buf *out, unsigned field)
 {
-	char *p = reserve(out, VARINT_MAX + 1);
+	char *p = room(out, VARINT_MAX + 1);
 
 	if (p)
 		commit(out, put_varint(p, TAG(field, BYTES)) + 1);
@@ -151,7 +150,7 @@ static bool is_text(const char *s, size_t bytes)
 	return is_ascii(s, bytes) || utf8_valid(s, bytes);
 }
 
-static void add_string(struct buf *out, unsigned field, const char *s, size_t bytes)
+static void add_utf8(struct buf *out, unsigned field, const char *s, size_t bytes)
 {
 	if (is_text(s, bytes))
 		add_bytes(out, field, s, bytes);
@@ -172,7 +171,7 @@ static void add_text_attribute(struct buf *out, unsigned field, const char *key,
 {
 	size_t any = field_size(bytes);
 	size_t pair = field_size(key_bytes) + field_size(any);
-	char *p = reserve(out, field_size(pair));
+	char *p = room(out, field_size(pair));
 
 	if (!p)
 		return;
@@ -193,9 +192,9 @@ static void add_string_attribute(struct buf *out, unsigned field, const char *ke
 		return;
 	}
 	size_t pair = begin_message(out, field);
-	add_string(out, 1, key, key_bytes);
+	add_utf8(out, 1, key, key_bytes);
 	size_t any = begin_message(out, 2);
-	add_string(out, 1, value, bytes);
+	add_utf8(out, 1, value, bytes);
 	end_message(out, any);
 	end_message(out, pair);
 }
@@ -212,7 +211,7 @@ static void add_attribute(struct buf *out, unsigned field, const struct span_ent
 	}
 
 	size_t pair = begin_message(out, field);
-	add_string(out, 1, entry->key, strlen(entry->key));
+	add_utf8(out, 1, entry->key, strlen(entry->key));
 	size_t any = begin_message(out, 2);
 	if (entry->type == TEL_TYPE_BOOL)
 		add_varint(out, 2, entry->value.number != 0);
@@ -260,7 +259,7 @@ static const struct span_entry *add_event(struct buf *out, const struct span_ent
 	size_t message = begin_message(out, SPAN_EVENTS);
 
 	add_fixed64(out, 1, event->value.time_ns);
-	add_string(out, 2, event->key, strlen(event->key));
+	add_utf8(out, 2, event->key, strlen(event->key));
 	for (unsigned i = 0; i < event->attributes; i++) {
 		entry = next_entry(entry);
 		add_attribute(out, 3, entry);
@@ -282,17 +281,17 @@ static void add_link(struct buf *out, const struct span_entry *link)
 	end_message(out, message);
 }
 
-static void add_name(struct buf *out, const struct tel_span *span)
+static void add_name(struct buf *out, const struct span *span)
 {
 	if (span->name) {
-		add_string(out, SPAN_NAME_FIELD, span->name, strlen(span->name));
+		add_utf8(out, SPAN_NAME_FIELD, span->name, strlen(span->name));
 		return;
 	}
 	const struct span_entry *entry = (const struct span_entry *)(span->data + span->name_at);
-	add_string(out, SPAN_NAME_FIELD, span_entry_bytes(entry), entry->bytes);
+	add_utf8(out, SPAN_NAME_FIELD, span_entry_bytes(entry), entry->bytes);
 }
 
-static void add_ids(struct buf *out, const struct tel_span *span)
+static void add_span_ids(struct buf *out, const struct span *span)
 {
 	static const uint8_t none[sizeof(span->parent_span_id)];
 
@@ -304,7 +303,7 @@ static void add_ids(struct buf *out, const struct tel_span *span)
 		add_bytes(out, SPAN_PARENT_SPAN_ID, span->parent_span_id, sizeof(span->parent_span_id));
 }
 
-static void add_entries(struct buf *out, const struct tel_span *span)
+static void add_entries(struct buf *out, const struct span *span)
 {
 	const struct span_entry *entry = (const struct span_entry *)span->data;
 	const struct span_entry *end = (const struct span_entry *)(span->data + span->used);
@@ -319,7 +318,7 @@ static void add_entries(struct buf *out, const struct tel_span *span)
 	}
 }
 
-static void add_drops(struct buf *out, const struct tel_span *span)
+static void add_drops(struct buf *out, const struct span *span)
 {
 	if (span->dropped_attributes)
 		add_varint(out, SPAN_DROPPED_ATTRIBUTES, span->dropped_attributes);
@@ -329,18 +328,18 @@ static void add_drops(struct buf *out, const struct tel_span *span)
 		add_varint(out, SPAN_DROPPED_LINKS, span->dropped_links);
 }
 
-void otlp_add_span(struct buf *out, const struct tel_span *span)
+void otlp_add_span(struct buf *out, const struct span *span)
 {
 	size_t message = begin_message(out, 2);
 
-	add_ids(out, span);
+	add_span_ids(out, span);
 	add_name(out, span);
 	add_varint(out, SPAN_KIND, span->kind);
 	add_fixed64(out, SPAN_START, span->start_ns);
 	add_fixed64(out, SPAN_END, span->end_ns);
 	add_entries(out, span);
 	add_drops(out, span);
-	if (span->status != TEL_UNSET) {
+	if (span->status != SPAN_UNSET) {
 		size_t status = begin_message(out, SPAN_STATUS);
 		add_varint(out, 3, span->status);
 		end_message(out, status);
@@ -363,12 +362,13 @@ void otlp_add_resource(struct buf *out, const struct resource_attr *attrs, size_
 }
 
 /* ScopeSpans{scope=1{name=1,version=2},spans=2,schema_url=3} */
-void otlp_add_scope(struct buf *out, const char *version)
+void otlp_add_scope(struct buf *out, const char *name, const char *version)
 {
 	size_t scope = begin_message(out, 1);
 
-	add_bytes(out, 1, SCOPE_NAME, strlen(SCOPE_NAME));
-	add_bytes(out, 2, version, strlen(version));
+	add_utf8(out, 1, name, strlen(name));
+	if (*version)
+		add_utf8(out, 2, version, strlen(version));
 	end_message(out, scope);
 	add_bytes(out, 3, SCHEMA_URL, strlen(SCHEMA_URL));
 }

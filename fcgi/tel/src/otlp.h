@@ -12,18 +12,18 @@
 
 #include "base/buf.h"
 
-struct tel_span;
+struct span;
 struct resource_attr;
 
 /*
  * Appends a span as a field `spans` of ScopeSpans. Text that is not UTF-8 gets U+FFFD where it is not. Allocates
  * nothing but what `out` grows by; errors are those of `out`.
  */
-void otlp_add_span(struct buf *out, const struct tel_span *span);
+void otlp_add_span(struct buf *out, const struct span *span);
 
 /* Append what a request says of all its spans: the fields beside `scope_spans`, and those beside `spans`. */
 void otlp_add_resource(struct buf *out, const struct resource_attr *attrs, size_t count);
-void otlp_add_scope(struct buf *out, const char *version);
+void otlp_add_scope(struct buf *out, const char *name, const char *version); /* "": no version */
 
 /* Room that the beginning of a request needs at most. */
 size_t otlp_head_size_max(const struct buf *resource, const struct buf *scope);

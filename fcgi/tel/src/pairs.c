@@ -33,7 +33,7 @@ static bool percent_decode(char *text)
 	return true;
 }
 
-static char *trim(char *text)
+static char *without_blanks(char *text)
 {
 	text += strspn(text, " \t");
 	size_t length = strlen(text);
@@ -53,8 +53,8 @@ bool pairs_parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
 		if (!value || *count == PAIRS_MAX)
 			return false;
 		*value++ = '\0';
-		char *key = trim(pair);
-		value = trim(value);
+		char *key = without_blanks(pair);
+		value = without_blanks(value);
 		if (!*key || !percent_decode(key) || !percent_decode(value))
 			return false;
 		pairs[(*count)++] = (struct pair){key, value};

@@ -10,19 +10,19 @@
 
 #include "tel/src/metrics.h"
 
-TEL_COUNTER(cpu_seconds, "process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
-TEL_GAUGE(resident_bytes, "process_resident_memory_bytes", "Resident memory size in bytes.");
-TEL_GAUGE(virtual_bytes, "process_virtual_memory_bytes", "Virtual memory size in bytes.");
-TEL_GAUGE(open_fds, "process_open_fds", "Number of open file descriptors.");
-TEL_GAUGE(max_fds, "process_max_fds", "Maximum number of open file descriptors.");
-TEL_GAUGE(start_time, "process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.");
+TEL_COUNTER(cpu_seconds, "process.cpu", "s", "Total user and system CPU time spent in seconds.");
+TEL_GAUGE(resident_bytes, "process.resident_memory", "By", "Resident memory size in bytes.");
+TEL_GAUGE(virtual_bytes, "process.virtual_memory", "By", "Virtual memory size in bytes.");
+TEL_GAUGE(open_fds, "process.open_fds", "{fd}", "Number of open file descriptors.");
+TEL_GAUGE(max_fds, "process.max_fds", "{fd}", "Maximum number of open file descriptors.");
+TEL_GAUGE(start_time, "process.start_time", "s", "Start time of the process since the Unix epoch in seconds.");
 
 static void set_cpu(void)
 {
 	struct timespec used;
 
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
-		tel_gauge_set(&cpu_seconds, (double)used.tv_sec + (double)used.tv_nsec / 1e9);
+		tel_counter_set(&cpu_seconds, (double)used.tv_sec + (double)used.tv_nsec / 1e9);
 }
 
 /* The text of a small file in /proc; "" when it cannot be read. */
@@ -98,5 +98,5 @@ static void scrape(void)
 void process_metrics_init(void)
 {
 	set_start_time();
-	tel_on_scrape(scrape);
+	tel_metrics_hook(scrape);
 }

@@ -2,7 +2,6 @@
 #include "tel/src/queue.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,10 +16,10 @@
 struct record {
 	uint32_t bytes; /* with this header; a multiple of 8 */
 	bool has_span;
-	struct tel_span span[]; /* span_size bytes, then the tracestate */
+	struct span span[]; /* span_size bytes, then the tracestate */
 };
 
-void queue_init(struct queue *q, size_t capacity, size_t wake_at)
+int queue_init(struct queue *q, size_t capacity, size_t wake_at)
 {
 	*q = (struct queue){.lock = PTHREAD_MUTEX_INITIALIZER,
 			    .changed = PTHREAD_COND_INITIALIZER,
@@ -30,11 +29,10 @@ void queue_init(struct queue *q, size_t capacity, size_t wake_at)
 	while (q->ring_bytes < capacity * BYTES_PER_SPAN)
 		q->ring_bytes *= 2;
 	q->ring = mmap(NULL, q->ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (q->ring == MAP_FAILED) {
-		perror("queue of spans: no memory");
-		abort();
-	}
+	if (q->ring == MAP_FAILED)
+		return -ENOMEM;
 	madvise(q->ring, q->ring_bytes, MADV_NOHUGEPAGE); /* one would touch 2 MiB at once */
+	return 0;
 }
 
 void queue_done(struct queue *q)
@@ -73,12 +71,12 @@ static struct record *make_room(struct queue *q, size_t bytes)
 }
 
 /* A batch waits; or spans are so large that the ring is full before. Under the lock. */
-static bool is_due(const struct queue *q)
+static bool is_batch_due(const struct queue *q)
 {
 	return q->spans >= q->wake_at || q->head - q->tail > q->ring_bytes / 2;
 }
 
-static void copy_span(struct tel_span *to, const struct tel_span *from, size_t span_bytes, size_t tracestate_bytes)
+static void copy_span(struct span *to, const struct span *from, size_t span_bytes, size_t tracestate_bytes)
 {
 	memcpy(to, from, span_bytes);
 	to->outer = NULL;
@@ -87,20 +85,20 @@ static void copy_span(struct tel_span *to, const struct tel_span *from, size_t s
 		to->tracestate = memcpy((char *)to + span_bytes, from->tracestate, tracestate_bytes);
 }
 
-int queue_push(struct queue *q, const struct tel_span *span)
+int queue_push(struct queue *q, const struct span *span)
 {
 	size_t span_bytes = span_size(span);
 	size_t tracestate_bytes = span->tracestate ? strlen(span->tracestate) + 1 : 0;
 	size_t bytes = round_up(sizeof(struct record) + span_bytes + tracestate_bytes);
 
 	pthread_mutex_lock(&q->lock);
-	bool was_due = is_due(q), closed = q->closed;
+	bool was_due = is_batch_due(q), closed = q->closed;
 	struct record *record = closed ? NULL : make_room(q, bytes);
 	if (record) {
 		copy_span(record->span, span, span_bytes, tracestate_bytes);
 		q->spans++;
 	}
-	bool becomes_due = !was_due && is_due(q);
+	bool becomes_due = !was_due && is_batch_due(q);
 	pthread_mutex_unlock(&q->lock);
 	if (becomes_due)
 		pthread_cond_signal(&q->changed);
@@ -128,7 +126,7 @@ bool queue_wait(struct queue *q, uint64_t deadline_ns, bool until_due)
 	bool late = false;
 
 	pthread_mutex_lock(&q->lock);
-	while (!late && !q->closed && !(until_due && is_due(q)))
+	while (!late && !q->closed && !(until_due && is_batch_due(q)))
 		late = clock_wait_until(&q->changed, &q->lock, deadline_ns);
 	bool closed = q->closed;
 	pthread_mutex_unlock(&q->lock);
@@ -143,7 +141,7 @@ void queue_read(struct queue *q, struct queue_reader *reader)
 }
 
 /* Needs no lock: nobody writes between tail and head. */
-const struct tel_span *queue_peek(const struct queue *q, struct queue_reader *reader)
+const struct span *queue_peek(const struct queue *q, struct queue_reader *reader)
 {
 	while (reader->at != reader->end) {
 		const struct record *record = record_at(q, reader->at);

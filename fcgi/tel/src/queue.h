@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct tel_span;
+struct span;
 
 /* Fields are private. */
 struct queue {
@@ -28,13 +28,13 @@ struct queue {
 
 /*
  * Room for `capacity` spans of 500 bytes on average, whichever is reached first; the memory is touched as it fills.
- * queue_wait returns when `wake_at` spans wait. Aborts when memory is short. The struct must not move.
+ * queue_wait returns when `wake_at` spans wait. Returns 0 or -ENOMEM. The struct must not move.
  */
-void queue_init(struct queue *q, size_t capacity, size_t wake_at);
+int queue_init(struct queue *q, size_t capacity, size_t wake_at);
 void queue_done(struct queue *q);
 
 /* Any thread: copies the span with its tracestate. 0, -ENOBUFS (full) or -ESHUTDOWN (closed). */
-int queue_push(struct queue *q, const struct tel_span *span);
+int queue_push(struct queue *q, const struct span *span);
 
 /* Any thread: spans that were pushed and not released. */
 size_t queue_count(struct queue *q);
@@ -62,7 +62,7 @@ void queue_read(struct queue *q, struct queue_reader *reader);
  * The next span, NULL after the last; the same until queue_advance. It has what `span_size` says, and no more bytes of
  * `data`; valid until queue_release. Its `outer` and `baggage` are NULL.
  */
-const struct tel_span *queue_peek(const struct queue *q, struct queue_reader *reader);
+const struct span *queue_peek(const struct queue *q, struct queue_reader *reader);
 void queue_advance(const struct queue *q, struct queue_reader *reader);
 
 /* Frees what was advanced over. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/resource.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include "base/env.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "tel/src/misuse.h"
 #include "tel/src/pairs.h"
 #include "tel/tel.h"
 
@@ -18,6 +20,7 @@
 
 static struct resource_attr attrs[ATTRS_MAX];
 static size_t attr_count;
+static struct scope scope;
 static char instance_id[37];
 static char *decoded; /* the text that attributes of the environment point into */
 
@@ -60,12 +63,13 @@ static bool parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
 }
 
 /* The values are for the collector's eyes. */
-static void warn(const char *variable, const char *reason)
+static void warn_of_variable(const char *variable, const char *reason)
 {
 	tel_warn("a setting cannot be used", tel_lit("variable", variable), tel_lit("reason", reason));
 }
 
-static void read_environment(void)
+/* Returns 0 or -ENOMEM. */
+static int read_environment(void)
 {
 	const char *text = env_string("OTEL_RESOURCE_ATTRIBUTES", NULL);
 	struct pair pairs[PAIRS_MAX];
@@ -74,19 +78,22 @@ static void read_environment(void)
 	free(decoded);
 	decoded = NULL;
 	if (!text)
-		return;
+		return 0;
 	decoded = strdup(text);
 	if (!decoded)
-		abort();
+		return -ENOMEM;
 	if (!parse(decoded, pairs, &count)) {
-		warn("OTEL_RESOURCE_ATTRIBUTES", "it is not of the form key=value,key=value in UTF-8: ignored");
-		return;
+		warn_of_variable("OTEL_RESOURCE_ATTRIBUTES",
+				 "it is not of the form key=value,key=value in UTF-8: ignored");
+		return 0;
 	}
 	bool all = true;
 	for (size_t i = 0; i < count; i++)
 		all &= set_attr(pairs[i].key, pairs[i].value);
 	if (!all)
-		warn("OTEL_RESOURCE_ATTRIBUTES", "there is no room for so many attributes: the last ones are left out");
+		warn_of_variable("OTEL_RESOURCE_ATTRIBUTES",
+				 "there is no room for so many attributes: the last ones are left out");
+	return 0;
 }
 
 static void read_service_name(void)
@@ -96,23 +103,54 @@ static void read_service_name(void)
 	if (name && utf8_valid(name, strlen(name)))
 		set_attr("service.name", name);
 	else if (name)
-		warn("OTEL_SERVICE_NAME", "it is not UTF-8: ignored");
+		warn_of_variable("OTEL_SERVICE_NAME", "it is not UTF-8: ignored");
 }
 
-void resource_init(const char *service_name)
+/* OpenTelemetry specification, "Resource SDK": service.name is always there. */
+static const char *default_service_name(void)
 {
+	static char name[64];
+
+	snprintf(name, sizeof(name), "unknown_service:%s", program_invocation_short_name);
+	return name;
+}
+
+/* Attributes that the program gives: those that are no text, or not UTF-8, are refused. */
+static void add_given(const struct tel_attr *given, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool is_text = given[i].type == TEL_TYPE_LITERAL || given[i].type == TEL_TYPE_STRING;
+		if (!given[i].key || !is_text || !utf8_valid(given[i].value.text, strlen(given[i].value.text)) ||
+		    !set_attr(given[i].key, given[i].value.text))
+			MISUSE("tel_init", "an attribute of the resource is not text in UTF-8, or there are too many",
+			       tel_str("key", given[i].key));
+	}
+}
+
+int resource_init(const struct tel_config *config)
+{
+	const char *service_name = config->service_name ? config->service_name : default_service_name();
+
 	attr_count = 0;
+	scope = (struct scope){config->scope_name ? config->scope_name : service_name,
+			       config->scope_version ? config->scope_version : ""};
 	make_instance_id();
 	set_attr("service.name", service_name);
-	set_attr("service.namespace", "apm");
-	set_attr("service.version", APM_VERSION);
+	if (config->service_version)
+		set_attr("service.version", config->service_version);
 	set_attr("service.instance.id", instance_id);
-	set_attr("deployment.environment.name", "development");
-	set_attr("telemetry.sdk.name", "apm-c");
+	set_attr("telemetry.sdk.name", "libtel");
 	set_attr("telemetry.sdk.language", "c");
-	set_attr("telemetry.sdk.version", APM_VERSION);
-	read_environment();
+	set_attr("telemetry.sdk.version", TEL_VERSION);
+	add_given(config->resource, config->resource_count);
+	int error = read_environment();
 	read_service_name(); /* wins over OTEL_RESOURCE_ATTRIBUTES */
+	return error;
+}
+
+const struct scope *resource_scope(void)
+{
+	return &scope;
 }
 
 const struct resource_attr *resource_attrs(size_t *count)

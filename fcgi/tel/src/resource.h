@@ -10,12 +10,21 @@ struct resource_attr {
 	const char *value; /* valid UTF-8 */
 };
 
+/* The instrumentation scope of every span. */
+struct scope {
+	const char *name, *version; /* "": no version */
+};
+
+struct tel_config;
+
 /*
  * Reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (OpenTelemetry specification, "Resource SDK"); what the
- * environment says wins over `service_name` and the other defaults. Once, before threads; a second call starts anew
- * (for tests). A malformed variable is ignored as a whole, with a warning in the log.
+ * environment says wins over `config` and the other defaults. Once, before threads; a second call starts anew (for
+ * tests). A malformed variable is ignored as a whole, with a warning in the log. Returns 0 or -ENOMEM.
  */
-void resource_init(const char *service_name);
+int resource_init(const struct tel_config *config);
+
+const struct scope *resource_scope(void);
 
 /* The attributes; service.name is the first. Valid until the next resource_init. */
 const struct resource_attr *resource_attrs(size_t *count);

@@ -3,12 +3,12 @@
 
 #include "tel/tel.h"
 
-TEL_COUNTER(started, "otel_sdk_span_started_total", "Sampled spans that were started.");
-TEL_GAUGE(queue_size, "otel_sdk_processor_span_queue_size", "Spans that wait for the collector's answer.");
-TEL_GAUGE(queue_capacity, "otel_sdk_processor_span_queue_capacity", "Spans that may wait; more are dropped.");
-TEL_COUNTER(exported, "otel_sdk_exporter_span_exported_total",
+TEL_COUNTER(started, "otel.sdk.span.started", "{span}", "Sampled spans that were started.");
+TEL_GAUGE(queue_size, "otel.sdk.processor.span.queue.size", "{span}", "Spans that wait for the collector's answer.");
+TEL_GAUGE(queue_capacity, "otel.sdk.processor.span.queue.capacity", "{span}", "Spans that may wait; more are dropped.");
+TEL_COUNTER(exported, "otel.sdk.exporter.span.exported", "{span}",
 	    "Spans whose export has finished; without error_type they were accepted.", "error_type");
-TEL_COUNTER(dropped, "otel_sdk_span_dropped_total", "Sampled spans that no collector has.", "reason");
+TEL_COUNTER(dropped, "otel.sdk.span.dropped", "{span}", "Sampled spans that no collector has.", "reason");
 
 static const char *const error_types[EXPORT_ERRORS] = {
 	[EXPORT_OK] = "",
@@ -45,13 +45,13 @@ void self_metrics_init(void)
 	for (int i = 0; i < DROP_REASONS; i++)
 		dropped_series[i] = tel_series(&dropped, reasons[i]);
 	if (!hooked)
-		tel_on_scrape(on_scrape);
+		tel_metrics_hook(on_scrape);
 	hooked = true;
 }
 
 void self_started(void)
 {
-	tel_add(&started, 1);
+	tel_counter_add(&started, 1);
 }
 
 void self_exported(enum export_error error, size_t spans)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/settings.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +16,20 @@
 #define TRACES_PATH "/v1/traces"
 #define SPANS_MAX (1 << 20)
 
-static char *format(const char *first, const char *second)
+/* A copy of the three texts in a row; without memory *to stays as it is, and the settings have failed. */
+static void replace(struct settings *s, char **to, const char *first, size_t first_bytes, const char *second,
+		    const char *third)
 {
-	char *text;
+	size_t bytes = first_bytes + strlen(second) + strlen(third) + 1;
+	char *text = malloc(bytes);
 
-	if (asprintf(&text, "%s%s", first, second) < 0)
-		abort();
-	return text;
+	if (!text) {
+		s->failed = true;
+		return;
+	}
+	snprintf(text, bytes, "%.*s%s%s", (int)first_bytes, first, second, third);
+	free(*to);
+	*to = text;
 }
 
 /* `value` is not shown where it may hold a secret: NULL. */
@@ -50,6 +58,7 @@ static void read_sampler(struct settings *s)
 
 /* ---- the exporter: each variable for all signals, and then that for traces, which wins where it can be used ---- */
 
+/* `path` comes before a query that the URL may have. */
 static void read_one_url(struct settings *s, const char *name, const char *path)
 {
 	const char *value = env_string(name, NULL);
@@ -57,16 +66,18 @@ static void read_one_url(struct settings *s, const char *name, const char *path)
 	if (value && !env_is_url(value)) {
 		ignored(name, strchr(value, '@') ? NULL : value, "it is not an http or https URL", s->url);
 	} else if (value) {
-		bool two_slashes = *path && value[strlen(value) - 1] == '/';
-		free(s->url);
-		s->url = format(value, path + two_slashes);
+		size_t bytes = strcspn(value, "?#");
+		const char *query = value + bytes;
+		if (*path && value[bytes - 1] == '/')
+			bytes--;
+		replace(s, &s->url, value, bytes, path, *query == '?' ? query : "");
 	}
 }
 
 /* The endpoint for all signals gets a path for traces; the one for traces is used as it is. */
 static void read_url(struct settings *s)
 {
-	s->url = format(DEFAULT_ENDPOINT, TRACES_PATH);
+	replace(s, &s->url, DEFAULT_ENDPOINT, strlen(DEFAULT_ENDPOINT), TRACES_PATH, "");
 	read_one_url(s, "OTEL_EXPORTER_OTLP_ENDPOINT", TRACES_PATH);
 	read_one_url(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "");
 }
@@ -100,7 +111,10 @@ static void read_one_headers(struct settings *s, const char *name)
 
 	if (!value)
 		return;
-	char *text = format(value, "");
+	char *text = NULL;
+	replace(s, &text, value, strlen(value), "", "");
+	if (!text)
+		return;
 	if (!parse_headers(text, headers, &count)) {
 		free(text);
 		ignored(name, NULL, "it is not of the form name=value,name=value",
@@ -237,7 +251,7 @@ static void warn_of_unknown(void)
 	}
 }
 
-void settings_init(struct settings *s, unsigned delay_ms)
+int settings_init(struct settings *s, unsigned delay_ms)
 {
 	const char *disabled = env_string("OTEL_SDK_DISABLED", "false");
 
@@ -253,6 +267,7 @@ void settings_init(struct settings *s, unsigned delay_ms)
 	read_limits(s, delay_ms);
 	warn_of_fixed();
 	warn_of_unknown();
+	return s->failed ? -ENOMEM : 0;
 }
 
 void settings_done(struct settings *s)

@@ -13,6 +13,7 @@
 #include "tel/src/sampler.h"
 
 struct settings {
+	bool failed;                    /* memory was short */
 	bool disabled;                  /* OTEL_SDK_DISABLED */
 	struct sampler sampler;         /* OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG */
 	size_t queue_spans;             /* OTEL_BSP_MAX_QUEUE_SIZE */
@@ -30,10 +31,10 @@ struct settings {
 /*
  * Reads the environment. OTEL_EXPORTER_OTLP_TRACES_… wins over OTEL_EXPORTER_OTLP_…. What is set to an unknown or
  * malformed value counts as not set, and what is not supported is ignored: each with a warning in the log that names
- * the variable, its value and what is used instead. `delay_ms` is the default of OTEL_BSP_SCHEDULE_DELAY. Aborts when
- * memory is short.
+ * the variable, its value and what is used instead. `delay_ms` is the default of OTEL_BSP_SCHEDULE_DELAY. Returns 0 or
+ * -ENOMEM; settings_done in any case.
  */
-void settings_init(struct settings *s, unsigned delay_ms);
+int settings_init(struct settings *s, unsigned delay_ms);
 void settings_done(struct settings *s);
 
 #endif

@@ -5,19 +5,24 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "tel/ship.h"
+#include "tel/src/misuse.h"
 #include "tel/src/self_metrics.h"
 
 static struct {
 	bool enabled;
 	struct sampler sampler;
-	void (*sink)(const struct tel_span *span);
+	void (*sink)(const struct span *span);
 } config;
 
 /* Stands for no span. Nothing writes to it: it does not record and has ended. */
-static struct tel_span none = {.name = "", .ended = true};
-static _Thread_local struct tel_span *current;
+static union {
+	struct span span;
+	struct tel_span storage;
+} none = {.span = {.name = "", .ended = true}};
+static _Thread_local struct span *current;
 
-void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct tel_span *span))
+void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct span *span))
 {
 	config.enabled = enabled;
 	config.sampler = *sampler;
@@ -27,9 +32,9 @@ void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(co
 /* ---- start ---- */
 
 /* All but `data`, whose bytes are written before they are read. */
-static void clear(struct tel_span *span)
+static void clear(struct span *span)
 {
-	memset(span, 0, offsetof(struct tel_span, data));
+	memset(span, 0, offsetof(struct span, data));
 }
 
 /* Zero is "no id". */
@@ -43,13 +48,13 @@ static uint64_t random_not_zero(void)
 	return value;
 }
 
-static void mint_span_id(struct tel_span *span)
+static void mint_span_id(struct span *span)
 {
 	uint64_t id = random_not_zero();
 	memcpy(span->span_id, &id, sizeof(id));
 }
 
-static void begin_trace(struct tel_span *span)
+static void begin_trace(struct span *span)
 {
 	uint64_t id[2] = {random_u64(), random_not_zero()};
 
@@ -60,7 +65,7 @@ static void begin_trace(struct tel_span *span)
 		span->flags |= TEL_SAMPLED;
 }
 
-static void continue_remote(struct tel_span *span, const struct tel_parent *parent)
+static void continue_remote(struct span *span, const struct parent *parent)
 {
 	memcpy(span->trace_id, parent->trace_id, sizeof(span->trace_id));
 	span->flags = parent->flags;
@@ -81,7 +86,7 @@ static void continue_remote(struct tel_span *span, const struct tel_parent *pare
 }
 
 /* A sampler that is not parent-based decides by the trace id alone, so what it said for the parent holds here too. */
-static void continue_local(struct tel_span *span, const struct tel_span *parent)
+static void continue_local(struct span *span, const struct span *parent)
 {
 	memcpy(span->trace_id, parent->trace_id, sizeof(span->trace_id));
 	span->flags = parent->flags;
@@ -97,9 +102,9 @@ static void continue_local(struct tel_span *span, const struct tel_span *parent)
 
 /* Realtime is read once a trace: monotonic steps from there keep children inside their parents when the clock is set.
  */
-static void start_clock(struct tel_span *span)
+static void start_clock(struct span *span)
 {
-	const struct tel_span *outer = span->outer;
+	const struct span *outer = span->outer;
 
 	if (outer && outer->recording) {
 		span->start_monotonic_ns = clock_monotonic_ns();
@@ -109,7 +114,7 @@ static void start_clock(struct tel_span *span)
 	}
 }
 
-static void make_current(struct tel_span *span, const char *name, enum tel_kind kind)
+static void make_current(struct span *span, const char *name, enum tel_kind kind)
 {
 	span->name = name;
 	span->kind = (uint8_t)kind;
@@ -122,18 +127,32 @@ static void make_current(struct tel_span *span, const char *name, enum tel_kind 
 	self_started();
 }
 
-void tel_span_start(struct tel_span *span, const char *name, enum tel_kind kind)
+/* A name that is missing would end the process when it is encoded. */
+static const char *checked_name(const char *name)
 {
+	if (!name)
+		MISUSE("tel_span_start", "the name is NULL");
+	return name ? name : "";
+}
+
+void tel_span_start(struct tel_span *public_span, const char *name, enum tel_kind kind)
+{
+	struct span *span = span_of(public_span);
+
 	clear(span);
 	if (current)
 		continue_local(span, current);
 	else
 		begin_trace(span);
-	make_current(span, name, kind);
+	make_current(span, checked_name(name), kind);
 }
 
-void tel_span_start_remote(struct tel_span *span, const char *name, enum tel_kind kind, const struct tel_parent *parent)
+void tel_span_start_remote(struct tel_span *public_span, const char *name, enum tel_kind kind,
+			   const struct tel_parent *public_parent)
 {
+	struct span *span = span_of(public_span);
+	const struct parent *parent = public_parent ? const_parent_of(public_parent) : NULL;
+
 	clear(span);
 	if (parent && parent->valid)
 		continue_remote(span, parent);
@@ -141,37 +160,39 @@ void tel_span_start_remote(struct tel_span *span, const char *name, enum tel_kin
 		begin_trace(span);
 	if (parent && parent->baggage[0])
 		span->baggage = parent->baggage;
-	make_current(span, name, kind);
+	make_current(span, checked_name(name), kind);
 }
 
-void tel_span_from(struct tel_span *span, enum tel_kind kind, const uint8_t trace_id[16], const uint8_t span_id[8],
-		   const uint8_t parent_span_id[8], uint8_t flags, bool parent_remote, uint64_t start_ns,
-		   uint64_t end_ns)
+void tel_span_from(struct tel_span *public_span, const struct tel_span_facts *facts)
 {
+	struct span *span = span_of(public_span);
+
 	clear(span);
-	memcpy(span->trace_id, trace_id, sizeof(span->trace_id));
-	memcpy(span->span_id, span_id, sizeof(span->span_id));
-	memcpy(span->parent_span_id, parent_span_id, sizeof(span->parent_span_id));
-	span->flags = flags & (TEL_SAMPLED | TEL_RANDOM);
-	span->parent_remote = parent_remote;
-	span->kind = (uint8_t)kind;
+	memcpy(span->trace_id, facts->context.trace_id, sizeof(span->trace_id));
+	memcpy(span->span_id, facts->context.span_id, sizeof(span->span_id));
+	memcpy(span->parent_span_id, facts->parent_span_id, sizeof(span->parent_span_id));
+	span->flags = facts->context.flags & (TEL_SAMPLED | TEL_RANDOM);
+	span->parent_remote = facts->parent_remote;
+	span->kind = (uint8_t)facts->kind;
 	span->name = "";
-	span->start_ns = start_ns;
-	span->end_ns = end_ns;
-	span->recording = config.enabled && (flags & TEL_SAMPLED);
+	span->start_ns = facts->start_ns;
+	span->end_ns = facts->end_ns;
+	span->recording = config.enabled && (span->flags & TEL_SAMPLED);
 }
 
 /* ---- end ---- */
 
-static uint64_t now_of(const struct tel_span *span)
+static uint64_t now_of(const struct span *span)
 {
 	if (!span->start_monotonic_ns) /* tel_span_from */
 		return clock_realtime_ns();
 	return span->start_ns + (clock_monotonic_ns() - span->start_monotonic_ns);
 }
 
-void tel_span_end(struct tel_span *span)
+void tel_span_end(struct tel_span *public_span)
 {
+	struct span *span = span_of(public_span);
+
 	if (span->ended)
 		return;
 	span->ended = true;
@@ -183,14 +204,29 @@ void tel_span_end(struct tel_span *span)
 	config.sink(span);
 }
 
-struct tel_span *tel_current(void)
+struct tel_span *tel_span_current(void)
 {
-	return current ? current : &none;
+	return (struct tel_span *)(current ? current : &none.span);
+}
+
+bool tel_span_recording(const struct tel_span *span)
+{
+	return const_span_of(span)->recording;
+}
+
+struct tel_context tel_span_context(const struct tel_span *public_span)
+{
+	const struct span *span = const_span_of(public_span);
+	struct tel_context context = {.flags = span->flags};
+
+	memcpy(context.trace_id, span->trace_id, sizeof(context.trace_id));
+	memcpy(context.span_id, span->span_id, sizeof(context.span_id));
+	return context;
 }
 
 /* ---- contents ---- */
 
-static bool open(const struct tel_span *span)
+static bool is_open(const struct span *span)
 {
 	return span->recording && !span->ended;
 }
@@ -202,7 +238,7 @@ static void count_drop(uint16_t *counter)
 }
 
 /* NULL: no room. */
-static struct span_entry *append(struct tel_span *span, enum span_entry_kind kind, size_t bytes)
+static struct span_entry *append_entry(struct span *span, enum span_entry_kind kind, size_t bytes)
 {
 	struct span_entry *entry = (struct span_entry *)(span->data + span->used);
 	size_t room = sizeof(span->data) - span->used;
@@ -214,11 +250,13 @@ static struct span_entry *append(struct tel_span *span, enum span_entry_kind kin
 	return entry;
 }
 
-static bool append_attribute(struct tel_span *span, const struct tel_attr *attr)
+static bool append_attribute(struct span *span, const struct tel_attr *attr)
 {
 	size_t bytes = attr->type == TEL_TYPE_STRING ? attr->bytes : 0;
-	struct span_entry *entry = append(span, SPAN_ATTRIBUTE, bytes);
+	struct span_entry *entry = attr->key ? append_entry(span, SPAN_ATTRIBUTE, bytes) : NULL;
 
+	if (!attr->key)
+		MISUSE("tel_span_set", "a key is NULL");
 	if (!entry)
 		return false;
 	entry->type = (uint8_t)attr->type;
@@ -233,25 +271,29 @@ static bool append_attribute(struct tel_span *span, const struct tel_attr *attr)
 	return true;
 }
 
-void tel_set_attrs(struct tel_span *span, const struct tel_attr *attrs, size_t count)
+void tel_span_set_attrs(struct tel_span *public_span, const struct tel_attr *attrs, size_t count)
 {
-	if (!open(span))
+	struct span *span = span_of(public_span);
+
+	if (!is_open(span))
 		return;
 	for (size_t i = 0; i < count; i++)
 		if (!append_attribute(span, &attrs[i]))
 			count_drop(&span->dropped_attributes);
 }
 
-void tel_event_attrs(struct tel_span *span, const char *name, const struct tel_attr *attrs, size_t count)
+void tel_span_event_attrs(struct tel_span *public_span, const char *name, const struct tel_attr *attrs, size_t count)
 {
-	if (!open(span))
+	struct span *span = span_of(public_span);
+
+	if (!is_open(span))
 		return;
-	struct span_entry *event = append(span, SPAN_EVENT, 0);
+	struct span_entry *event = append_entry(span, SPAN_EVENT, 0);
 	if (!event) {
 		count_drop(&span->dropped_events);
 		return;
 	}
-	event->key = name;
+	event->key = name ? name : "";
 	event->value.time_ns = now_of(span);
 	for (size_t i = 0; i < count; i++) {
 		if (append_attribute(span, &attrs[i]))
@@ -261,27 +303,30 @@ void tel_event_attrs(struct tel_span *span, const char *name, const struct tel_a
 	}
 }
 
-void tel_link(struct tel_span *span, const uint8_t trace_id[16], const uint8_t span_id[8], uint8_t flags)
+void tel_span_link(struct tel_span *public_span, struct tel_context to)
 {
-	if (!open(span))
+	struct span *span = span_of(public_span);
+
+	if (!is_open(span))
 		return;
-	struct span_entry *link = append(span, SPAN_LINK, SPAN_LINK_BYTES);
+	struct span_entry *link = append_entry(span, SPAN_LINK, SPAN_LINK_BYTES);
 	if (!link) {
 		count_drop(&span->dropped_links);
 		return;
 	}
-	link->type = flags & (TEL_SAMPLED | TEL_RANDOM);
-	memcpy(span_entry_bytes(link), trace_id, 16);
-	memcpy(span_entry_bytes(link) + 16, span_id, 8);
+	link->type = to.flags & (TEL_SAMPLED | TEL_RANDOM);
+	memcpy(span_entry_bytes(link), to.trace_id, 16);
+	memcpy(span_entry_bytes(link) + 16, to.span_id, 8);
 }
 
-void tel_span_rename(struct tel_span *span, const char *first, const char *second)
+void tel_span_rename(struct tel_span *public_span, const char *first, const char *second)
 {
-	size_t first_bytes = strlen(first), second_bytes = second ? strlen(second) : 0;
+	struct span *span = span_of(public_span);
+	size_t first_bytes = first ? strlen(first) : 0, second_bytes = second ? strlen(second) : 0;
 
-	if (!open(span))
+	if (!is_open(span))
 		return;
-	struct span_entry *entry = append(span, SPAN_NAME, first_bytes + (second != NULL) + second_bytes);
+	struct span_entry *entry = append_entry(span, SPAN_NAME, first_bytes + (second != NULL) + second_bytes);
 	if (!entry)
 		return; /* the old name is better than none */
 	char *text = span_entry_bytes(entry);
@@ -296,8 +341,8 @@ void tel_span_rename(struct tel_span *span, const char *first, const char *secon
 
 void tel_span_fail(struct tel_span *span, const char *error_type)
 {
-	if (!open(span))
+	if (!is_open(span_of(span)))
 		return;
-	span->status = TEL_ERROR;
-	tel_set(span, tel_lit("error.type", error_type));
+	span_of(span)->status = SPAN_ERROR;
+	tel_span_set(span, tel_lit("error.type", error_type));
 }

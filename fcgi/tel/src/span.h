@@ -3,8 +3,62 @@
 #ifndef TEL_SPAN_H
 #define TEL_SPAN_H
 
+#include <string.h>
+
+#include "tel/src/context.h"
 #include "tel/src/sampler.h"
 #include "tel/tel.h"
+
+#define SPAN_DATA_BYTES 2048
+
+/*
+ * What struct tel_span is. `data` holds what was set, in order: name, attributes, events, links, with copied strings as
+ * bytes behind their entry, so that a span is copied with one memcpy of the part in use.
+ */
+struct span {
+	uint8_t trace_id[16];
+	uint8_t span_id[8];
+	uint8_t parent_span_id[8]; /* zero: a root */
+	uint8_t flags;
+	bool recording;     /* sampled, and telemetry is on */
+	bool parent_remote; /* for OTLP Span.flags */
+	bool ended;
+	uint8_t kind;
+	uint8_t status; /* enum span_status */
+	uint16_t dropped_attributes, dropped_events, dropped_links;
+	uint32_t used;     /* bytes of `data` */
+	uint32_t name_at;  /* of the copied name in `data`, when `name` is NULL */
+	uint64_t start_ns; /* realtime */
+	uint64_t end_ns;   /* realtime, 0 until the end */
+	uint64_t start_monotonic_ns;
+	const char *name;       /* literal */
+	const char *tracestate; /* inherited; owned by the request; NULL none */
+	const char *baggage;    /* the same */
+	struct span *outer;     /* current before this one */
+	_Alignas(8) char data[SPAN_DATA_BYTES];
+};
+
+_Static_assert(sizeof(struct span) <= sizeof(struct tel_span) && _Alignof(struct span) <= _Alignof(struct tel_span),
+	       "a span fits in its owner's storage");
+
+enum span_status { SPAN_UNSET = 0, SPAN_OK = 1, SPAN_ERROR = 2 }; /* as OTLP */
+
+static inline struct span *span_of(struct tel_span *span)
+{
+	return (struct span *)span;
+}
+
+static inline const struct span *const_span_of(const struct tel_span *span)
+{
+	return (const struct span *)span;
+}
+
+/* False for the span that stands for none. */
+static inline bool span_valid(const struct span *span)
+{
+	static const uint8_t none[sizeof(span->trace_id)];
+	return memcmp(span->trace_id, none, sizeof(none)) != 0;
+}
 
 enum span_entry_kind { SPAN_NAME, SPAN_ATTRIBUTE, SPAN_EVENT, SPAN_LINK };
 
@@ -41,15 +95,15 @@ static inline char *span_entry_bytes(const struct span_entry *entry)
 }
 
 /* Bytes of a span that are in use: what a copy needs. */
-static inline size_t span_size(const struct tel_span *span)
+static inline size_t span_size(const struct span *span)
 {
-	return offsetof(struct tel_span, data) + span->used;
+	return offsetof(struct span, data) + span->used;
 }
 
 /*
  * Before threads. `enabled` false: ids are passed through, nothing is recorded (OTEL_SDK_DISABLED). `sink` takes every
  * recorded span as it ends, and copies it; NULL: spans are not recorded, except those of tel_span_from.
  */
-void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct tel_span *span));
+void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct span *span));
 
 #endif

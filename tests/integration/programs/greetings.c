@@ -6,7 +6,7 @@
 #include "http/call.h"
 #include "tel/tel.h"
 
-TEL_COUNTER(greetings, "greetings_total", "Greetings said.");
+TEL_COUNTER(greetings, "greetings", "{greeting}", "Greetings said.");
 
 /* GET /api/v1/greetings/{id} -> 200 {"user_id":1,"greeting":"Hello"} */
 static int greet(struct request *req, struct reply *reply)
@@ -21,8 +21,8 @@ static int greet(struct request *req, struct reply *reply)
 	default: return reply_unavailable(reply, "user-service");
 	}
 
-	tel_add(&greetings, 1);
-	tel_set(tel_current(), tel_int("user.id", id));
+	tel_counter_add(&greetings, 1);
+	tel_span_set(tel_span_current(), tel_int("user.id", id));
 	struct json_writer *json = reply_writer(reply);
 	json_begin_object(json);
 	json_key(json, "user_id");

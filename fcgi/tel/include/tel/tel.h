@@ -1,69 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Telemetry for C services: traces, metrics and logs. The only header of this
- * folder that others include.
+ * tel: traces, metrics and logs of OpenTelemetry for programs in C.
  *
  * Usage, in the order a newcomer meets it:
  *
- *	TEL_COUNTER(orders_created, "orders_created_total", "Orders accepted.");    // file scope
+ *	TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders accepted.");   // file scope
  *
- *	tel_init(&(struct tel_config){ .service_name = "order-service" });         // once, in main
+ *	tel_init(&(struct tel_config){.service_name = "order-service"});             // once, in main
  *
  *	TEL_SPAN(span, "resize image", TEL_INTERNAL);        // child of the current span, ends with the scope
- *	tel_set(span, tel_int("image.width", 640));
- *	tel_add(&orders_created, 1);
- *	tel_info("image resized", tel_int("image.width", 640));                    // carries the trace id
+ *	tel_span_set(span, tel_int("image.width", 640));
+ *	tel_counter_add(&orders_created, 1);
+ *	tel_info("image resized", tel_int("image.width", 640));                      // carries the trace id
  *
- * Rules that hold everywhere: nothing here blocks on the network or the disk,
- * fails a request or allocates memory after start-up; what does not fit is
- * dropped and counted. Every thread may call everything unless a comment says
- * otherwise. Names of attributes and metrics are string literals (never
+ *	tel_shutdown(1000);                                  // sends what is queued
+ *
+ * Rules that hold everywhere: nothing here blocks on the network or the disk, ends the process, fails a request or
+ * allocates memory after start-up; what does not fit is dropped and counted. A call that makes no sense (a negative
+ * step of a counter, a label too few, a NULL) is refused, and the library says so once. Every thread may call
+ * everything unless a comment says otherwise. Names of spans, attributes and metrics are string literals (never
  * copied); values of tel_str() are copied, those of tel_lit() are not.
  *
- * Sources: W3C Trace Context level 2, W3C Baggage, OpenTelemetry specification
- * (trace API/SDK, OTLP 1.x, environment variables), semantic conventions 1.44,
- * OpenMetrics 1.0, Prometheus text format 0.0.4.
+ * Sources: W3C Trace Context level 2, W3C Baggage, OpenTelemetry specification (trace, metrics and logs API and SDK,
+ * OTLP 1.x, environment variables), semantic conventions 1.44, OpenMetrics 1.0, Prometheus text format 0.0.4.
  */
 #ifndef TEL_H
 #define TEL_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
-struct buf;
+/* This header's version. Minor versions add, major versions may take away; tel_version() is that of the library. */
+#define TEL_VERSION_MAJOR 0
+#define TEL_VERSION_MINOR 1
+#define TEL_VERSION_PATCH 0
+#define TEL_VERSION "0.1.0"
 
-/* ---- life cycle ------------------------------------------------------------------------------------------------ */
+#ifndef TEL_API
+#define TEL_API __attribute__((visibility("default")))
+#endif
 
-struct tel_config {
-	const char *service_name; /* default of service.name; OTEL_SERVICE_NAME overrides it */
-	const char *log_name; /* $LOG_DIR/<log_name>.log; NULL: `service_name`. Without LOG_DIR lines go to stderr */
-	bool no_exporter;     /* spans are not queued and no exporter thread runs (the gateway ships by itself) */
-};
+#ifdef __cplusplus
+extern "C" {
+#endif
 
-/*
- * Reads OTEL_*, LOG_DIR and LOG_LEVEL, opens the log, allocates every buffer, starts the exporter and the log thread.
- * Call once in main, after blocking the signals that main will wait for. What is set in OTEL_* and cannot be used is
- * logged. Returns 0 or -errno (the log cannot be opened, and stderr says why; -EBUSY: another process writes it);
- * aborts when memory is short. Strings in `config` must outlive the program.
- */
-int tel_init(const struct tel_config *config);
+/* Returns "major.minor.patch". */
+TEL_API const char *tel_version(void);
 
-/*
- * Ends the threads: exports what is queued and writes what is logged, within `budget_ms`. What is left then is counted
- * as dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended.
- */
-void tel_shutdown(unsigned budget_ms);
-
-/* Opens the log file anew (after rotation). Call from main's signal loop; the log thread does the work. */
-void tel_log_reopen(void);
-
-/* False when OTEL_SDK_DISABLED=true: no spans, no metrics; propagation and logs go on. */
-bool tel_enabled(void);
-
-/* ---- attributes: one type for spans, events, links and logs ----------------------------------------------------- */
+/* ---- attributes: one type for spans, events, links, logs and resources ------------------------------------------- */
 
 enum tel_type { TEL_TYPE_LITERAL, TEL_TYPE_STRING, TEL_TYPE_INT, TEL_TYPE_DOUBLE, TEL_TYPE_BOOL };
 
@@ -78,49 +63,88 @@ struct tel_attr {
 	} value;
 };
 
-struct tel_attr tel_str(const char *key, const char *text); /* NULL is taken as "" */
-struct tel_attr tel_strn(const char *key, const char *text, size_t bytes);
-struct tel_attr tel_lit(const char *key, const char *text); /* `text` lives as long as the program: not copied */
-struct tel_attr tel_int(const char *key, int64_t value);
-struct tel_attr tel_double(const char *key, double value);
-struct tel_attr tel_bool(const char *key, bool value);
+TEL_API struct tel_attr tel_str(const char *key, const char *text); /* NULL is taken as "" */
+TEL_API struct tel_attr tel_strn(const char *key, const char *text, size_t bytes);
+TEL_API struct tel_attr tel_lit(const char *key,
+				const char *text); /* `text` lives as long as the program: not copied */
+TEL_API struct tel_attr tel_int(const char *key, int64_t value);
+TEL_API struct tel_attr tel_double(const char *key, double value);
+TEL_API struct tel_attr tel_bool(const char *key, bool value);
 
-#define TEL_ATTRS(...)                                                                                                 \
-	((struct tel_attr[]){__VA_ARGS__}), (sizeof((struct tel_attr[]){__VA_ARGS__}) / sizeof(struct tel_attr))
+/* ---- life cycle -------------------------------------------------------------------------------------------------- */
 
-/* ---- context: what crosses process boundaries ------------------------------------------------------------------- */
+struct tel_config {
+	const char *service_name; /* default of service.name, which OTEL_SERVICE_NAME overrides; NULL: the program's */
+	const char *service_version; /* service.version; NULL: none */
+	const struct tel_attr
+		*resource; /* more attributes of the resource, strings; OTEL_RESOURCE_ATTRIBUTES overrides */
+	size_t resource_count;
+	const char *scope_name;    /* instrumentation scope of spans; NULL: service_name */
+	const char *scope_version; /* NULL: none */
+	const char *log_name;      /* $LOG_DIR/<log_name>.log; NULL: service_name. Without LOG_DIR lines go to stderr */
+	bool no_exporter;          /* spans are not queued and no exporter thread runs (see ship.h) */
+};
+
+/*
+ * Reads OTEL_*, LOG_DIR and LOG_LEVEL, opens the log, allocates every buffer, starts the exporter and the log thread.
+ * Call once in main, after blocking the signals that main will wait for. What is set in OTEL_* and cannot be used is
+ * logged. Returns 0 or -errno: the log cannot be opened, and stderr says why (-EBUSY: another process writes it);
+ * -ENOMEM, -EAGAIN: no memory, no thread. What `config` points at must outlive the program.
+ */
+TEL_API int tel_init(const struct tel_config *config);
+
+/*
+ * Ends the threads: exports what is queued and writes what is logged, within `budget_ms`. What is left then is counted
+ * as dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended.
+ */
+TEL_API void tel_shutdown(unsigned budget_ms);
+
+/* Opens the log file again (after rotation). Call from main's signal loop; the log thread does the work. */
+TEL_API void tel_log_reopen(void);
+
+/* Returns false when OTEL_SDK_DISABLED=true: no spans, no metrics; propagation and logs go on. */
+TEL_API bool tel_enabled(void);
+
+/* ---- context: what crosses process boundaries -------------------------------------------------------------------- */
 
 enum { TEL_SAMPLED = 0x01, TEL_RANDOM = 0x02 }; /* W3C trace-flags; no other bit is ever sent */
+
+/* The ids of a span. */
+struct tel_context {
+	uint8_t trace_id[16];
+	uint8_t span_id[8];
+	uint8_t flags;
+};
+
+/* Returns false for ids that are all zero: there is no span (OpenTelemetry: SpanContext.IsValid). */
+TEL_API bool tel_context_valid(struct tel_context context);
 
 #define TEL_TRACEPARENT_LENGTH 55
 #define TEL_TRACESTATE_MAX 4127 /* bytes, 32 members of 128; of a longer one, longer members are dropped */
 #define TEL_BAGGAGE_MAX 8192    /* bytes; W3C Baggage: passed on whole or not at all */
 
-/* What a request brought along. About 12 KiB: lives beside the request, not in it. */
+/* What a request brought along. The storage is the caller's: beside the request, not in it. */
+#define TEL_PARENT_SIZE 12416
 struct tel_parent {
-	bool valid; /* the ids below are those of the caller */
-	uint8_t trace_id[16];
-	uint8_t span_id[8];
-	uint8_t flags;
-	unsigned traceparents;  /* headers seen; two start a new trace */
-	bool tracestate_broken; /* an invalid member discards all */
-	bool tracestate_cut;    /* long members were dropped */
-	bool baggage_broken;
-	unsigned tracestate_members, baggage_members; /* seen */
-	char tracestate[TEL_TRACESTATE_MAX + 1];      /* "" when there is none */
-	char baggage[TEL_BAGGAGE_MAX + 1];
+	union {
+		uint64_t aligned;
+		unsigned char bytes[TEL_PARENT_SIZE];
+	} opaque;
 };
 
-void tel_parent_init(struct tel_parent *p);
+TEL_API void tel_parent_init(struct tel_parent *parent);
 
 /*
  * Offers one request header, as often as it came, in order. `name` in lower case; others than traceparent, tracestate
  * and baggage are ignored. Any bytes may come; what the standard calls invalid is ignored as it says.
  */
-void tel_parent_header(struct tel_parent *p, const char *name, const char *value);
+TEL_API void tel_parent_header(struct tel_parent *parent, const char *name, const char *value);
 
 /* Call after the last header: without a valid traceparent there is no tracestate. */
-void tel_parent_end(struct tel_parent *p);
+TEL_API void tel_parent_end(struct tel_parent *parent);
+
+/* Returns the caller's ids; all zero when the headers brought none that are valid. */
+TEL_API struct tel_context tel_parent_context(const struct tel_parent *parent);
 
 /* Ready to send. The pointers belong to the request (see tel_span_start_remote). NULL or "": do not send. */
 struct tel_carrier {
@@ -129,57 +153,35 @@ struct tel_carrier {
 	const char *baggage;
 };
 
-/* ---- spans ------------------------------------------------------------------------------------------------------ */
+/* ---- spans ------------------------------------------------------------------------------------------------------- */
 
 enum tel_kind { TEL_INTERNAL = 1, TEL_SERVER = 2, TEL_CLIENT = 3, TEL_PRODUCER = 4, TEL_CONSUMER = 5 }; /* as OTLP */
-enum tel_status { TEL_UNSET = 0, TEL_OK = 1, TEL_ERROR = 2 };                                           /* as OTLP */
 
-#define TEL_SPAN_DATA_BYTES 2048
-
-/*
- * A span lives in its owner's storage (the stack) and is copied when it ends. Fields are private to tel/.
- * `data` holds what was set, in order: name, attributes, events, links, with copied strings as bytes behind their
- * entry, so that a span is copied with one memcpy of the part in use.
- */
+/* A span lives in its owner's storage (the stack) and is copied when it ends. */
+#define TEL_SPAN_SIZE 2304
 struct tel_span {
-	uint8_t trace_id[16];
-	uint8_t span_id[8];
-	uint8_t parent_span_id[8]; /* zero: a root */
-	uint8_t flags;
-	bool recording;     /* sampled, and telemetry is on */
-	bool parent_remote; /* for OTLP Span.flags */
-	bool ended;
-	uint8_t kind;
-	uint8_t status;
-	uint16_t dropped_attributes, dropped_events, dropped_links;
-	uint32_t used;     /* bytes of `data` */
-	uint32_t name_at;  /* of the copied name in `data`, when `name` is NULL */
-	uint64_t start_ns; /* realtime */
-	uint64_t end_ns;   /* realtime, 0 until the end */
-	uint64_t start_monotonic_ns;
-	const char *name;       /* literal */
-	const char *tracestate; /* inherited; owned by the request; NULL none */
-	const char *baggage;    /* the same */
-	struct tel_span *outer; /* current before this one */
-	_Alignas(8) char data[TEL_SPAN_DATA_BYTES];
+	union {
+		uint64_t aligned;
+		unsigned char bytes[TEL_SPAN_SIZE];
+	} opaque;
 };
 
 /*
  * Starts a child of the thread's current span (a root without one) and makes it current. `name` is a literal.
  * Trace id, flags, tracestate and baggage are inherited.
  */
-void tel_span_start(struct tel_span *span, const char *name, enum tel_kind kind);
+TEL_API void tel_span_start(struct tel_span *span, const char *name, enum tel_kind kind);
 
 /*
  * Starts the first span of this process in a trace and makes it current. `parent` NULL or not valid: a new trace, which
  * the sampler (OTEL_TRACES_SAMPLER) decides on. `parent` must outlive the span and its children.
  */
-void tel_span_start_remote(struct tel_span *span, const char *name, enum tel_kind kind,
-			   const struct tel_parent *parent);
+TEL_API void tel_span_start_remote(struct tel_span *span, const char *name, enum tel_kind kind,
+				   const struct tel_parent *parent);
 
 /* Ends and queues the span and makes the outer one current. On the thread that started it; a second call does nothing.
  */
-void tel_span_end(struct tel_span *span);
+TEL_API void tel_span_end(struct tel_span *span);
 
 /* `struct tel_span *var`, started, ended when the scope is left. */
 #define TEL_SPAN(var, name, kind)                                                                                      \
@@ -187,43 +189,34 @@ void tel_span_end(struct tel_span *span);
 	struct tel_span *const var = &var##_storage;                                                                   \
 	tel_span_start(var, name, kind)
 
-/* The thread's current span; without one a span that records nothing and has zero ids. Never NULL. */
-struct tel_span *tel_current(void);
+/* Returns the thread's current span; without one a span that records nothing and has zero ids. Never NULL. */
+TEL_API struct tel_span *tel_span_current(void);
 
-/* True when attributes will be kept: lets a caller skip costly ones. */
-static inline bool tel_recording(const struct tel_span *span)
-{
-	return span->recording;
-}
+/* Returns true when attributes will be kept: lets a caller skip costly ones. */
+TEL_API bool tel_span_recording(const struct tel_span *span);
 
-/* False for the span that tel_current() gives when there is none (OpenTelemetry: SpanContext.IsValid). */
-static inline bool tel_valid(const struct tel_span *span)
-{
-	static const uint8_t none[sizeof(span->trace_id)];
-	return memcmp(span->trace_id, none, sizeof(none)) != 0;
-}
+TEL_API struct tel_context tel_span_context(const struct tel_span *span);
 
 /* Replaces the name by "first second" (copied), such as "GET /api/v1/users/{id}"; `second` may be NULL. */
-void tel_span_rename(struct tel_span *span, const char *first, const char *second);
+TEL_API void tel_span_rename(struct tel_span *span, const char *first, const char *second);
 
-/* Sets attributes. Set each key once. Strings longer than the free room are dropped and counted. */
-#define tel_set(span, ...) tel_set_attrs((span), TEL_ATTRS(__VA_ARGS__))
-void tel_set_attrs(struct tel_span *span, const struct tel_attr *attrs, size_t count);
+/* tel_span_set(span, tel_str("key", text), …): sets attributes. Set each key once. A string that does not fit in the
+ * room that is left is dropped and counted. */
+TEL_API void tel_span_set_attrs(struct tel_span *span, const struct tel_attr *attrs, size_t count);
 
-/* Adds an event with the time of now. `name` is a literal. */
-#define tel_event(span, name, ...) tel_event_attrs((span), (name), TEL_ATTRS(__VA_ARGS__))
-void tel_event_attrs(struct tel_span *span, const char *name, const struct tel_attr *attrs, size_t count);
+/* tel_span_event(span, "name", tel_str("key", text), …): adds an event with the time of now. `name` is a literal. */
+TEL_API void tel_span_event_attrs(struct tel_span *span, const char *name, const struct tel_attr *attrs, size_t count);
 
 /* Links to a span of another trace. */
-void tel_link(struct tel_span *span, const uint8_t trace_id[16], const uint8_t span_id[8], uint8_t flags);
+TEL_API void tel_span_link(struct tel_span *span, struct tel_context to);
 
 /* Status Error, and error.type=`error_type` (a literal: a status code or an error's name). Call once. */
-void tel_span_fail(struct tel_span *span, const char *error_type);
+TEL_API void tel_span_fail(struct tel_span *span, const char *error_type);
 
-/* What an outgoing call made under `span` has to send. `out` is valid as long as the span's request. */
-void tel_inject(const struct tel_span *span, struct tel_carrier *out);
+/* Fills what an outgoing call made under `span` has to send. `out` is valid as long as the span's request. */
+TEL_API void tel_span_inject(const struct tel_span *span, struct tel_carrier *out);
 
-/* ---- metrics ---------------------------------------------------------------------------------------------------- */
+/* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
 enum tel_metric_type { TEL_METRIC_COUNTER, TEL_METRIC_GAUGE, TEL_METRIC_HISTOGRAM };
 
@@ -231,138 +224,182 @@ enum tel_metric_type { TEL_METRIC_COUNTER, TEL_METRIC_GAUGE, TEL_METRIC_HISTOGRA
 #define TEL_BOUNDS_MAX 20
 
 struct tel_series; /* one combination of label values */
-struct tel_series_set;
 
-/* Declared at file scope by the macros below; it registers itself before main. */
+/*
+ * A metric, declared at file scope by the macros below; it registers itself before main. Two files may declare the same
+ * metric: both then feed one. `name` and label names are OpenTelemetry's, with dots; `unit` is in UCUM ("s", "By",
+ * "{order}", "" for none). /metrics shows the name that Prometheus gives it: "orders.created" in "{order}" is
+ * orders_created_total, "http.server.request.duration" in "s" is http_server_request_duration_seconds (OpenTelemetry
+ * specification, "Prometheus and OpenMetrics Compatibility").
+ */
 struct tel_metric {
-	const char *name; /* as exposed, a counter with its _total; base units (seconds, bytes) */
-	const char *help;
+	const char *name, *unit, *help;
 	enum tel_metric_type type;
-	const char *labels[TEL_LABELS_MAX + 1]; /* names, NULL-terminated */
 	const double *bounds;                   /* histogram: ascending upper bounds, ends with 0 */
+	const char *labels[TEL_LABELS_MAX + 1]; /* names, NULL-terminated */
+	/* private, zero at first */
+	void *state;
 	struct tel_metric *next;
-	struct tel_series *only;    /* the series of a metric without labels, made before main */
-	struct tel_series_set *set; /* those of a metric with labels */
 };
 
-/* Two files may declare the same metric: both then feed one family. A name with two meanings aborts. */
-void tel_metric_register(struct tel_metric *metric);
+/* Registers a metric that a macro below did not declare; it must stay. Once, before threads. */
+TEL_API void tel_metric_register(struct tel_metric *metric);
 
-#define TEL_METRIC_(var, metric_type, metric_name, metric_help, metric_bounds, ...)                                    \
-	static struct tel_metric var = {                                                                               \
-		.name = metric_name,                                                                                   \
-		.help = metric_help,                                                                                   \
-		.type = metric_type,                                                                                   \
-		.bounds = metric_bounds,                                                                               \
-		.labels = {__VA_ARGS__},                                                                               \
-	};                                                                                                             \
+#define TEL_METRIC_(var, type, name, unit, help, bounds, ...)                                                          \
+	static struct tel_metric var = {name, unit, help, type, bounds, {__VA_ARGS__}, NULL, NULL};                    \
 	__attribute__((constructor)) static void var##_register(void)                                                  \
 	{                                                                                                              \
 		tel_metric_register(&var);                                                                             \
 	}                                                                                                              \
 	struct tel_metric_semicolon_
 
-/* TEL_COUNTER(orders_created, "orders_created_total", "Orders accepted.") and, with labels,
- * TEL_COUNTER(sent, "notifications_sent_total", "Notifications sent.", "channel") */
-#define TEL_COUNTER(var, name, ...) TEL_METRIC_ARGS_(var, TEL_METRIC_COUNTER, name, __VA_ARGS__, NULL)
-#define TEL_GAUGE(var, name, ...) TEL_METRIC_ARGS_(var, TEL_METRIC_GAUGE, name, __VA_ARGS__, NULL)
-#define TEL_METRIC_ARGS_(var, type, name, help, ...) TEL_METRIC_(var, type, name, help, NULL, __VA_ARGS__)
+/*
+ * TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders accepted.");
+ * TEL_COUNTER(sent, "notifications.sent", "{notification}", "Notifications sent.", "channel");        // a label
+ * TEL_HISTOGRAM(duration, "http.server.request.duration", "s", "Duration.", tel_http_bounds, "http.route");
+ */
+#define TEL_COUNTER(var, name, unit, ...) TEL_METRIC_ARGS_(var, TEL_METRIC_COUNTER, name, unit, __VA_ARGS__, NULL)
+#define TEL_GAUGE(var, name, unit, ...) TEL_METRIC_ARGS_(var, TEL_METRIC_GAUGE, name, unit, __VA_ARGS__, NULL)
+#define TEL_METRIC_ARGS_(var, type, name, unit, help, ...) TEL_METRIC_(var, type, name, unit, help, NULL, __VA_ARGS__)
+#define TEL_HISTOGRAM(var, name, unit, help, ...) TEL_HISTOGRAM_ARGS_(var, name, unit, help, __VA_ARGS__, NULL)
+#define TEL_HISTOGRAM_ARGS_(var, name, unit, help, bounds, ...)                                                        \
+	TEL_METRIC_(var, TEL_METRIC_HISTOGRAM, name, unit, help, bounds, __VA_ARGS__)
 
-/* TEL_HISTOGRAM(duration, "http_server_request_duration_seconds", "Duration.", tel_http_bounds, "http_route") */
-#define TEL_HISTOGRAM(var, name, help, ...) TEL_HISTOGRAM_ARGS_(var, name, help, __VA_ARGS__, NULL)
-#define TEL_HISTOGRAM_ARGS_(var, name, help, bounds, ...)                                                              \
-	TEL_METRIC_(var, TEL_METRIC_HISTOGRAM, name, help, bounds, __VA_ARGS__)
-
-extern const double tel_http_bounds[]; /* 0.005 … 10 s, the bounds of the semantic conventions, and finer ones below */
-extern const double tel_db_bounds[];   /* 0.001 … 10 s, the same */
-
-/* Adds to a counter or gauge without labels. A counter takes value >= 0. */
-void tel_add(struct tel_metric *metric, double value);
-
-/* Sets a gauge without labels, or a counter whose total is kept elsewhere. */
-void tel_gauge_set(struct tel_metric *metric, double value);
+TEL_API extern const double tel_http_bounds[]; /* seconds: those of the semantic conventions, and finer ones below */
+TEL_API extern const double tel_db_bounds[];   /* the same for databases */
 
 /*
- * The series with these label values, one `const char *` per label, in the order of declaration; made at the first
- * call (from storage reserved at start-up, values copied, up to 63 bytes each), found without a lock afterwards. At
- * most 256 series a metric: past that, all others share one with the label otel_metric_overflow="true". Valid for ever;
- * keep it where the values are fixed.
+ * With one `const char *` per label, in the order of declaration:
+ *
+ *	tel_counter_add(&orders_created, 1);            a counter takes value >= 0
+ *	tel_counter_add(&sent, 1, "email");
+ *	tel_counter_set(&requests, total);              a counter whose total is kept elsewhere
+ *	tel_gauge_set(&level, 7);    tel_gauge_add(&level, -2);
+ *	tel_histogram_record(&duration, seconds, "/api/v1/users/{id}");
+ *
+ * A histogram keeps the current span as the exemplar when it is sampled. No call allocates, or waits for another.
  */
-struct tel_series *tel_series(struct tel_metric *metric, ...);
-
-/* As tel_add and tel_gauge_set. A counter may be set as well when it mirrors one of another program. */
-void tel_series_add(struct tel_series *series, double value);
-void tel_series_set(struct tel_series *series, double value);
+TEL_API void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
+TEL_API void tel_counter_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
+TEL_API void tel_gauge_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
+TEL_API void tel_gauge_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
+TEL_API void tel_histogram_record_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
 
 /*
- * Records into a histogram, in its unit (seconds). `span` gives the exemplar when it is sampled; NULL: none. The span
- * may have ended.
+ * tel_series(&sent, "email"): the series with these label values, made at the first call (from storage reserved at
+ * start-up, values copied, up to 63 bytes each), found without a lock afterwards. At most 256 series a metric: past
+ * that, all others share one with the label otel.metric.overflow="true". Valid for ever; keep it where the values are
+ * fixed and each nanosecond counts. Never NULL: what is wrong gives a series that keeps nothing.
  */
-void tel_series_observe(struct tel_series *series, double value, const struct tel_span *span);
+TEL_API struct tel_series *tel_series_find(struct tel_metric *metric, const char *const *labels, size_t count);
+TEL_API void tel_series_add(struct tel_series *series, double value);
+TEL_API void tel_series_set(struct tel_series *series, double value);
 
-/* `hook` runs before every exposition, to set gauges, one scrape at a time. At most 16, each once, however often it is
- * given; before threads start. It must not call tel_metrics_write. */
-void tel_on_scrape(void (*hook)(void));
+/* `span` gives the exemplar when it is sampled; NULL: none. It may have ended. */
+TEL_API void tel_series_record(struct tel_series *series, double value, const struct tel_span *span);
 
-/* The content type that answers an Accept header (NULL: none sent): OpenMetrics when it is accepted, else text 0.0.4. A
- * literal. */
-const char *tel_metrics_content_type(const char *accept);
+/* `hook` runs before every exposition, to set gauges, one at a time. At most 16, each once, however often it is given;
+ * before threads start. It must not call tel_metrics_write. */
+TEL_API void tel_metrics_hook(void (*hook)(void));
 
-/* Writes the whole exposition for a content type of tel_metrics_content_type. Errors: those of `out`. */
-void tel_metrics_write(struct buf *out, const char *content_type);
+/* Returns the content type that answers an Accept header (NULL: none sent): OpenMetrics when it is accepted, else text
+ * 0.0.4. A literal. */
+TEL_API const char *tel_metrics_content_type(const char *accept);
 
-/* ---- logs ------------------------------------------------------------------------------------------------------- */
-
-enum tel_level { TEL_DEBUG, TEL_INFO, TEL_WARN, TEL_LOG_ERROR };
-
-/* One JSON line, with the ids of the current span. `message` is a literal. LOG_LEVEL (debug info warn error) sets the
- * least level. */
-#define tel_debug(...) TEL_LOG_(TEL_DEBUG, __VA_ARGS__)
-#define tel_info(...) TEL_LOG_(TEL_INFO, __VA_ARGS__)
-#define tel_warn(...) TEL_LOG_(TEL_WARN, __VA_ARGS__)
-#define tel_error(...) TEL_LOG_(TEL_LOG_ERROR, __VA_ARGS__)
-#define TEL_LOG_(level, ...) TEL_LOG_ARGS_(level, __VA_ARGS__, {0})
-#define TEL_LOG_ARGS_(level, message, ...) tel_log_attrs((level), (message), (struct tel_attr[]){__VA_ARGS__})
-
-/* `attrs` ends with an attribute whose key is NULL. */
-void tel_log_attrs(enum tel_level level, const char *message, const struct tel_attr *attrs);
-
-/* ---- shipping spans that were measured elsewhere (the gateway's access log) ---------------------------------------
+/*
+ * Gives the whole exposition, for a content type of tel_metrics_content_type, to `write` in pieces, in order. `write`
+ * returns false when it wants no more. Returns false then.
  */
+TEL_API bool tel_metrics_write(const char *content_type, bool (*write)(void *arg, const char *text, size_t bytes),
+			       void *arg);
 
-/* Fills a recording span from facts; tel_set, tel_span_rename and tel_span_fail work on it; it is never current and not
- * ended. */
-void tel_span_from(struct tel_span *span, enum tel_kind kind, const uint8_t trace_id[16], const uint8_t span_id[8],
-		   const uint8_t parent_span_id[8], uint8_t flags, bool parent_remote, uint64_t start_ns,
-		   uint64_t end_ns);
+/* ---- logs -------------------------------------------------------------------------------------------------------- */
 
-struct tel_batch; /* spans, encoded, and the connection that sends them; one thread */
+enum tel_level { TEL_LEVEL_DEBUG, TEL_LEVEL_INFO, TEL_LEVEL_WARN, TEL_LEVEL_ERROR };
 
-enum tel_sent {
-	TEL_SENT_OK,       /* the collector answered 2xx; what it rejected by partial success is logged and counted */
-	TEL_SENT_REFUSED,  /* a definitive no: the batch is lost, logged and counted */
-	TEL_SENT_TRY_AGAIN /* the collector is down or busy: keep the spans, ask again after *retry_ms */
+/*
+ * tel_info("message", tel_str("key", text), …), and so tel_debug, tel_warn and tel_error: one JSON line, with the ids
+ * of the current span. `message` is a literal. LOG_LEVEL (debug info warn error) sets the least level.
+ */
+TEL_API void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+/* ---- any number of attributes and labels ------------------------------------------------------------------------- */
+
+#ifndef __cplusplus
+
+/* An array of the arguments behind the first, and how many there are. */
+#define TEL_REST_(type, first, ...)                                                                                    \
+	((const type[]){__VA_ARGS__}), (sizeof((const type[]){__VA_ARGS__}) / sizeof(const type) - 1)
+#define TEL_FIRST_(first, ...) (first)
+#define TEL_ATTRS_(...) TEL_REST_(struct tel_attr, __VA_ARGS__, {NULL, TEL_TYPE_INT, 0, {NULL}})
+#define TEL_LABELS_(...) TEL_REST_(char *const, __VA_ARGS__, NULL)
+
+#define tel_span_set(span, ...) tel_span_set_attrs((span), TEL_ATTRS_(0, __VA_ARGS__))
+#define tel_span_event(span, ...) tel_span_event_attrs((span), TEL_FIRST_(__VA_ARGS__, 0), TEL_ATTRS_(__VA_ARGS__))
+
+#define tel_counter_add(metric, ...) TEL_MEASURE_(tel_counter_add_to, metric, __VA_ARGS__)
+#define tel_counter_set(metric, ...) TEL_MEASURE_(tel_counter_set_to, metric, __VA_ARGS__)
+#define tel_gauge_add(metric, ...) TEL_MEASURE_(tel_gauge_add_to, metric, __VA_ARGS__)
+#define tel_gauge_set(metric, ...) TEL_MEASURE_(tel_gauge_set_to, metric, __VA_ARGS__)
+#define tel_histogram_record(metric, ...) TEL_MEASURE_(tel_histogram_record_to, metric, __VA_ARGS__)
+#define TEL_MEASURE_(function, metric, ...) function((metric), TEL_FIRST_(__VA_ARGS__, 0), TEL_LABELS_(__VA_ARGS__))
+#define tel_series(...) tel_series_find(TEL_FIRST_(__VA_ARGS__, 0), TEL_LABELS_(__VA_ARGS__))
+
+#define tel_debug(...) TEL_LOG_(TEL_LEVEL_DEBUG, __VA_ARGS__)
+#define tel_info(...) TEL_LOG_(TEL_LEVEL_INFO, __VA_ARGS__)
+#define tel_warn(...) TEL_LOG_(TEL_LEVEL_WARN, __VA_ARGS__)
+#define tel_error(...) TEL_LOG_(TEL_LEVEL_ERROR, __VA_ARGS__)
+#define TEL_LOG_(level, ...) tel_log((level), TEL_FIRST_(__VA_ARGS__, 0), TEL_ATTRS_(__VA_ARGS__))
+
+#else
+
+struct tel_arguments_ { /* the same for C++, where an array has no compound literal */
+	template <class... Attr> static void set(struct tel_span *span, Attr... attr)
+	{
+		const struct tel_attr attrs[] = {attr..., tel_int("", 0)};
+		tel_span_set_attrs(span, attrs, sizeof...(attr));
+	}
+	template <class... Attr> static void event(struct tel_span *span, const char *name, Attr... attr)
+	{
+		const struct tel_attr attrs[] = {attr..., tel_int("", 0)};
+		tel_span_event_attrs(span, name, attrs, sizeof...(attr));
+	}
+	template <class... Attr> static void log(enum tel_level level, const char *message, Attr... attr)
+	{
+		const struct tel_attr attrs[] = {attr..., tel_int("", 0)};
+		tel_log(level, message, attrs, sizeof...(attr));
+	}
+	template <class... Label>
+	static void measure(void (*function)(struct tel_metric *, double, const char *const *, size_t),
+			    struct tel_metric *metric, double value, Label... label)
+	{
+		const char *const labels[] = {label..., ""};
+		function(metric, value, labels, sizeof...(label));
+	}
+	template <class... Label> static struct tel_series *series(struct tel_metric *metric, Label... label)
+	{
+		const char *const labels[] = {label..., ""};
+		return tel_series_find(metric, labels, sizeof...(label));
+	}
 };
 
-/* NULL when memory is short. Uses the exporter's settings (endpoint, headers, time-out, compression, resource). */
-struct tel_batch *tel_batch_new(void);
-void tel_batch_free(struct tel_batch *batch);
+#define tel_span_set(...) tel_arguments_::set(__VA_ARGS__)
+#define tel_span_event(...) tel_arguments_::event(__VA_ARGS__)
+#define tel_counter_add(...) tel_arguments_::measure(tel_counter_add_to, __VA_ARGS__)
+#define tel_counter_set(...) tel_arguments_::measure(tel_counter_set_to, __VA_ARGS__)
+#define tel_gauge_add(...) tel_arguments_::measure(tel_gauge_add_to, __VA_ARGS__)
+#define tel_gauge_set(...) tel_arguments_::measure(tel_gauge_set_to, __VA_ARGS__)
+#define tel_histogram_record(...) tel_arguments_::measure(tel_histogram_record_to, __VA_ARGS__)
+#define tel_series(...) tel_arguments_::series(__VA_ARGS__)
+#define tel_debug(...) tel_arguments_::log(TEL_LEVEL_DEBUG, __VA_ARGS__)
+#define tel_info(...) tel_arguments_::log(TEL_LEVEL_INFO, __VA_ARGS__)
+#define tel_warn(...) tel_arguments_::log(TEL_LEVEL_WARN, __VA_ARGS__)
+#define tel_error(...) tel_arguments_::log(TEL_LEVEL_ERROR, __VA_ARGS__)
 
-/* Returns how long a span may wait for others before its batch is sent (OTEL_BSP_SCHEDULE_DELAY; 500 by default). */
-unsigned tel_batch_delay_ms(void);
-
-/* Encodes a copy. False: the batch is full (OTEL_BSP_MAX_EXPORT_BATCH_SIZE spans), send it first. */
-bool tel_batch_add(struct tel_batch *batch, const struct tel_span *span);
-size_t tel_batch_count(const struct tel_batch *batch);
-
-/*
- * One attempt to send; blocks for OTEL_EXPORTER_OTLP_TIMEOUT at most. Empties the batch unless the answer is
- * TEL_SENT_TRY_AGAIN; then *retry_ms is the wait to respect (exponential backoff with jitter, or Retry-After).
- */
-enum tel_sent tel_batch_send(struct tel_batch *batch, unsigned *retry_ms);
-
-/* Ends a send that is under way with TEL_SENT_TRY_AGAIN, within a second, and lets no later one begin: for a program
- * that has to end while the collector hangs. From any thread. */
-void tel_batch_cancel(struct tel_batch *batch);
+#endif
 
 #endif

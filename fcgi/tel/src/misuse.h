@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of this library that make no sense: refused, and said once each. Internal to tel/. */
+#ifndef TEL_MISUSE_H
+#define TEL_MISUSE_H
+
+#include <stdatomic.h>
+
+#include "tel/tel.h"
+
+/* Logs, the first time that this place is reached, that `call` was refused; both literals. Attributes may follow. */
+#define MISUSE(call, ...)                                                                                              \
+	do {                                                                                                           \
+		static atomic_flag said = ATOMIC_FLAG_INIT;                                                            \
+		if (!atomic_flag_test_and_set_explicit(&said, memory_order_relaxed))                                   \
+			tel_warn("a call of the telemetry library was refused", tel_lit("call", call),                 \
+				 MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                              \
+	} while (0)
+
+#define MISUSE_REASON_(reason, ...) tel_lit("reason", reason), __VA_ARGS__
+
+#endif
