@@ -57,8 +57,10 @@ unexport LINES # of a terminal, where a shell exports it
 endif
 $(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override export $(word) := $$(value $(word)))))
 
-LIB_SRC := $(wildcard fcgi/base/*.c fcgi/tel/src/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
+LIB_SRC := $(wildcard fcgi/base/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+TEL_SRC := $(wildcard fcgi/tel/src/*.c)
+TEL_FROM := $(TEL_SRC) $(wildcard fcgi/tel/src/*.h fcgi/tel/include/tel/*.h fcgi/base/*.[ch]) fcgi/tel/amalgamate
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -151,7 +153,21 @@ $(B)/libapm.a: $(LIB_OBJ)
 	@rm -f $@
 	@echo "  AR   $@"; ar rcs $@ $^
 
-$(B)/bin/%: $(B)/fcgi/services/%.o $(B)/libapm.a
+# The telemetry library, as others have it: one file, which shows its interface alone.
+$(B)/tel/tel.c: $(TEL_FROM)
+	@fcgi/tel/amalgamate $(@D) --lines
+$(B)/tel/tel.o: $(B)/tel/tel.c $(B)/flags
+	@echo "  CC   $<"; $(CC) $(CFLAGS) -c -o $@ $<
+$(B)/libtel.a: $(B)/tel/tel.o
+	@rm -f $@
+	@echo "  AR   $@"; ar rcs $@ $^
+
+# The same for tests, which look inside.
+$(B)/libinside.a: $(LIB_OBJ) $(TEL_SRC:%.c=$(B)/%.o)
+	@rm -f $@
+	@echo "  AR   $@"; ar rcs $@ $^
+
+$(B)/bin/%: $(B)/fcgi/services/%.o $(B)/libapm.a $(B)/libtel.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -205,7 +221,7 @@ LDFLAGS_test_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
 LDFLAGS_test_thread := $(WRAP_TIME)
 
-$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libapm.a
+$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libinside.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$*) -o $@ $^ -lcmocka $(LDLIBS)
 
@@ -240,7 +256,7 @@ WRAP_STEPS := -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=memcmp,--wra
 FUZZ_LINK_fuzz := $(COST) $(WRAP_COST) -fsanitize=fuzzer
 FUZZ_LINK_cost := $(COST) $(WRAP_COST) $(WRAP_STEPS)
 REPLAY := $(if $(filter fuzz,$(MODE)),,$(B)/tests/fuzz/replay.o)
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(REPLAY) $(B)/libapm.a $(if $(FUZZ_LINK_$(MODE)),$(COST))
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(REPLAY) $(B)/libinside.a $(if $(FUZZ_LINK_$(MODE)),$(COST))
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out $(COST),$^) $(FUZZ_LINK_$(MODE)) $(LDLIBS)
 $(COST): CFLAGS := $(filter-out -fsanitize-coverage=trace-pc,$(CFLAGS)) $(if $(filter cost,$(MODE)),-DCOUNT_STEPS)
@@ -284,7 +300,7 @@ fault-walks: unit-tests
 
 # tests/bench/bench.py says what is measured, and how. QUICK=1: one short round, that it works.
 LDFLAGS_bench_micro := $(WRAP_MALLOC)
-$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libapm.a
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libinside.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_bench_$*) -o $@ $^ $(LDLIBS)
 
@@ -305,7 +321,7 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/systemd/install \
+SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/tel/amalgamate fcgi/systemd/install \
 	nginx/drain nginx/render tests/integration/lib/boot .ci/run
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
 	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))

@@ -8,7 +8,7 @@
 
 #define VALUE_SHOWN 80 /* bytes */
 
-static struct env_setting *settings;
+static struct env_setting *registered;
 
 const char *env_string(const char *name, const char *fallback)
 {
@@ -104,8 +104,8 @@ static int find_choice(const char *const *choices, const char *text)
 
 void env_register(struct env_setting *setting)
 {
-	setting->next = settings;
-	settings = setting;
+	setting->next = registered;
+	registered = setting;
 }
 
 static bool is_valid(const struct env_setting *setting, const char *text)
@@ -159,7 +159,7 @@ bool env_check(struct buf *problems)
 {
 	bool valid = true;
 
-	for (const struct env_setting *setting = settings; setting; setting = setting->next) {
+	for (const struct env_setting *setting = registered; setting; setting = setting->next) {
 		const char *text = env_string(setting->name, NULL);
 		if (!text || is_valid(setting, text))
 			continue;

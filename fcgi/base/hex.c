@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hex.h"
 
-static const char digits[] = "0123456789abcdef";
+static const char hex_digits[] = "0123456789abcdef";
 
 void hex_encode(const uint8_t *in, size_t bytes, char *out)
 {
 	for (size_t i = 0; i < bytes; i++) {
-		out[2 * i] = digits[in[i] >> 4];
-		out[2 * i + 1] = digits[in[i] & 15];
+		out[2 * i] = hex_digits[in[i] >> 4];
+		out[2 * i + 1] = hex_digits[in[i] & 15];
 	}
 }
 

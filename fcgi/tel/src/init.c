@@ -20,8 +20,8 @@
 
 #define FAILED_LOG_MS 1000 /* to say why telemetry cannot start */
 
-static struct settings settings;
-static bool enabled, exports;
+static struct settings otel_settings;
+static bool telemetry_on, exports;
 
 const char *tel_version(void)
 {
@@ -33,21 +33,22 @@ static int read_configuration(const struct tel_config *config)
 {
 	int error = resource_init(config);
 
-	return error ? error : settings_init(&settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
+	return error ? error : settings_init(&otel_settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
 }
 
 static int start(const struct tel_config *config)
 {
-	enabled = !settings.disabled;
+	telemetry_on = !otel_settings.disabled;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	batch_configure(&settings);
+	batch_configure(&otel_settings);
 	self_metrics_init();
-	exports = enabled && !config->no_exporter;
-	int error = exports ? export_start(&settings) : 0;
+	exports = telemetry_on && !config->no_exporter;
+	int error = exports ? export_start(&otel_settings) : 0;
 	if (error)
 		return error;
-	self_queue(exports ? export_queued : batch_pending, exports ? settings.queue_spans : settings.batch_spans);
-	span_configure(enabled, &settings.sampler, exports ? export_span : NULL);
+	self_queue(exports ? export_queued : batch_pending,
+		   exports ? otel_settings.queue_spans : otel_settings.batch_spans);
+	span_configure(telemetry_on, &otel_settings.sampler, exports ? export_span : NULL);
 	return 0;
 }
 
@@ -74,7 +75,7 @@ int tel_init(const struct tel_config *config)
 		error = start(config);
 	if (error) {
 		tel_error("telemetry cannot start", tel_str("reason", strerror(-error)));
-		settings_done(&settings);
+		settings_done(&otel_settings);
 		log_stop(FAILED_LOG_MS);
 		return error;
 	}
@@ -86,22 +87,23 @@ void tel_shutdown(unsigned budget_ms)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
 
-	export_stop(budget_ms / 4 * 3);                                         /* the rest is for the log */
-	span_configure(false, &settings.sampler, exports ? export_span : NULL); /* which counts those that end now */
-	enabled = false;
+	export_stop(budget_ms / 4 * 3); /* the rest is for the log */
+	span_configure(false, &otel_settings.sampler,
+		       exports ? export_span : NULL); /* which counts those that end now */
+	telemetry_on = false;
 	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
 	log_stop(spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0);
 	batch_configure(NULL);
-	settings_done(&settings);
+	settings_done(&otel_settings);
 	curl_global_cleanup();
 }
 
 bool tel_enabled(void)
 {
-	return enabled;
+	return telemetry_on;
 }
 
 unsigned tel_batch_delay_ms(void)
 {
-	return settings.schedule_delay_ms;
+	return otel_settings.schedule_delay_ms;
 }

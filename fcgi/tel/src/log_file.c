@@ -32,12 +32,12 @@ struct lines {
 
 static struct lines buffers[2];
 
-/* All under the thread's lock, but for what only the thread touches: fd, must_break, last_complaint_ns. */
+/* All under the thread's lock, but for what only the thread touches: log_fd, must_break, last_complaint_ns. */
 static struct thread thread = THREAD_INITIALIZER;
-static char path[PATH_MAX]; /* "": stderr */
-static int fd = STDERR_FILENO;
-static bool running;   /* a thread empties the buffers; without it whoever holds the lock writes */
-static bool abandoned; /* the thread hung in a write when it was told to stop; what it holds is counted already */
+static char log_path[PATH_MAX]; /* "": stderr */
+static int log_fd = STDERR_FILENO;
+static bool log_running; /* a thread empties the buffers; without it whoever holds the lock writes */
+static bool abandoned;   /* the thread hung in a write when it was told to stop; what it holds is counted already */
 static bool reopen, urgent;
 static struct lines *filling = &buffers[0];
 static struct lines *writing = &buffers[1];
@@ -90,7 +90,7 @@ static int open_file(const char *name)
 
 static void use_file(int file)
 {
-	fd = file;
+	log_fd = file;
 	must_break = file != STDERR_FILENO && is_regular(file) && !cut_half_line(file);
 }
 
@@ -98,16 +98,16 @@ static void complain(const char *what, int error)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	if (fd == STDERR_FILENO || (last_complaint_ns && now - last_complaint_ns < COMPLAINT_NS))
+	if (log_fd == STDERR_FILENO || (last_complaint_ns && now - last_complaint_ns < COMPLAINT_NS))
 		return;
 	last_complaint_ns = now;
-	dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, path, strerror(error));
+	dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, log_path, strerror(error));
 }
 
 /* After a failed write: an interruption, or a slow reader of a non-blocking stderr that has made room. */
 static bool can_go_on(void)
 {
-	struct pollfd wait = {fd, POLLOUT, 0};
+	struct pollfd wait = {log_fd, POLLOUT, 0};
 
 	return errno == EINTR || (errno == EAGAIN && poll(&wait, 1, POLL_MS) == 1);
 }
@@ -118,7 +118,7 @@ static size_t write_all(const char *data, size_t bytes)
 	size_t done = 0;
 
 	while (done < bytes) {
-		ssize_t n = write(fd, data + done, bytes - done);
+		ssize_t n = write(log_fd, data + done, bytes - done);
 		if (n > 0)
 			done += (size_t)n;
 		else if (n == 0 || !can_go_on())
@@ -146,7 +146,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 	for (size_t i = 0; i < done; i++)
 		complete += data[i] == '\n';
 	if (done && data[done - 1] != '\n')
-		must_break = !is_regular(fd) || !cut_half_line(fd);
+		must_break = !is_regular(log_fd) || !cut_half_line(log_fd);
 	tel_counter_add(&write_errors, 1);
 	complain("write to", error);
 	return complete;
@@ -154,14 +154,14 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 
 static void open_again(void)
 {
-	if (!*path)
+	if (!*log_path)
 		return;
-	int file = open_file(path);
+	int file = open_file(log_path);
 	if (file < 0) {
 		complain("open", -file);
 		return;
 	}
-	close(fd);
+	close(log_fd);
 	use_file(file);
 }
 
@@ -211,7 +211,7 @@ static void write_until_stop(void *unused)
 		count_lines(written, batch->count - written);
 		batch->used = batch->count = 0;
 	}
-	running = false; /* who logs from now on writes */
+	log_running = false; /* who logs from now on writes */
 	pthread_mutex_unlock(&thread.lock);
 }
 
@@ -221,26 +221,26 @@ int log_file_start(const char *name)
 
 	if (file < 0)
 		return file;
-	if (fd != STDERR_FILENO)
-		close(fd);
+	if (log_fd != STDERR_FILENO)
+		close(log_fd);
 	use_file(file);
-	snprintf(path, sizeof(path), "%s", name ? name : "");
+	snprintf(log_path, sizeof(log_path), "%s", name ? name : "");
 	reopen = urgent = abandoned = false;
-	running = true;
+	log_running = true;
 	int error = thread_start(&thread, "tel-log", write_until_stop, NULL);
-	running = !error;
+	log_running = !error;
 	return error;
 }
 
 void log_file_stop(unsigned budget_ms)
 {
 	pthread_mutex_lock(&thread.lock);
-	bool started = running;
+	bool started = log_running;
 	pthread_mutex_unlock(&thread.lock);
 	if (!started || thread_stop(&thread, clock_monotonic_ns() + budget_ms * UINT64_C(1000000)))
 		return;
 	pthread_mutex_lock(&thread.lock);
-	running = false;
+	log_running = false;
 	abandoned = true;
 	count_lines(0, filling->count + writing->count);
 	pthread_mutex_unlock(&thread.lock);
@@ -268,7 +268,7 @@ static void enqueue(const char *line, size_t bytes, bool at_once)
 void log_file_add(const char *line, size_t bytes, bool at_once)
 {
 	pthread_mutex_lock(&thread.lock);
-	if (running) {
+	if (log_running) {
 		enqueue(line, bytes, at_once);
 	} else {
 		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
@@ -281,7 +281,7 @@ void tel_log_reopen(void)
 {
 	pthread_mutex_lock(&thread.lock);
 	reopen = true;
-	if (running)
+	if (log_running)
 		thread_wake(&thread);
 	pthread_mutex_unlock(&thread.lock);
 }

@@ -13,7 +13,7 @@
 #define ANSWER_MAX 65536
 #define RETRY_AFTER_MAX_SECONDS 300
 /* OpenTelemetry specification, "OpenTelemetry Protocol Exporter", "User Agent". */
-#define USER_AGENT "OTel-OTLP-Exporter-apm-c/" APM_VERSION
+#define USER_AGENT "OTel-OTLP-Exporter-C/" TEL_VERSION
 
 struct otlp_http {
 	const struct settings *settings;

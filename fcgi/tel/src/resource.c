@@ -18,7 +18,7 @@
 
 #define ATTRS_MAX 64
 
-static struct resource_attr attrs[ATTRS_MAX];
+static struct resource_attr resource_list[ATTRS_MAX];
 static size_t attr_count;
 static struct scope scope;
 static char instance_id[37];
@@ -28,14 +28,14 @@ static char *decoded; /* the text that attributes of the environment point into 
 static bool set_attr(const char *key, const char *value)
 {
 	for (size_t i = 0; i < attr_count; i++) {
-		if (strcmp(attrs[i].key, key) == 0) {
-			attrs[i].value = value;
+		if (strcmp(resource_list[i].key, key) == 0) {
+			resource_list[i].value = value;
 			return true;
 		}
 	}
 	if (attr_count == ATTRS_MAX)
 		return false;
-	attrs[attr_count++] = (struct resource_attr){key, value};
+	resource_list[attr_count++] = (struct resource_attr){key, value};
 	return true;
 }
 
@@ -156,10 +156,10 @@ const struct scope *resource_scope(void)
 const struct resource_attr *resource_attrs(size_t *count)
 {
 	*count = attr_count;
-	return attrs;
+	return resource_list;
 }
 
 const char *resource_service_name(void)
 {
-	return attr_count ? attrs[0].value : "unknown_service";
+	return attr_count ? resource_list[0].value : "unknown_service";
 }

@@ -15,7 +15,8 @@ PARTS = ("Makefile", "stack/stack.mk", "stack/native", "fcgi", "nginx", "db/sche
 
 def copy_tree(target):
     """Sources, and this mode's objects with their times, so that only what is new has to be compiled."""
-    for part in (*PARTS, f"build/{MODE}/flags", f"build/{MODE}/fcgi", f"build/{MODE}/libapm.a"):
+    built = ("flags", "fcgi", "tel", "libapm.a", "libtel.a")
+    for part in (*PARTS, *(f"build/{MODE}/{part}" for part in built)):
         source = ROOT / part
         if source.is_dir():
             shutil.copytree(source, target / part, symlinks=True)
