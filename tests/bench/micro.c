@@ -29,7 +29,7 @@ static struct queue queue;
 static atomic_long dropped;
 static long effort = 1; /* divides the rounds */
 
-static void push(const struct tel_span *span)
+static void push(const struct span *span)
 {
 	if (queue_push(&queue, span))
 		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
@@ -64,10 +64,10 @@ static void server_span(void)
 	TEL_SPAN(span, "request", TEL_SERVER);
 	tel_span_rename(span, "GET", "/api/v1/users/{id}");
 	tel_span_set(span, tel_lit("http.request.method", "GET"), tel_str("http.route", "/api/v1/users/{id}"),
-		tel_str("url.path", "/api/v1/users/17"), tel_lit("url.scheme", "http"),
-		tel_int("http.response.status_code", 200), tel_str("server.address", "localhost"),
-		tel_int("server.port", 8080), tel_str("client.address", "127.0.0.1"),
-		tel_str("user_agent.original", "curl/7.88.1"), tel_lit("network.protocol.version", "1.1"));
+		     tel_str("url.path", "/api/v1/users/17"), tel_lit("url.scheme", "http"),
+		     tel_int("http.response.status_code", 200), tel_str("server.address", "localhost"),
+		     tel_int("server.port", 8080), tel_str("client.address", "127.0.0.1"),
+		     tel_str("user_agent.original", "curl/7.88.1"), tel_lit("network.protocol.version", "1.1"));
 }
 
 static void observe(void)
@@ -175,10 +175,10 @@ static void report(const char *what, void (*operation)(void), long rounds)
 
 /* ---- encoding ---- */
 
-static struct tel_span finished;
+static struct span finished;
 static struct buf encoded;
 
-static void keep(const struct tel_span *span)
+static void keep(const struct span *span)
 {
 	memcpy(&finished, span, span_size(span));
 }
@@ -206,7 +206,8 @@ int main(int argc, char **argv)
 		effort = 100;
 	if (tel_init(&(struct tel_config){.service_name = "bench", .no_exporter = true}))
 		return 1;
-	queue_init(&queue, QUEUE_SPANS, QUEUE_SPANS / 8);
+	if (queue_init(&queue, QUEUE_SPANS, QUEUE_SPANS / 8))
+		return 1;
 	pthread_create(&drainer, NULL, drain, NULL);
 	buf_init(&encoded, 1 << 20);
 

@@ -38,13 +38,15 @@ static void check_spans(const struct access_line *facts)
 		access_span(facts, i, &span);
 		if (i == 0)
 			server = span;
-		assert(span.start_ns <= span.end_ns);
-		assert(span.start_ns >= server.start_ns && span.end_ns <= server.end_ns);
-		assert(memcmp(span.span_id, "\0\0\0\0\0\0\0", 8) != 0);
-		assert(i == 0 || memcmp(span.parent_span_id, server.span_id, 8) == 0);
-		assert(span.used <= sizeof(span.data));
+		assert(span_of(&span)->start_ns <= span_of(&span)->end_ns);
+		assert(span_of(&span)->start_ns >= span_of(&server)->start_ns &&
+		       span_of(&span)->end_ns <= span_of(&server)->end_ns);
+		assert(memcmp(span_of(&span)->span_id, "\0\0\0\0\0\0\0", 8) != 0);
+		assert(i == 0 || memcmp(span_of(&span)->parent_span_id, span_of(&server)->span_id, 8) == 0);
+		assert(span_of(&span)->used <= SPAN_DATA_BYTES);
 		access_span(facts, i, &again);
-		assert(memcmp(span.span_id, again.span_id, 8) == 0 && span.used == again.used);
+		assert(memcmp(span_of(&span)->span_id, span_of(&again)->span_id, 8) == 0 &&
+		       span_of(&span)->used == span_of(&again)->used);
 	}
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tel/tel.h"
+#include "tel/src/context.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tel_parent_init(&parent);
 	tel_parent_header(&parent, "traceparent", text);
 	tel_parent_end(&parent);
-	assert(parent.valid == is_valid(text));
+	assert(parent_of(&parent)->valid == is_valid(text));
 
 	struct tel_span span;
 	struct tel_carrier carrier;
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tel_span_inject(&span, &carrier);
 	tel_span_end(&span);
 	assert(is_valid(carrier.traceparent) && strlen(carrier.traceparent) == TEL_TRACEPARENT_LENGTH);
-	if (parent.valid)
+	if (parent_of(&parent)->valid)
 		assert(memcmp(carrier.traceparent + 3, text + strspn(text, " \t") + 3, 32) == 0);
 	free(text);
 	return 0;

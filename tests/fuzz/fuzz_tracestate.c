@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		want[0] = '\0';
 	else if (strlen(want) > TEL_TRACESTATE_MAX)
 		join_members(text, 128, want);
-	assert(strcmp(parent.tracestate, want) == 0);
+	assert(strcmp(parent_of(&parent)->tracestate, want) == 0);
 	free(want);
 	free(text);
 	return 0;

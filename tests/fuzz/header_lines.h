@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tel/tel.h"
+#include "tel/src/context.h"
 
 /* A NUL-terminated copy; free it. */
 static inline char *copy_text(const uint8_t *data, size_t size)
@@ -32,7 +32,7 @@ static inline void offer_lines(struct tel_parent *parent, const char *name, cons
 		tel_parent_header(parent, name, line);
 	tel_parent_header(parent, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
 	tel_parent_end(parent);
-	assert(parent->valid);
+	assert(const_parent_of(parent)->valid);
 	free(lines);
 }
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "metrics_text.h"
 #include "strict_json.h"
 #include "tel/src/log.h"
 #include "tel/src/metrics.h"
@@ -147,9 +147,8 @@ static inline int setup(void **state)
 	snprintf(file, sizeof(file), "%s/test.log", directory);
 	setenv("LOG_DIR", directory, 1);
 	unsetenv("LOG_LEVEL");
-	metrics_init(true);
-	resource_init("test-service");
-	return 0;
+	int error = metrics_init(true);
+	return error ? error : resource_init(&(struct tel_config){.service_name = "test-service"});
 }
 
 static inline int teardown(void **state)

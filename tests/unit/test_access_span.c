@@ -35,9 +35,9 @@ static void assert_hex(const uint8_t *id, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-#define ASSERT_ATTR(key, value) assert_string_equal(span_attr(&span, key), value)
+#define ASSERT_ATTR(key, value) assert_string_equal(span_attr(span_of(&span), key), value)
 
-static void assert_inside(const struct tel_span *inner, uint64_t start_ns, uint64_t end_ns)
+static void assert_inside(const struct span *inner, uint64_t start_ns, uint64_t end_ns)
 {
 	assert_true(start_ns <= inner->start_ns);
 	assert_true(inner->start_ns <= inner->end_ns);
@@ -49,16 +49,16 @@ static void server_span_says_what_the_conventions_ask(void **state)
 	(void)state;
 	assert_int_equal(PARSE(.parent_span_id = PARENT_ID, .query = "full=1"), 2);
 	access_span(&facts, 0, &span);
-	assert_string_equal(span_name(&span), "GET /api/v1/users/{id}");
-	assert_int_equal(span.kind, TEL_SERVER);
-	assert_hex(span.trace_id, TRACE);
-	assert_hex(span.span_id, SERVER_ID);
-	assert_hex(span.parent_span_id, PARENT_ID);
-	assert_int_equal(span.flags, 3);
-	assert_true(span.parent_remote);
-	assert_int_equal(span.status, SPAN_UNSET);
-	assert_int_equal(span.start_ns, END_NS - 12 * MS);
-	assert_int_equal(span.end_ns, END_NS + MS);
+	assert_string_equal(span_name(span_of(&span)), "GET /api/v1/users/{id}");
+	assert_int_equal(span_of(&span)->kind, TEL_SERVER);
+	assert_hex(span_of(&span)->trace_id, TRACE);
+	assert_hex(span_of(&span)->span_id, SERVER_ID);
+	assert_hex(span_of(&span)->parent_span_id, PARENT_ID);
+	assert_int_equal(span_of(&span)->flags, 3);
+	assert_true(span_of(&span)->parent_remote);
+	assert_int_equal(span_of(&span)->status, SPAN_UNSET);
+	assert_int_equal(span_of(&span)->start_ns, END_NS - 12 * MS);
+	assert_int_equal(span_of(&span)->end_ns, END_NS + MS);
 	ASSERT_ATTR("http.request.method", "GET");
 	ASSERT_ATTR("http.request.method_original", "(none)");
 	ASSERT_ATTR("http.route", "/api/v1/users/{id}");
@@ -72,7 +72,7 @@ static void server_span_says_what_the_conventions_ask(void **state)
 	ASSERT_ATTR("client.address", "192.0.2.7");
 	ASSERT_ATTR("user_agent.original", "curl/7.88.1");
 	ASSERT_ATTR("network.protocol.version", "1.1");
-	assert_int_equal(span.dropped_attributes, 0);
+	assert_int_equal(span_of(&span)->dropped_attributes, 0);
 }
 
 static void client_span_is_inside_and_names_the_peer(void **state)
@@ -80,19 +80,19 @@ static void client_span_is_inside_and_names_the_peer(void **state)
 	(void)state;
 	assert_int_equal(PARSE(.query = "full=1"), 2);
 	access_span(&facts, 0, &span);
-	assert_false(span.parent_remote);
-	assert_hex(span.parent_span_id, "0000000000000000");
+	assert_false(span_of(&span)->parent_remote);
+	assert_hex(span_of(&span)->parent_span_id, "0000000000000000");
 
 	access_span(&facts, 1, &span);
-	assert_string_equal(span_name(&span), "GET");
-	assert_int_equal(span.kind, TEL_CLIENT);
-	assert_hex(span.trace_id, TRACE);
-	assert_hex(span.span_id, CLIENT_ID);
-	assert_hex(span.parent_span_id, SERVER_ID);
-	assert_false(span.parent_remote);
-	assert_int_equal(span.status, SPAN_UNSET);
-	assert_int_equal(span.start_ns, END_NS - 11 * MS);
-	assert_int_equal(span.end_ns, END_NS + MS);
+	assert_string_equal(span_name(span_of(&span)), "GET");
+	assert_int_equal(span_of(&span)->kind, TEL_CLIENT);
+	assert_hex(span_of(&span)->trace_id, TRACE);
+	assert_hex(span_of(&span)->span_id, CLIENT_ID);
+	assert_hex(span_of(&span)->parent_span_id, SERVER_ID);
+	assert_false(span_of(&span)->parent_remote);
+	assert_int_equal(span_of(&span)->status, SPAN_UNSET);
+	assert_int_equal(span_of(&span)->start_ns, END_NS - 11 * MS);
+	assert_int_equal(span_of(&span)->end_ns, END_NS + MS);
 	ASSERT_ATTR("http.request.method", "GET");
 	ASSERT_ATTR("http.response.status_code", "200");
 	ASSERT_ATTR("server.address", "/run/apm/users.sock");
@@ -143,11 +143,11 @@ static void status_decides_what_is_an_error(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_int_equal(PARSE(.status = cases[i].status, .up_status = cases[i].up_status), 2);
 		access_span(&facts, 0, &span);
-		assert_int_equal(span.status, cases[i].server_error ? SPAN_ERROR : SPAN_UNSET);
+		assert_int_equal(span_of(&span)->status, cases[i].server_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].server_error ? cases[i].server_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].status == '0' ? "(none)" : cases[i].status);
 		access_span(&facts, 1, &span);
-		assert_int_equal(span.status, cases[i].client_error ? SPAN_ERROR : SPAN_UNSET);
+		assert_int_equal(span_of(&span)->status, cases[i].client_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].client_error ? cases[i].client_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].up_status == '-' ? "(none)" : cases[i].up_status);
 	}
@@ -161,7 +161,7 @@ static void says_nothing_of_what_it_does_not_know(void **state)
 			       .up_time = "", .host = "", .user_agent = "", .protocol = ""),
 			 1);
 	access_span(&facts, 0, &span);
-	assert_string_equal(span_name(&span), "HTTP");
+	assert_string_equal(span_name(span_of(&span)), "HTTP");
 	ASSERT_ATTR("http.request.method", "_OTHER");
 	ASSERT_ATTR("http.request.method_original", "(none)");
 	ASSERT_ATTR("http.route", "(none)");
@@ -171,11 +171,11 @@ static void says_nothing_of_what_it_does_not_know(void **state)
 	ASSERT_ATTR("user_agent.original", "(none)");
 	ASSERT_ATTR("network.protocol.version", "(none)");
 	ASSERT_ATTR("http.response.status_code", "400");
-	assert_int_equal(span.status, SPAN_UNSET);
+	assert_int_equal(span_of(&span)->status, SPAN_UNSET);
 
 	PARSE(.method = "BREW", .route = "_unmatched", .protocol = "HTTP/2.0");
 	access_span(&facts, 0, &span);
-	assert_string_equal(span_name(&span), "HTTP");
+	assert_string_equal(span_name(span_of(&span)), "HTTP");
 	ASSERT_ATTR("http.request.method", "_OTHER");
 	ASSERT_ATTR("http.request.method_original", "BREW");
 	ASSERT_ATTR("http.route", "(none)");
@@ -200,31 +200,31 @@ static void each_attempt_is_a_span_of_its_own(void **state)
 			 4);
 	for (size_t i = 0; i < 3; i++) {
 		access_span(&facts, i + 1, &attempt[i]);
-		assert_hex(attempt[i].parent_span_id, SERVER_ID);
-		assert_inside(&attempt[i], END_NS - 100 * MS, END_NS + MS);
+		assert_hex(span_of(&attempt[i])->parent_span_id, SERVER_ID);
+		assert_inside(span_of(&attempt[i]), END_NS - 100 * MS, END_NS + MS);
 		access_span(&facts, i + 1, &again);
-		assert_memory_equal(attempt[i].span_id, again.span_id, 8);
+		assert_memory_equal(span_of(&attempt[i])->span_id, span_of(&again)->span_id, 8);
 	}
 	/* the second is the last that answered: programs know it as their parent */
-	assert_hex(attempt[1].span_id, CLIENT_ID);
-	assert_memory_not_equal(attempt[0].span_id, attempt[1].span_id, 8);
-	assert_memory_not_equal(attempt[0].span_id, attempt[2].span_id, 8);
-	assert_memory_not_equal(attempt[0].span_id, attempt[0].parent_span_id, 8);
-	assert_string_equal(span_attr(&attempt[0], "error.type"), "502");
-	assert_string_equal(span_attr(&attempt[1], "error.type"), "(none)");
-	assert_string_equal(span_attr(&attempt[2], "error.type"), "_OTHER");
-	assert_string_equal(span_attr(&attempt[0], "http.request.resend_count"), "(none)");
-	assert_string_equal(span_attr(&attempt[2], "http.request.resend_count"), "2");
+	assert_hex(span_of(&attempt[1])->span_id, CLIENT_ID);
+	assert_memory_not_equal(span_of(&attempt[0])->span_id, span_of(&attempt[1])->span_id, 8);
+	assert_memory_not_equal(span_of(&attempt[0])->span_id, span_of(&attempt[2])->span_id, 8);
+	assert_memory_not_equal(span_of(&attempt[0])->span_id, span_of(&attempt[0])->parent_span_id, 8);
+	assert_string_equal(span_attr(span_of(&attempt[0]), "error.type"), "502");
+	assert_string_equal(span_attr(span_of(&attempt[1]), "error.type"), "(none)");
+	assert_string_equal(span_attr(span_of(&attempt[2]), "error.type"), "_OTHER");
+	assert_string_equal(span_attr(span_of(&attempt[0]), "http.request.resend_count"), "(none)");
+	assert_string_equal(span_attr(span_of(&attempt[2]), "http.request.resend_count"), "2");
 	/* one after the other, to the millisecond that the log has */
-	assert_int_equal(attempt[0].start_ns, END_NS - 61 * MS);
-	assert_true(attempt[1].start_ns >= attempt[0].end_ns - 3 * MS);
-	assert_true(attempt[2].start_ns >= attempt[1].end_ns - 5 * MS);
-	assert_int_equal(attempt[2].end_ns, END_NS + MS);
+	assert_int_equal(span_of(&attempt[0])->start_ns, END_NS - 61 * MS);
+	assert_true(span_of(&attempt[1])->start_ns >= span_of(&attempt[0])->end_ns - 3 * MS);
+	assert_true(span_of(&attempt[2])->start_ns >= span_of(&attempt[1])->end_ns - 5 * MS);
+	assert_int_equal(span_of(&attempt[2])->end_ns, END_NS + MS);
 
 	/* none answered: the last one */
 	PARSE(.up_addr = "unix:/a, unix:/b", .up_status = "-, -", .up_time = "0.001, 0.002");
 	access_span(&facts, 2, &span);
-	assert_hex(span.span_id, CLIENT_ID);
+	assert_hex(span_of(&span)->span_id, CLIENT_ID);
 }
 
 /*
@@ -258,9 +258,12 @@ static void the_programs_span_nests_whatever_is_rounded(void **state)
 						struct tel_span server, client;
 						access_span(&l, 0, &server);
 						access_span(&l, 1, &client);
-						assert_true(server.start_ns <= start && server.end_ns >= end);
-						assert_true(client.start_ns <= connect && client.end_ns >= end);
-						assert_inside(&client, server.start_ns, server.end_ns);
+						assert_true(span_of(&server)->start_ns <= start &&
+							    span_of(&server)->end_ns >= end);
+						assert_true(span_of(&client)->start_ns <= connect &&
+							    span_of(&client)->end_ns >= end);
+						assert_inside(span_of(&client), span_of(&server)->start_ns,
+							      span_of(&server)->end_ns);
 					}
 }
 
@@ -270,13 +273,13 @@ static void a_slow_client_does_not_move_the_attempt(void **state)
 	(void)state;
 	PARSE(.duration_ms = "10000", .up_time = "0.005", .up_start = "1795350590.125");
 	access_span(&facts, 1, &span);
-	assert_int_equal(span.start_ns, UINT64_C(1795350590125) * MS);
-	assert_int_equal(span.end_ns, UINT64_C(1795350590132) * MS);
+	assert_int_equal(span_of(&span)->start_ns, UINT64_C(1795350590125) * MS);
+	assert_int_equal(span_of(&span)->end_ns, UINT64_C(1795350590132) * MS);
 	/* a clock that was set meanwhile */
 	PARSE(.duration_ms = "10", .up_time = "0.005", .up_start = "1795350500.000");
 	access_span(&facts, 1, &span);
-	assert_int_equal(span.start_ns, END_NS - 6 * MS);
-	assert_int_equal(span.end_ns, END_NS + MS);
+	assert_int_equal(span_of(&span)->start_ns, END_NS - 6 * MS);
+	assert_int_equal(span_of(&span)->end_ns, END_NS + MS);
 }
 
 static void impossible_times_stay_in_bounds(void **state)
@@ -284,10 +287,10 @@ static void impossible_times_stay_in_bounds(void **state)
 	(void)state;
 	PARSE(.msec = "0.001", .duration_ms = "60000", .up_time = "70.000");
 	access_span(&facts, 0, &span);
-	assert_int_equal(span.start_ns, 0);
-	assert_int_equal(span.end_ns, 2 * MS);
+	assert_int_equal(span_of(&span)->start_ns, 0);
+	assert_int_equal(span_of(&span)->end_ns, 2 * MS);
 	access_span(&facts, 1, &span);
-	assert_inside(&span, 0, 2 * MS);
+	assert_inside(span_of(&span), 0, 2 * MS);
 }
 
 static void what_does_not_fit_is_dropped_and_counted(void **state)
@@ -300,7 +303,7 @@ static void what_does_not_fit_is_dropped_and_counted(void **state)
 	path[sizeof(path) - 1] = '\0';
 	PARSE(.path = path);
 	access_span(&facts, 0, &span);
-	assert_int_equal(span.dropped_attributes, 1);
+	assert_int_equal(span_of(&span)->dropped_attributes, 1);
 	ASSERT_ATTR("url.path", "(none)");
 	ASSERT_ATTR("user_agent.original", "curl/7.88.1");
 	access_span(&facts, 1, &span);

@@ -8,15 +8,25 @@
 static const struct step ok = OK_EMPTY;
 static const struct step refusing = STATUS("400 Bad Request");
 static const struct step hanging = {HANG, NULL, 0};
+static const struct tel_span_facts sampled = {
+	.kind = TEL_SERVER,
+	.context = {.trace_id = {1}, .span_id = {1}, .flags = TEL_SAMPLED},
+	.parent_span_id = {1},
+	.start_ns = 1,
+	.end_ns = 2,
+};
 static struct tel_batch *batch;
 
 static void fill(size_t spans, uint8_t flags)
 {
-	static const uint8_t trace_id[16] = {1}, span_id[8] = {2}, none[8];
+	const struct tel_span_facts facts = {.kind = TEL_SERVER,
+					     .context = {.trace_id = {1}, .span_id = {2}, .flags = flags},
+					     .start_ns = 1,
+					     .end_ns = 2};
 
 	while (spans--) {
 		struct tel_span span;
-		tel_span_from(&span, TEL_SERVER, trace_id, span_id, none, flags, false, 1, 2);
+		tel_span_from(&span, &facts);
 		tel_span_rename(&span, "GET", "/");
 		assert_true(tel_batch_add(batch, &span));
 	}
@@ -116,7 +126,6 @@ static void anything_else_keeps_the_spans(void **state)
 
 static void full_is_full(void **state)
 {
-	static const uint8_t id[16] = {1};
 	unsigned retry_ms;
 	struct tel_span span;
 
@@ -125,7 +134,7 @@ static void full_is_full(void **state)
 	collector_serve(&ok, 1);
 	begin_batch();
 	fill(3, TEL_SAMPLED);
-	tel_span_from(&span, TEL_SERVER, id, id, id, TEL_SAMPLED, false, 1, 2);
+	tel_span_from(&span, &sampled);
 	assert_false(tel_batch_add(batch, &span));
 	assert_int_equal(tel_batch_count(batch), 3);
 	assert_true(counts().started == 3);
@@ -138,7 +147,6 @@ static void full_is_full(void **state)
 /* A batch is also full when its bytes are: what was added stays whole. */
 static void full_of_bytes(void **state)
 {
-	static const uint8_t id[16] = {1};
 	static char text[100001];
 	unsigned retry_ms;
 	struct tel_span span;
@@ -149,7 +157,7 @@ static void full_of_bytes(void **state)
 	collector_serve(&ok, 1);
 	begin_batch();
 	for (;; spans++) {
-		tel_span_from(&span, TEL_SERVER, id, id, id, TEL_SAMPLED, false, 1, 2);
+		tel_span_from(&span, &sampled);
 		tel_span_set(&span, tel_lit("long", text));
 		if (!tel_batch_add(batch, &span))
 			break;

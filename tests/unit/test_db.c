@@ -175,7 +175,7 @@ static void test_span_of_a_query(void **state)
 		assert_ptr_equal(tel_span_current(), request);
 	}
 	assert_int_equal(span_count(), 2);
-	const struct tel_span *span = &fixture_spans[0], *request = &fixture_spans[1];
+	const struct span *span = &fixture_spans[0], *request = &fixture_spans[1];
 	assert_string_equal(span->name, "SELECT things");
 	assert_int_equal(span->kind, TEL_CLIENT);
 	assert_int_equal(span->status, SPAN_UNSET);

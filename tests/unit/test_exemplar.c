@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "tel/src/metrics.h"
+#include "tel/src/span.h"
 #include "threads.h"
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};
@@ -16,11 +17,14 @@ TEL_HISTOGRAM(fresh, "test.fresh", "s", "Exemplars against the clock.", few_boun
 
 static struct tel_span sampled_span(uint8_t fill)
 {
-	struct tel_span span = {.recording = true, .flags = TEL_SAMPLED};
+	struct tel_span storage = {0};
+	struct span *span = span_of(&storage);
 
-	memset(span.trace_id, fill, sizeof(span.trace_id));
-	memset(span.span_id, fill, sizeof(span.span_id));
-	return span;
+	span->recording = true;
+	span->flags = TEL_SAMPLED;
+	memset(span->trace_id, fill, sizeof(span->trace_id));
+	memset(span->span_id, fill, sizeof(span->span_id));
+	return storage;
 }
 
 static uint64_t now_ns;
@@ -32,26 +36,26 @@ static uint64_t frozen_ns(void)
 
 static void exemplars_are_of_sampled_spans(void **state)
 {
-	struct tel_series *series = seconds.only;
+	struct tel_series *series = tel_series(&seconds);
 	struct exemplar_values values;
 	struct tel_span span = sampled_span(0xab);
 
 	(void)state;
 	struct tel_span unsampled = span, discarded = span;
-	unsampled.flags = TEL_RANDOM;
-	discarded.recording = false;
+	span_of(&unsampled)->flags = TEL_RANDOM;
+	span_of(&discarded)->recording = false;
 	tel_series_record(series, 0.5, NULL);
 	tel_series_record(series, 0.5, &unsampled);
 	tel_series_record(series, 0.5, &discarded);
 	assert_false(exemplar_read(&series->exemplars[2], &values));
 
-	span.end_ns = 1763815800123456789;
+	span_of(&span)->end_ns = 1763815800123456789;
 	tel_series_record(series, 0.5, &span);
 	assert_true(exemplar_read(&series->exemplars[2], &values));
-	assert_memory_equal(values.trace_id, span.trace_id, 16);
-	assert_memory_equal(values.span_id, span.span_id, 8);
+	assert_memory_equal(values.trace_id, span_of(&span)->trace_id, 16);
+	assert_memory_equal(values.span_id, span_of(&span)->span_id, 8);
 	assert_true(values.value == 0.5);
-	assert_int_equal(values.time_ns, span.end_ns);
+	assert_int_equal(values.time_ns, span_of(&span)->end_ns);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(exemplar_read(&series->exemplars[i], &values), i == 2);
 }
@@ -62,8 +66,8 @@ static uint8_t exemplar_after(uint64_t at_ns, uint8_t fill)
 	struct tel_span span = sampled_span(fill);
 
 	now_ns = at_ns;
-	tel_series_record(fresh.only, 0.005, &span);
-	assert_true(exemplar_read(&fresh.only->exemplars[1], &values));
+	tel_series_record(tel_series(&fresh), 0.005, &span);
+	assert_true(exemplar_read(&tel_series(&fresh)->exemplars[1], &values));
 	return values.trace_id[0];
 }
 
@@ -93,8 +97,8 @@ static void *write_exemplars(void *arg)
 {
 	for (unsigned i = 0; !atomic_load(&done); i++) {
 		struct tel_span span = sampled_span((uint8_t)(1 + (intptr_t)arg * 30 + i % 30));
-		span.end_ns = (i + 1) * UINT64_C(1000000000) + span.trace_id[0];
-		tel_series_record(torn.only, 0.01 + span.trace_id[0] / 1000.0, &span);
+		span_of(&span)->end_ns = (i + 1) * UINT64_C(1000000000) + span_of(&span)->trace_id[0];
+		tel_series_record(tel_series(&torn), 0.01 + span_of(&span)->trace_id[0] / 1000.0, &span);
 	}
 	return NULL;
 }
@@ -120,7 +124,7 @@ static void *read_or_write(void *arg)
 		return write_exemplars(arg);
 	bool whole = true, any = false; /* on a busy machine there is none for a long time */
 	for (int i = 0; (i < READS || !any) && whole; i++) {
-		bool there = exemplar_read(&torn.only->exemplars[2], &values);
+		bool there = exemplar_read(&tel_series(&torn)->exemplars[2], &values);
 		any = any || there;
 		whole = !there || is_whole(&values);
 	}
@@ -136,7 +140,7 @@ static void exemplars_are_never_torn(void **state)
 
 	(void)state;
 	run_threads(3, read_or_write);
-	assert_true(exemplar_read(&torn.only->exemplars[2], &values));
+	assert_true(exemplar_read(&tel_series(&torn)->exemplars[2], &values));
 	assert_true(is_whole(&values));
 }
 

@@ -3,8 +3,8 @@
  * Both expositions of one set of metrics. `test_expose ACCEPT` prints one (an Accept header) for
  * test_expose_judges.py, in which the parsers of others decide.
  */
-#include "metrics_text.h"
 #include "cmocka_all.h"
+#include "metrics_text.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -19,6 +19,7 @@
 #include "golden.h"
 #include "tel/src/metrics.h"
 #include "tel/src/resource.h"
+#include "tel/src/span.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 #define TEXT "text/plain; version=0.0.4; charset=utf-8"
@@ -49,11 +50,14 @@ static uint64_t counting(void)
 
 static void observe(double value, const char *route, bool with_span)
 {
-	struct tel_span span = {.recording = true, .flags = TEL_SAMPLED};
+	struct tel_span storage = {0};
+	struct span *span = span_of(&storage);
 
-	memset(span.trace_id, 0x4b, sizeof(span.trace_id));
-	memset(span.span_id, 0x0a, sizeof(span.span_id));
-	tel_series_record(tel_series(&seconds, route), value, with_span ? &span : NULL);
+	span->recording = true;
+	span->flags = TEL_SAMPLED;
+	memset(span->trace_id, 0x4b, sizeof(span->trace_id));
+	memset(span->span_id, 0x0a, sizeof(span->span_id));
+	tel_series_record(tel_series(&seconds, route), value, with_span ? &storage : NULL);
 }
 
 static void fill_metrics(void)
@@ -66,8 +70,14 @@ static void fill_metrics(void)
 	       "service.version=1.2.3,telemetry.sdk.version=1.2.3,team=%E6%B5%8B%22x%5C%0A,k8s.pod.name=p,k8s_pod.name="
 	       "q,0day=1",
 	       1);
-	resource_init("test-service");
-	metrics_init(true);
+	const struct tel_attr given[] = {tel_lit("service.namespace", "apm"),
+					 tel_lit("deployment.environment.name", "development")};
+	assert_int_equal(resource_init(&(struct tel_config){.service_name = "test-service",
+							    .service_version = "0",
+							    .resource = given,
+							    .resource_count = 2}),
+			 0);
+	assert_int_equal(metrics_init(true), 0);
 	tel_counter_add(&plain, 3);
 	tel_counter_add(&amount, 99.99);
 	tel_counter_add(&amount, 0.01);
@@ -213,7 +223,7 @@ static void *keep_observing(void *unused)
 {
 	(void)unused;
 	for (unsigned i = 0; !atomic_load(&done); i++)
-		tel_series_record(busy.only, (i % 5) * 0.3, NULL);
+		tel_series_record(tel_series(&busy), (i % 5) * 0.3, NULL);
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "count_allocations.h"
 #include "golden.h"
 #include "log_fixture.h"
+#include "tel/src/span.h"
 
 static uint64_t frozen_ns(void)
 {
@@ -20,7 +21,7 @@ static void use_span(struct tel_span *span, struct tel_parent *parent)
 	tel_parent_header(parent, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03");
 	tel_parent_end(parent);
 	tel_span_start_remote(span, "GET", TEL_SERVER, parent);
-	memcpy(span->span_id, "\x00\xf0\x67\xaa\x0b\xa9\x02\xb7", 8);
+	memcpy(span_of(span)->span_id, "\x00\xf0\x67\xaa\x0b\xa9\x02\xb7", 8);
 }
 
 static void lines_are_as_they_were(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "metrics_text.h"
 #include "cmocka_all.h"
+#include "metrics_text.h"
 
 #include <stdatomic.h>
 
@@ -20,7 +20,7 @@ static void observe(const char *method, const char *route, int status, double se
 {
 	if (strcmp(method, "POST") == 0 && strcmp(route, "_unmatched") == 0 && seconds == 0.25)
 		atomic_fetch_add(&as_written, 1);
-	if (exemplar && tel_valid(exemplar))
+	if (exemplar && tel_context_valid(tel_span_context(exemplar)))
 		atomic_fetch_add(&sampled, 1);
 	if (status == 404)
 		atomic_fetch_add(&not_found, 1);

@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "count_allocations.h"
 #include "tel/src/metrics.h"
+#include "tel/src/span.h"
 #include "threads.h"
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};
@@ -30,11 +31,14 @@ TEL_HISTOGRAM(shared, "test.shared", "s", "Observed by many threads.", few_bound
 
 static struct tel_span sampled_span(uint8_t fill)
 {
-	struct tel_span span = {.recording = true, .flags = TEL_SAMPLED};
+	struct tel_span storage = {0};
+	struct span *span = span_of(&storage);
 
-	memset(span.trace_id, fill, sizeof(span.trace_id));
-	memset(span.span_id, fill, sizeof(span.span_id));
-	return span;
+	span->recording = true;
+	span->flags = TEL_SAMPLED;
+	memset(span->trace_id, fill, sizeof(span->trace_id));
+	memset(span->span_id, fill, sizeof(span->span_id));
+	return storage;
 }
 
 static uint64_t bucket(const struct tel_series *series, unsigned index)
@@ -60,22 +64,22 @@ static void counters_and_gauges(void **state)
 	tel_counter_add(&plain, 2.5);
 	tel_counter_add(&plain, -1);
 	tel_counter_add(&plain, NAN);
-	assert_true(series_value(plain.only) == 3.5);
+	assert_true(series_value(tel_series(&plain)) == 3.5);
 	tel_gauge_set(&level, 7);
 	tel_gauge_add(&level, -9);
-	assert_true(series_value(level.only) == -2);
+	assert_true(series_value(tel_series(&level)) == -2);
 	tel_counter_set(&plain, 100);
-	assert_true(series_value(plain.only) == 100);
+	assert_true(series_value(tel_series(&plain)) == 100);
 }
 
 static void one_name_is_one_family(void **state)
 {
 	(void)state;
-	assert_ptr_equal(plain.only, plain_again.only);
+	assert_ptr_equal(tel_series(&plain), tel_series(&plain_again));
 	assert_ptr_equal(tel_series(&by_kind, "x"), tel_series(&by_kind_again, "x"));
 	unsigned found = 0;
 	for (const struct tel_metric *metric = metrics_first(); metric; metric = metric->next) {
-		found += strcmp(metric->name, "test_plain_total") == 0;
+		found += strcmp(metric->name, "test.plain") == 0;
 		if (metric->next)
 			assert_true(strcmp(metric->name, metric->next->name) < 0);
 	}
@@ -127,18 +131,18 @@ static void disabled_observations_do_nothing(void **state)
 
 	(void)state;
 	metrics_init(false);
-	double before = series_value(plain.only);
+	double before = series_value(tel_series(&plain));
 	struct tel_series *series = tel_series(&seconds, "disabled");
 	tel_counter_add(&plain, 1);
 	tel_gauge_set(&level, 5555);
 	tel_series_record(series, 0.5, &span);
-	assert_true(series_value(plain.only) == before);
-	assert_true(series_value(level.only) != 5555);
+	assert_true(series_value(tel_series(&plain)) == before);
+	assert_true(series_value(tel_series(&level)) != 5555);
 	assert_int_equal(bucket(series, 2), 0);
 	assert_false(exemplar_read(&series->exemplars[2], &values));
 	metrics_init(true);
 	tel_counter_add(&plain, 1);
-	assert_true(series_value(plain.only) == before + 1);
+	assert_true(series_value(tel_series(&plain)) == before + 1);
 }
 
 /* ---- series ---- */
@@ -300,7 +304,7 @@ static void no_observation_is_lost(void **state)
 	assert_int_equal(bucket(odd, 3), each);
 	assert_true(series_value(even) == (double)each);
 	assert_true(series_value(odd) == (double)each * 2);
-	assert_true(series_value(level.only) == 0);
+	assert_true(series_value(tel_series(&level)) == 0);
 }
 
 /* ---- cost ---- */

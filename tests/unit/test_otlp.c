@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/random.h"
 #include "golden.h"
+#include "tel/ship.h"
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
@@ -31,7 +32,7 @@ static int begin(void **state)
 	buf_init(&scope, 10000);
 	buf_init(&request, 10 << 20);
 	otlp_add_resource(&resource, attrs, 3);
-	otlp_add_scope(&scope, "1.2.3");
+	otlp_add_scope(&scope, "apm", "1.2.3");
 	head_room = otlp_head_size_max(&resource, &scope);
 	assert_true(buf_reserve(&request, head_room));
 	request.len = head_room;
@@ -57,11 +58,25 @@ static const char *finish(size_t *bytes)
 	return head;
 }
 
-static const uint8_t trace_id[16] = {0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd,
-				     0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c};
-static const uint8_t span_id[8] = {0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31};
-static const uint8_t parent_id[8] = {1, 2, 3, 4, 5, 6, 7, 8};
-static const uint8_t no_id[8];
+#define TRACE_ID                                                                                                       \
+	{                                                                                                              \
+		0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c         \
+	}
+#define SPAN_ID                                                                                                        \
+	{                                                                                                              \
+		0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31                                                         \
+	}
+#define PARENT_ID                                                                                                      \
+	{                                                                                                              \
+		1, 2, 3, 4, 5, 6, 7, 8                                                                                 \
+	}
+
+static const struct tel_context span_context = {TRACE_ID, SPAN_ID, TEL_SAMPLED};
+static const struct tel_context parent_context = {TRACE_ID, PARENT_ID, TEL_SAMPLED};
+
+/* A span of the context above from 1 to 2 ns; a root. */
+static const struct tel_span_facts root_facts = {
+	.kind = TEL_INTERNAL, .context = {TRACE_ID, SPAN_ID, TEL_SAMPLED}, .start_ns = 1, .end_ns = 2};
 
 /* ---- golden ---- */
 
@@ -71,9 +86,9 @@ static void a_small_span(void **state)
 	size_t bytes;
 
 	(void)state;
-	tel_span_from(&span, TEL_INTERNAL, trace_id, span_id, no_id, TEL_SAMPLED, false, 1, 2);
-	span.name = "small";
-	otlp_add_span(&request, &span);
+	tel_span_from(&span, &root_facts);
+	span_of(&span)->name = "small";
+	otlp_add_span(&request, span_of(&span));
 	const char *data = finish(&bytes);
 	assert_golden("otlp_small.bin", data, bytes);
 }
@@ -84,39 +99,47 @@ static void a_span_with_everything(void **state)
 	size_t bytes;
 
 	(void)state;
-	tel_span_from(&span, TEL_SERVER, trace_id, span_id, parent_id, TEL_SAMPLED | TEL_RANDOM, true,
-		      1763815800123456789, 1763815800223456789);
-	span.tracestate = "vendor=value,other=1";
+	tel_span_from(&span, &(struct tel_span_facts){.kind = TEL_SERVER,
+						      .context = {TRACE_ID, SPAN_ID, TEL_SAMPLED | TEL_RANDOM},
+						      .parent_span_id = PARENT_ID,
+						      .parent_remote = true,
+						      .start_ns = 1763815800123456789,
+						      .end_ns = 1763815800223456789});
+	span_of(&span)->tracestate = "vendor=value,other=1";
 	tel_span_rename(&span, "GET", "/api/v1/users/{id}");
 	tel_span_set(&span, tel_str("text", "\xe6\xb5\x8b\xe8\xaf\x95"), tel_lit("literal", "GET"), tel_int("int", 200),
-		tel_int("negative", -1), tel_int("least", INT64_MIN), tel_int("zero", 0), tel_double("double", 0.1),
-		tel_bool("yes", true), tel_bool("no", false), tel_str("empty", ""),
-		tel_str("repaired", "a\xff"
-				    "b\xc3\xa9\xe6\xb5"),
-		tel_strn("nul", "a\0b", 3));
-	tel_span_event_attrs(&span, "event", TEL_ATTRS(tel_str("of.event", "x"), tel_int("of.event.int", 1)));
+		     tel_int("negative", -1), tel_int("least", INT64_MIN), tel_int("zero", 0),
+		     tel_double("double", 0.1), tel_bool("yes", true), tel_bool("no", false), tel_str("empty", ""),
+		     tel_str("repaired", "a\xff"
+					 "b\xc3\xa9\xe6\xb5"),
+		     tel_strn("nul", "a\0b", 3));
+	tel_span_event(&span, "event", tel_str("of.event", "x"), tel_int("of.event.int", 1));
 	tel_span_set(&span, tel_str("after.event", "y"));
 	tel_span_event(&span, "bare");
-	tel_link(&span, trace_id, parent_id, TEL_SAMPLED);
+	tel_span_link(&span, parent_context);
 	tel_span_fail(&span, "503");
 	/* the times of events are those of their making */
-	for (size_t at = 0; at < span.used;) {
-		struct span_entry *entry = (struct span_entry *)(span.data + at);
+	for (size_t at = 0; at < span_of(&span)->used;) {
+		struct span_entry *entry = (struct span_entry *)(span_of(&span)->data + at);
 		if (entry->kind == SPAN_EVENT) {
 			entry->value.time_ns = 1763815800200000000;
 			entry->dropped = entry->attributes ? 3 : 0;
 		}
 		at += span_entry_size(entry);
 	}
-	span.dropped_attributes = 1;
-	span.dropped_events = 300;
-	span.dropped_links = UINT16_MAX;
-	otlp_add_span(&request, &span);
+	span_of(&span)->dropped_attributes = 1;
+	span_of(&span)->dropped_events = 300;
+	span_of(&span)->dropped_links = UINT16_MAX;
+	otlp_add_span(&request, span_of(&span));
 
-	tel_span_from(&span, TEL_CLIENT, trace_id, parent_id, span_id, TEL_SAMPLED, false, 1, UINT64_MAX);
-	span.name = "other";
-	span.status = SPAN_OK;
-	otlp_add_span(&request, &span);
+	tel_span_from(&span, &(struct tel_span_facts){.kind = TEL_CLIENT,
+						      .context = {TRACE_ID, PARENT_ID, TEL_SAMPLED},
+						      .parent_span_id = SPAN_ID,
+						      .start_ns = 1,
+						      .end_ns = UINT64_MAX});
+	span_of(&span)->name = "other";
+	span_of(&span)->status = SPAN_OK;
+	otlp_add_span(&request, span_of(&span));
 	const char *data = finish(&bytes);
 	assert_golden("otlp_full.bin", data, bytes);
 }
@@ -129,8 +152,14 @@ static void fill_randomly(struct tel_span *span)
 {
 	static const char *const keys[] = {"k", "http.request.method", "a.key.that.is.somewhat.longer.than.others"};
 
-	tel_span_from(span, (enum tel_kind)(1 + random_u64() % 5), trace_id, span_id,
-		      random_u64() % 2 ? parent_id : no_id, TEL_SAMPLED, random_u64() % 2, random_u64(), random_u64());
+	struct tel_span_facts facts = {.kind = (enum tel_kind)(1 + random_u64() % 5),
+				       .context = span_context,
+				       .parent_remote = random_u64() % 2,
+				       .start_ns = random_u64(),
+				       .end_ns = random_u64()};
+	if (random_u64() % 2)
+		memcpy(facts.parent_span_id, parent_context.span_id, sizeof(facts.parent_span_id));
+	tel_span_from(span, &facts);
 	for (uint64_t left = random_u64() % 30; left; left--) {
 		for (size_t i = 0; i < sizeof(random_bytes); i++)
 			random_bytes[i] = (char)(random_u64() >> 56);
@@ -140,7 +169,7 @@ static void fill_randomly(struct tel_span *span)
 		case 0: tel_span_set(span, tel_int(key, (int64_t)(random_u64() >> random_u64() % 64))); break;
 		case 1: tel_span_set(span, tel_double(key, (double)random_u64())); break;
 		case 2: tel_span_event(span, "event", tel_strn(key, random_bytes, bytes), tel_bool(key, true)); break;
-		case 3: tel_link(span, trace_id, span_id, 1); break;
+		case 3: tel_span_link(span, span_context); break;
 		default: tel_span_set(span, tel_strn(key, random_bytes, bytes)); break;
 		}
 	}
@@ -175,7 +204,7 @@ static void protoc_reads_random_spans(void **state)
 	for (size_t i = 0; i < spans; i++) {
 		struct tel_span span;
 		fill_randomly(&span);
-		otlp_add_span(&request, &span);
+		otlp_add_span(&request, span_of(&span));
 	}
 	const char *data = finish(&bytes);
 	snprintf(path, sizeof(path), "%s/otlp-XXXXXX", env_string("TMPDIR", "/tmp"));
@@ -203,10 +232,10 @@ static void lengths_grow(void **state)
 		assert_non_null(text);
 		memset(text, 'x', bytes);
 		text[bytes] = '\0';
-		tel_span_from(&span, TEL_INTERNAL, trace_id, span_id, no_id, TEL_SAMPLED, false, 1, 2);
+		tel_span_from(&span, &root_facts);
 		tel_span_set(&span, tel_lit("k", text));
 		buf_reset(&request);
-		otlp_add_span(&request, &span);
+		otlp_add_span(&request, span_of(&span));
 
 		/* the value is 2: length, then 1: length, text */
 		const char *found = request.len ? memmem(request.data, request.len, "\x0a\x01k\x12", 4) : NULL;
@@ -230,22 +259,24 @@ static void lengths_grow(void **state)
 
 static void a_full_buffer_fails_and_no_more(void **state)
 {
+	struct tel_span_facts facts = root_facts;
 	struct tel_span span;
 	struct buf whole;
 
 	(void)state;
-	tel_span_from(&span, TEL_INTERNAL, trace_id, span_id, parent_id, TEL_SAMPLED, false, 1, 2);
+	memcpy(facts.parent_span_id, parent_context.span_id, sizeof(facts.parent_span_id));
+	tel_span_from(&span, &facts);
 	tel_span_rename(&span, "some", "name");
 	tel_span_set(&span, tel_str("bad", "\xff\xfe\xff\xfe\xff\xfe\xff\xfe"), tel_int("n", 1));
 	tel_span_event(&span, "event", tel_double("d", 1));
-	tel_link(&span, trace_id, span_id, 1);
+	tel_span_link(&span, span_context);
 	tel_span_fail(&span, "error");
 	buf_init(&whole, 10000);
-	otlp_add_span(&whole, &span);
+	otlp_add_span(&whole, span_of(&span));
 	assert_false(whole.failed);
 	for (size_t max = 0; max < whole.len + 40; max++) {
 		BUF(small, max);
-		otlp_add_span(&small, &span);
+		otlp_add_span(&small, span_of(&span));
 		assert_true(small.failed || small.len == whole.len);
 		assert_true(small.len <= max);
 		if (max < whole.len)

@@ -8,6 +8,7 @@
 #include "collector.h"
 #include "tel/src/otlp_http.h"
 #include "tel/src/settings.h"
+#include "tel/tel.h"
 #include "virtual_clock.h"
 
 static struct settings settings;
@@ -203,7 +204,7 @@ static void the_request_is_otlp(void **state)
 	const char *head = collector.request[0].head;
 	assert_memory_equal(head, "POST / HTTP/1.1\r\n", 17);
 	assert_non_null(strstr(head, "\r\nContent-Type: application/x-protobuf\r\n"));
-	assert_non_null(strstr(head, "\r\nUser-Agent: OTel-OTLP-Exporter-apm-c/" APM_VERSION "\r\n"));
+	assert_non_null(strstr(head, "\r\nUser-Agent: OTel-OTLP-Exporter-C/" TEL_VERSION "\r\n"));
 	assert_non_null(strstr(head, "\r\napi-key: a b\r\n"));
 	assert_non_null(strstr(head, "\r\nempty:\r\n"));
 	assert_null(strstr(head, "Expect"));

@@ -163,9 +163,9 @@ static void test_messages_have_ids_of_their_own(void **state)
 		TEL_SPAN(request, "request", TEL_SERVER);
 		char hex[33] = "";
 		struct outbox_message traced = message_of(3);
-		hex_encode(request->trace_id, 16, hex);
+		hex_encode(tel_span_context(request).trace_id, 16, hex);
 		assert_memory_equal(traced.traceparent + 3, hex, 32);
-		hex_encode(request->span_id, 8, hex);
+		hex_encode(tel_span_context(request).span_id, 8, hex);
 		assert_memory_equal(traced.traceparent + 36, hex, 16);
 	}
 }
@@ -470,7 +470,7 @@ static void test_a_delivery_is_a_trace_linked_to_the_request(void **state)
 	outbox_stop();
 	assert_int_equal(span_count(), 1); /* none of the relay's own store operations */
 
-	const struct tel_span *span = &fixture_spans[0];
+	const struct span *span = &fixture_spans[0];
 	static const uint8_t none[8];
 	uint8_t ids[24];
 	assert_true(hex_decode("0af7651916cd43dd8448eb211c80319c", 16, ids));

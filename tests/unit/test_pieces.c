@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "base/random.h"
+#include "tel/ship.h"
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
@@ -18,7 +19,6 @@
 #include "traces/to_json.h"
 
 static struct from_json_fault fault;
-static const uint8_t no_id[8];
 static const uint8_t parent_id[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 /* ---- requests as our exporter makes them ---- */
@@ -37,7 +37,7 @@ static int begin(void **state)
 	buf_init(&scope, 10000);
 	buf_init(&request, PIECES_BYTES_MAX);
 	otlp_add_resource(&resource, attrs, 2);
-	otlp_add_scope(&scope, "1.2.3");
+	otlp_add_scope(&scope, "apm", "1.2.3");
 	head_room = otlp_head_size_max(&resource, &scope);
 	assert_true(buf_reserve(&request, head_room));
 	request.len = head_room;
@@ -68,17 +68,24 @@ static void id_of_number(unsigned number, uint8_t trace_id[16])
 
 static void fill(struct tel_span *span, unsigned trace, unsigned number, bool root)
 {
-	uint8_t trace_id[16], span_id[8] = {0xff};
+	struct tel_span_facts facts = {.kind = TEL_SERVER,
+				       .context = {.span_id = {0xff}, .flags = TEL_SAMPLED},
+				       .start_ns = 1763815800000000000 + number,
+				       .end_ns = 1763815800000000000 + 3 * number};
+	struct tel_context linked = {.flags = TEL_SAMPLED};
 
-	id_of_number(trace, trace_id);
-	memcpy(span_id + 1, &number, sizeof(number));
-	tel_span_from(span, TEL_SERVER, trace_id, span_id, root ? no_id : parent_id, TEL_SAMPLED, false,
-		      1763815800000000000 + number, 1763815800000000000 + 3 * number);
+	id_of_number(trace, facts.context.trace_id);
+	memcpy(facts.context.span_id + 1, &number, sizeof(number));
+	if (!root)
+		memcpy(facts.parent_span_id, parent_id, sizeof(parent_id));
+	tel_span_from(span, &facts);
+	memcpy(linked.trace_id, facts.context.trace_id, sizeof(linked.trace_id));
+	memcpy(linked.span_id, parent_id, sizeof(linked.span_id));
 	tel_span_rename(span, "GET", "/api/v1/users/{id}");
 	tel_span_set(span, tel_int("number", number), tel_int("least", INT64_MIN), tel_double("part", number / 8.0),
-		tel_bool("root", root), tel_str("empty", ""), tel_str("text", "\xe6\xb5\x8b"));
+		     tel_bool("root", root), tel_str("empty", ""), tel_str("text", "\xe6\xb5\x8b"));
 	tel_span_event(span, "event", tel_str("of.event", "x\n\"y\""));
-	tel_link(span, trace_id, parent_id, TEL_SAMPLED);
+	tel_span_link(span, linked);
 	if (number % 3 == 0)
 		tel_span_fail(span, "503");
 }
@@ -136,7 +143,7 @@ static void spans_are_grouped_by_trace(void **state)
 	for (unsigned i = 0; i < 30; i++) {
 		struct tel_span span;
 		fill(&span, i % 3, i, i < 3);
-		otlp_add_span(&request, &span);
+		otlp_add_span(&request, span_of(&span));
 	}
 	assert_int_equal(pieces_read(&p, finish(), NULL, NULL), PIECES_OK);
 	assert_int_equal(p.source_count, 1);
@@ -187,7 +194,7 @@ static void refused_traces_are_left_out(void **state)
 	for (unsigned i = 0; i < 20; i++) {
 		struct tel_span span;
 		fill(&span, i % 4, i, false);
-		otlp_add_span(&request, &span);
+		otlp_add_span(&request, span_of(&span));
 	}
 	assert_int_equal(pieces_read(&p, finish(), keep_even, NULL), PIECES_OK);
 	assert_int_equal(p.spans_refused, 10);
@@ -238,7 +245,7 @@ static void json_and_back_is_the_same(void **state)
 	for (unsigned i = 0; i < 100; i++) {
 		struct tel_span span;
 		fill(&span, i % 7, i, i < 7);
-		otlp_add_span(&request, &span);
+		otlp_add_span(&request, span_of(&span));
 	}
 	struct bytes whole = finish();
 	json_init(&w, &json);
@@ -326,7 +333,7 @@ static void every_cut_is_malformed_or_a_request(void **state)
 
 	(void)state;
 	fill(&span, 1, 1, true);
-	otlp_add_span(&request, &span);
+	otlp_add_span(&request, span_of(&span));
 	struct bytes whole = finish();
 	for (size_t len = 0; len < whole.len; len++) {
 		struct pieces p;

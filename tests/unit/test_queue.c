@@ -15,19 +15,18 @@
 static struct queue queue;
 
 /* A span that carries a number, `bytes` of data that follow from it, and a tracestate now and then. */
-static struct tel_span numbered_span(uint64_t number, uint32_t bytes)
+static struct span numbered_span(uint64_t number, uint32_t bytes)
 {
 	static const char *const tracestates[] = {NULL, "a=1", "vendor=some-longer-text"};
-	struct tel_span span = {
-		.start_ns = number, .used = bytes, .tracestate = tracestates[number % 3], .baggage = "x"};
+	struct span span = {.start_ns = number, .used = bytes, .tracestate = tracestates[number % 3], .baggage = "x"};
 
 	memset(span.data, (int)(number & 0xff), bytes);
 	return span;
 }
 
-static void assert_numbered(const struct tel_span *span, uint64_t number, uint32_t bytes)
+static void assert_numbered(const struct span *span, uint64_t number, uint32_t bytes)
 {
-	struct tel_span want = numbered_span(number, bytes);
+	struct span want = numbered_span(number, bytes);
 
 	assert_int_equal(span->start_ns, number);
 	assert_int_equal(span->used, bytes);
@@ -45,17 +44,17 @@ static void spans_come_out_as_they_went_in(void **state)
 	uint64_t in = 0, out = 0;
 
 	(void)state;
-	queue_init(&queue, 100, 50);
+	assert_int_equal(queue_init(&queue, 100, 50), 0);
 	/* rounds of many sizes go around the ring many times */
 	for (int round = 0; round < 2000; round++) {
 		int count = round % 37;
 		for (int i = 0; i < count; i++, in++) {
-			struct tel_span span = numbered_span(in, (uint32_t)(in * 8 % (SPAN_DATA_BYTES + 8)));
+			struct span span = numbered_span(in, (uint32_t)(in * 8 % (SPAN_DATA_BYTES + 8)));
 			if (queue_push(&queue, &span))
 				break;
 		}
 		queue_read(&queue, &reader);
-		const struct tel_span *span;
+		const struct span *span;
 		for (int i = 0; i < round % 23 && (span = queue_peek(&queue, &reader)); i++, out++) {
 			assert_numbered(span, out, (uint32_t)(out * 8 % (SPAN_DATA_BYTES + 8)));
 			assert_ptr_equal(queue_peek(&queue, &reader), span);
@@ -71,10 +70,10 @@ static void spans_come_out_as_they_went_in(void **state)
 static void full_is_full(void **state)
 {
 	struct queue_reader reader;
-	struct tel_span small = numbered_span(3, 0);
+	struct span small = numbered_span(3, 0);
 
 	(void)state;
-	queue_init(&queue, 10, 5);
+	assert_int_equal(queue_init(&queue, 10, 5), 0);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(queue_push(&queue, &small), 0);
 	assert_int_equal(queue_push(&queue, &small), -ENOBUFS);
@@ -90,11 +89,11 @@ static void full_is_full(void **state)
 
 static void large_spans_fill_the_bytes_first(void **state)
 {
-	struct tel_span large = numbered_span(2, SPAN_DATA_BYTES), small = numbered_span(0, 0);
+	struct span large = numbered_span(2, SPAN_DATA_BYTES), small = numbered_span(0, 0);
 	size_t pushed = 0;
 
 	(void)state;
-	queue_init(&queue, 1000, 900);
+	assert_int_equal(queue_init(&queue, 1000, 900), 0);
 	while (queue_push(&queue, &large) == 0)
 		pushed++;
 	assert_in_range(pushed, 200, 500);
@@ -118,11 +117,11 @@ static void large_spans_fill_the_bytes_first(void **state)
 
 static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 {
-	struct tel_span span = numbered_span(0, 0);
+	struct span span = numbered_span(0, 0);
 	struct queue_reader reader;
 
 	(void)state;
-	queue_init(&queue, 10, 5);
+	assert_int_equal(queue_init(&queue, 10, 5), 0);
 	assert_int_equal(queue_push(&queue, &span), 0);
 	queue_close(&queue);
 	assert_int_equal(queue_push(&queue, &span), -ESHUTDOWN);
@@ -137,7 +136,7 @@ static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 
 static void push_after_a_while(void *count)
 {
-	struct tel_span span = numbered_span(0, 0);
+	struct span span = numbered_span(0, 0);
 
 	clock_sleep_until(clock_monotonic_ns() + 50 * VIRTUAL_MS);
 	for (int i = 0; i < *(int *)count; i++)
@@ -168,7 +167,7 @@ static void a_batch_or_the_end_wakes(void **state)
 {
 	(void)state;
 	virtual_begin();
-	queue_init(&queue, 10, 5);
+	assert_int_equal(queue_init(&queue, 10, 5), 0);
 	assert_int_equal(wait_ms(push_after_a_while, &(int){4}, 200, true, false), 200);
 	assert_int_equal(wait_ms(push_after_a_while, &(int){1}, 60000, true, false), 50);
 	assert_int_equal(wait_ms(push_after_a_while, &(int){1}, 200, false, false), 200);
@@ -189,7 +188,7 @@ static void *write_spans(void *writer)
 {
 	for (uint64_t i = 0; i < SPANS_EACH; i++) {
 		uint32_t bytes = (uint32_t)(i * 16 % 512);
-		struct tel_span span = {.start_ns = (uintptr_t)writer, .end_ns = i, .used = bytes};
+		struct span span = {.start_ns = (uintptr_t)writer, .end_ns = i, .used = bytes};
 		memset(span.data, (int)i, bytes);
 		if (queue_push(&queue, &span))
 			atomic_fetch_add(&refused, 1);
@@ -197,7 +196,7 @@ static void *write_spans(void *writer)
 	return NULL;
 }
 
-static void check_order(const struct tel_span *span, uint64_t *next)
+static void check_order(const struct span *span, uint64_t *next)
 {
 	assert_in_range(span->start_ns, 1, WRITERS);
 	assert_true(span->end_ns >= next[span->start_ns - 1]);
@@ -215,12 +214,12 @@ static void many_writers_one_reader(void **state)
 	size_t read = 0;
 
 	(void)state;
-	queue_init(&queue, 256, 64);
+	assert_int_equal(queue_init(&queue, 256, 64), 0);
 	for (uintptr_t i = 0; i < WRITERS; i++)
 		assert_int_equal(pthread_create(&writers[i], NULL, write_spans, (void *)(i + 1)), 0);
 	while (read + atomic_load(&refused) < WRITERS * SPANS_EACH) {
 		struct queue_reader reader;
-		const struct tel_span *span;
+		const struct span *span;
 		queue_wait(&queue, clock_monotonic_ns() + VIRTUAL_MS, true);
 		queue_read(&queue, &reader);
 		for (; (span = queue_peek(&queue, &reader)); queue_advance(&queue, &reader))

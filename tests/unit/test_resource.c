@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmocka_all.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tel/src/resource.h"
+#include "tel/tel.h"
+
+/* What a program says of itself. */
+static const struct tel_attr given[] = {
+	{.key = "service.namespace", .type = TEL_TYPE_LITERAL, .bytes = 3, .value.text = "apm"},
+	{.key = "deployment.environment.name", .type = TEL_TYPE_STRING, .bytes = 11, .value.text = "development"}};
+static const struct tel_config config = {.service_name = "order-service",
+					 .service_version = "1.2.3",
+					 .resource = given,
+					 .resource_count = 2,
+					 .scope_name = "orders",
+					 .scope_version = "4.5.6"};
 
 static const char *find(const char *key)
 {
@@ -34,7 +47,7 @@ static void init_with(const char *attributes, const char *service_name)
 {
 	attributes ? setenv("OTEL_RESOURCE_ATTRIBUTES", attributes, 1) : unsetenv("OTEL_RESOURCE_ATTRIBUTES");
 	service_name ? setenv("OTEL_SERVICE_NAME", service_name, 1) : unsetenv("OTEL_SERVICE_NAME");
-	resource_init("order-service");
+	assert_int_equal(resource_init(&config), 0);
 }
 
 static void before_it_is_read(void **state)
@@ -50,12 +63,36 @@ static void defaults(void **state)
 	assert_string_equal(resource_service_name(), "order-service");
 	assert_string_equal(find("service.name"), "order-service");
 	assert_string_equal(find("service.namespace"), "apm");
-	assert_string_equal(find("service.version"), APM_VERSION);
+	assert_string_equal(find("service.version"), "1.2.3");
 	assert_string_equal(find("deployment.environment.name"), "development");
-	assert_string_equal(find("telemetry.sdk.name"), "apm-c");
+	assert_string_equal(find("telemetry.sdk.name"), "libtel");
 	assert_string_equal(find("telemetry.sdk.language"), "c");
-	assert_string_equal(find("telemetry.sdk.version"), APM_VERSION);
+	assert_string_equal(find("telemetry.sdk.version"), TEL_VERSION);
 	assert_int_equal(attr_count(), 8);
+	assert_string_equal(resource_scope()->name, "orders");
+	assert_string_equal(resource_scope()->version, "4.5.6");
+}
+
+/* The library knows nothing of the program that is not said, but for its file's name. */
+static void nothing_is_made_up(void **state)
+{
+	char name[64];
+
+	(void)state;
+	init_with(NULL, NULL);
+	assert_int_equal(resource_init(&(struct tel_config){.service_name = "quiet"}), 0);
+	assert_string_equal(find("service.name"), "quiet");
+	assert_null(find("service.namespace"));
+	assert_null(find("service.version"));
+	assert_null(find("deployment.environment.name"));
+	assert_int_equal(attr_count(), 5);
+	assert_string_equal(resource_scope()->name, "quiet");
+	assert_string_equal(resource_scope()->version, "");
+
+	assert_int_equal(resource_init(&(struct tel_config){.service_version = "1"}), 0);
+	snprintf(name, sizeof(name), "unknown_service:%s", program_invocation_short_name);
+	assert_string_equal(find("service.name"), name);
+	assert_string_equal(resource_scope()->name, name);
 }
 
 /* RFC 9562: 8-4-4-4-12, version 4, variant 10. */
@@ -137,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(before_it_is_read),
 		cmocka_unit_test(defaults),
+		cmocka_unit_test(nothing_is_made_up),
 		cmocka_unit_test(instance_ids_are_uuids_and_differ),
 		cmocka_unit_test(the_environment_wins),
 		cmocka_unit_test(values_are_percent_decoded),

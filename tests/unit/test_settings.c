@@ -22,7 +22,7 @@ static void read_settings(void)
 	fflush(stderr);
 	dup2(fileno(file), STDERR_FILENO);
 	settings_done(&settings);
-	settings_init(&settings, 5000);
+	assert_int_equal(settings_init(&settings, 5000), 0);
 	fflush(stderr);
 	dup2(before, STDERR_FILENO);
 	close(before);

@@ -12,7 +12,7 @@
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define IDS TRACE "-b7ad6b7169203331"
 
-static struct tel_parent *parent_of(const char *traceparent)
+static struct tel_parent *remote(const char *traceparent)
 {
 	static struct tel_parent parent;
 
@@ -51,12 +51,12 @@ static void a_root_is_random(void **state)
 	tel_span_end(&a);
 	tel_span_start_remote(&b, "b", TEL_SERVER, NULL);
 	tel_span_end(&b);
-	assert_memory_not_equal(a.trace_id, b.trace_id, 16);
-	assert_memory_not_equal(a.span_id, b.span_id, 8);
-	assert_false(has_id(a.parent_span_id, 8));
-	assert_false(b.parent_remote);
-	assert_int_equal(a.flags, TEL_SAMPLED | TEL_RANDOM);
-	assert_int_equal(b.flags, TEL_SAMPLED | TEL_RANDOM);
+	assert_memory_not_equal(span_of(&a)->trace_id, span_of(&b)->trace_id, 16);
+	assert_memory_not_equal(span_of(&a)->span_id, span_of(&b)->span_id, 8);
+	assert_false(has_id(span_of(&a)->parent_span_id, 8));
+	assert_false(span_of(&b)->parent_remote);
+	assert_int_equal(span_of(&a)->flags, TEL_SAMPLED | TEL_RANDOM);
+	assert_int_equal(span_of(&b)->flags, TEL_SAMPLED | TEL_RANDOM);
 	assert_int_equal(ended_count, 2);
 }
 
@@ -76,9 +76,9 @@ static void no_id_is_zero(void **state)
 		zeros_left = zeros;
 		random_source = zeros_then_ones;
 		tel_span_start(&span, "span", TEL_INTERNAL);
-		assert_true(has_id(span.trace_id, 16));
-		assert_true(has_id(span.span_id, 8));
-		span.recording = false;
+		assert_true(has_id(span_of(&span)->trace_id, 16));
+		assert_true(has_id(span_of(&span)->span_id, 8));
+		span_of(&span)->recording = false;
 		tel_span_end(&span);
 	}
 }
@@ -88,17 +88,17 @@ static void children_inherit(void **state)
 	(void)state;
 	{
 		struct tel_span server;
-		tel_span_start_remote(&server, "server", TEL_SERVER, parent_of("00-" IDS "-01"));
+		tel_span_start_remote(&server, "server", TEL_SERVER, remote("00-" IDS "-01"));
 		TEL_SPAN(child, "child", TEL_INTERNAL);
 		TEL_SPAN(grandchild, "grandchild", TEL_CLIENT);
-		assert_memory_equal(grandchild->trace_id, server.trace_id, 16);
-		assert_memory_equal(child->parent_span_id, server.span_id, 8);
-		assert_memory_equal(grandchild->parent_span_id, child->span_id, 8);
-		assert_int_equal(grandchild->flags, TEL_SAMPLED); /* not random: the caller did not say so */
-		assert_string_equal(grandchild->tracestate, "a=1");
-		assert_string_equal(grandchild->baggage, "b=2");
-		assert_true(server.parent_remote);
-		assert_false(child->parent_remote || grandchild->parent_remote);
+		assert_memory_equal(span_of(grandchild)->trace_id, span_of(&server)->trace_id, 16);
+		assert_memory_equal(span_of(child)->parent_span_id, span_of(&server)->span_id, 8);
+		assert_memory_equal(span_of(grandchild)->parent_span_id, span_of(child)->span_id, 8);
+		assert_int_equal(span_of(grandchild)->flags, TEL_SAMPLED); /* not random: the caller did not say so */
+		assert_string_equal(span_of(grandchild)->tracestate, "a=1");
+		assert_string_equal(span_of(grandchild)->baggage, "b=2");
+		assert_true(span_of(&server)->parent_remote);
+		assert_false(span_of(child)->parent_remote || span_of(grandchild)->parent_remote);
 		tel_span_end(grandchild);
 		tel_span_end(child);
 		tel_span_end(&server);
@@ -135,11 +135,11 @@ static void a_parent_decides(void **state)
 		struct tel_span span;
 		ended_count = 0;
 		span_configure(true, &cases[i].sampler, keep);
-		tel_span_start_remote(&span, "span", TEL_SERVER, parent_of(cases[i].traceparent));
-		if (span.flags != cases[i].flags)
-			fail_msg("case %zu: flags %02x", i, span.flags);
+		tel_span_start_remote(&span, "span", TEL_SERVER, remote(cases[i].traceparent));
+		if (span_of(&span)->flags != cases[i].flags)
+			fail_msg("case %zu: flags %02x", i, span_of(&span)->flags);
 		TEL_SPAN(child, "child", TEL_INTERNAL);
-		assert_int_equal(child->flags, cases[i].flags);
+		assert_int_equal(span_of(child)->flags, cases[i].flags);
 		assert_int_equal(tel_span_recording(child), cases[i].flags & TEL_SAMPLED);
 		tel_span_end(child);
 		tel_span_end(&span);
@@ -152,10 +152,10 @@ static void without_a_parent_only_baggage_stays(void **state)
 	struct tel_span span;
 
 	(void)state;
-	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-broken"));
-	assert_null(span.tracestate);
-	assert_string_equal(span.baggage, "b=2");
-	assert_false(has_id(span.parent_span_id, 8));
+	tel_span_start_remote(&span, "span", TEL_SERVER, remote("00-broken"));
+	assert_null(span_of(&span)->tracestate);
+	assert_string_equal(span_of(&span)->baggage, "b=2");
+	assert_false(has_id(span_of(&span)->parent_span_id, 8));
 	tel_span_end(&span);
 }
 
@@ -164,15 +164,15 @@ static void unsampled_spans_pass_ids_on(void **state)
 	struct tel_span span;
 
 	(void)state;
-	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-" IDS "-00"));
+	tel_span_start_remote(&span, "span", TEL_SERVER, remote("00-" IDS "-00"));
 	tel_span_set(&span, tel_int("n", 1));
 	tel_span_event(&span, "event");
 	tel_span_fail(&span, "500");
 	tel_span_rename(&span, "GET", "/");
-	tel_link(&span, span.trace_id, span.span_id, 1);
-	assert_int_equal(span.used, 0);
-	assert_int_equal(span.status, SPAN_UNSET);
-	assert_string_equal(span.name, "span");
+	tel_span_link(&span, tel_span_context(&span));
+	assert_int_equal(span_of(&span)->used, 0);
+	assert_int_equal(span_of(&span)->status, SPAN_UNSET);
+	assert_string_equal(span_of(&span)->name, "span");
 	char want[64];
 	snprintf(want, sizeof(want), "00-" TRACE "-");
 	assert_memory_equal(traceparent_of(&span), want, 36);
@@ -188,20 +188,20 @@ static void disabled_only_propagates(void **state)
 
 	(void)state;
 	span_configure(false, &all, keep);
-	tel_span_start_remote(&span, "span", TEL_SERVER, parent_of("00-" IDS "-03"));
+	tel_span_start_remote(&span, "span", TEL_SERVER, remote("00-" IDS "-03"));
 	{
 		TEL_SPAN(child, "child", TEL_CLIENT);
 		assert_string_equal(traceparent_of(child), "00-" IDS "-03");
-		assert_string_equal(child->tracestate, "a=1");
+		assert_string_equal(span_of(child)->tracestate, "a=1");
 		assert_false(tel_span_recording(child));
 	}
 	tel_span_end(&span);
 
 	tel_span_start(&span, "root", TEL_SERVER); /* logs still need an id */
-	assert_true(tel_valid(&span));
-	assert_int_equal(span.flags, TEL_RANDOM);
+	assert_true(tel_context_valid(tel_span_context(&span)));
+	assert_int_equal(span_of(&span)->flags, TEL_RANDOM);
 	TEL_SPAN(child, "child", TEL_CLIENT);
-	assert_memory_equal(child->span_id, span.span_id, 8);
+	assert_memory_equal(span_of(child)->span_id, span_of(&span)->span_id, 8);
 	tel_span_end(child);
 	tel_span_end(&span);
 	assert_int_equal(ended_count, 0);
@@ -218,7 +218,7 @@ static void children_lie_inside_though_the_clock_is_set(void **state)
 		tel_span_event(inner, "event");
 	}
 	assert_int_equal(ended_count, 2);
-	const struct tel_span *inner = &ended[0], *outer = &ended[1];
+	const struct span *inner = &ended[0], *outer = &ended[1];
 	uint64_t event_ns = span_entry_find(inner, SPAN_EVENT, "event")->value.time_ns;
 	assert_int_equal(inner->start_ns, outer->start_ns + 2000);
 	assert_int_equal(event_ns, outer->start_ns + 3000);
@@ -241,12 +241,12 @@ static void current_follows_the_scope(void **state)
 	void *wrong;
 
 	(void)state;
-	assert_false(tel_valid(none) || tel_span_recording(none));
+	assert_false(tel_context_valid(tel_span_context(none)) || tel_span_recording(none));
 	tel_span_set(none, tel_int("n", 1));
 	tel_span_fail(none, "500");
 	tel_span_rename(none, "x", NULL);
 	tel_span_end(none);
-	assert_int_equal(none->used, 0);
+	assert_int_equal(span_of(none)->used, 0);
 	{
 		TEL_SPAN(outer, "outer", TEL_INTERNAL);
 		assert_ptr_equal(tel_span_current(), outer);

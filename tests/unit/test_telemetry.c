@@ -27,15 +27,15 @@ static void serve_request(int number)
 	tel_span_start_remote(&server, "request", TEL_SERVER, number % 2 ? &parent : NULL);
 	snprintf(route, sizeof(route), "/%d/{id}", number % 50);
 	tel_span_rename(&server, "GET", route);
-	tel_span_set(&server, tel_str("http.route", route), tel_int("http.response.status_code", 200), tel_double("d", 0.1),
-		tel_bool("b", true), tel_lit("url.scheme", "http"));
+	tel_span_set(&server, tel_str("http.route", route), tel_int("http.response.status_code", 200),
+		     tel_double("d", 0.1), tel_bool("b", true), tel_lit("url.scheme", "http"));
 	{
 		TEL_SPAN(call, "GET", TEL_CLIENT);
 		struct tel_carrier carrier;
 		tel_span_inject(call, &carrier);
 		assert_int_equal(strlen(carrier.traceparent), TEL_TRACEPARENT_LENGTH);
 		tel_span_event(call, "event", tel_str("text", carrier.traceparent));
-		tel_link(call, server.trace_id, server.span_id, server.flags);
+		tel_span_link(call, tel_span_context(&server));
 		tel_span_fail(call, "503");
 		tel_error("call failed", tel_str("url", "http://127.0.0.1/\xff"), tel_int("number", number));
 	}
@@ -121,7 +121,7 @@ static void before_init_there_are_only_ids(void **state)
 {
 	(void)state;
 	TEL_SPAN(span, "span", TEL_INTERNAL);
-	assert_true(tel_valid(span));
+	assert_true(tel_context_valid(tel_span_context(span)));
 	assert_false(tel_span_recording(span));
 	assert_false(tel_enabled());
 }
