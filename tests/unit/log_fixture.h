@@ -137,7 +137,7 @@ static inline int end_log(void **state)
 	return 0;
 }
 
-static inline int setup(void **state)
+static inline int make_directory(void **state)
 {
 	(void)state;
 	const char *root = getenv("TMPDIR");
@@ -147,6 +147,13 @@ static inline int setup(void **state)
 	snprintf(file, sizeof(file), "%s/test.log", directory);
 	setenv("LOG_DIR", directory, 1);
 	unsetenv("LOG_LEVEL");
+	return 0;
+}
+
+static inline int setup(void **state)
+{
+	if (make_directory(state))
+		return -1;
 	int error = metrics_init(true);
 	return error ? error : resource_init(&(struct tel_config){.service_name = "test-service"});
 }

@@ -12,17 +12,17 @@ static struct tel_attr string_attr(const char *key, enum tel_type type, const ch
 
 struct tel_attr tel_str(const char *key, const char *text)
 {
-	return text ? tel_strn(key, text, strlen(text)) : tel_strn(key, "", 0);
+	return string_attr(key, TEL_TYPE_STRING, text ? text : "", text ? strlen(text) : 0);
 }
 
 struct tel_attr tel_strn(const char *key, const char *text, size_t bytes)
 {
-	return string_attr(key, TEL_TYPE_STRING, text, bytes);
+	return string_attr(key, TEL_TYPE_STRING, text ? text : "", text ? bytes : 0);
 }
 
 struct tel_attr tel_lit(const char *key, const char *text)
 {
-	return string_attr(key, TEL_TYPE_LITERAL, text, strlen(text));
+	return string_attr(key, TEL_TYPE_LITERAL, text ? text : "", text ? strlen(text) : 0);
 }
 
 struct tel_attr tel_int(const char *key, int64_t value)

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "tel/ship.h"
+#include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
 
@@ -54,6 +55,8 @@ struct tel_batch *tel_batch_new(void)
 	struct tel_batch *batch = batch_settings ? calloc(1, sizeof(*batch)) : NULL;
 	size_t count;
 
+	if (!batch_settings)
+		MISUSE("tel_batch_new", "there was no tel_init");
 	if (!batch)
 		return NULL;
 	batch->spans_max = batch_settings->batch_spans;
@@ -111,6 +114,8 @@ bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 {
 	const struct span *span = const_span_of(public_span);
 
+	if (MISUSE_NULL(batch && span, "tel_batch_add"))
+		return true; /* another attempt would be as wrong */
 	if (!span->recording)
 		return true;
 	if (!batch_add(batch, span))
@@ -121,7 +126,7 @@ bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 
 size_t tel_batch_count(const struct tel_batch *batch)
 {
-	return batch->spans;
+	return MISUSE_NULL(batch, "tel_batch_count") ? 0 : batch->spans;
 }
 
 size_t batch_pending(void)
@@ -226,13 +231,15 @@ void batch_stop(struct tel_batch *batch, unsigned grace_ms)
 
 void tel_batch_cancel(struct tel_batch *batch)
 {
+	if (MISUSE_NULL(batch, "tel_batch_cancel"))
+		return;
 	atomic_store(&batch->cancelled, true);
 	batch_stop(batch, CANCEL_GRACE_MS);
 }
 
 enum tel_sent tel_batch_send(struct tel_batch *batch, unsigned *retry_ms)
 {
-	if (batch->spans == 0)
+	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->spans == 0)
 		return TEL_SENT_OK;
 	if (atomic_load(&batch->cancelled)) {
 		*retry_ms = BACKOFF_MIN_MS;

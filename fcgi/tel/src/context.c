@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "tel/src/misuse.h"
 #include "tel/src/span.h"
 #include "tel/tel.h"
 
@@ -243,6 +244,8 @@ void tel_parent_init(struct tel_parent *parent)
 {
 	struct parent *p = parent_of(parent);
 
+	if (MISUSE_NULL(p, "tel_parent_init"))
+		return;
 	/* not the whole: the texts are 12 KiB */
 	memset(p, 0, offsetof(struct parent, tracestate));
 	p->tracestate[0] = '\0';
@@ -252,8 +255,10 @@ void tel_parent_init(struct tel_parent *parent)
 void tel_parent_header(struct tel_parent *parent, const char *name, const char *value)
 {
 	struct parent *p = parent_of(parent);
-	struct slice text = without_ows((struct slice){value, strlen(value)});
 
+	if (MISUSE_NULL(p && name && value, "tel_parent_header"))
+		return;
+	struct slice text = without_ows((struct slice){value, strlen(value)});
 	if (strcmp(name, "traceparent") == 0)
 		add_traceparent(p, text);
 	else if (strcmp(name, "tracestate") == 0)
@@ -266,6 +271,8 @@ void tel_parent_end(struct tel_parent *parent)
 {
 	struct parent *p = parent_of(parent);
 
+	if (MISUSE_NULL(p, "tel_parent_end"))
+		return;
 	if (!p->valid || p->tracestate_broken)
 		p->tracestate[0] = '\0';
 	if (p->baggage_broken)
@@ -282,7 +289,7 @@ struct tel_context tel_parent_context(const struct tel_parent *parent)
 	const struct parent *p = const_parent_of(parent);
 	struct tel_context context = {.flags = 0};
 
-	if (p->valid) {
+	if (!MISUSE_NULL(p, "tel_parent_context") && p->valid) {
 		memcpy(context.trace_id, p->trace_id, sizeof(context.trace_id));
 		memcpy(context.span_id, p->span_id, sizeof(context.span_id));
 		context.flags = p->flags;
@@ -294,7 +301,13 @@ void tel_span_inject(const struct tel_span *public_span, struct tel_carrier *out
 {
 	const struct span *span = const_span_of(public_span);
 
-	*out = (struct tel_carrier){.tracestate = span->tracestate, .baggage = span->baggage};
+	if (MISUSE_NULL(out, "tel_span_inject"))
+		return;
+	*out = (struct tel_carrier){.tracestate = NULL};
+	if (MISUSE_NULL(span, "tel_span_inject"))
+		return;
+	out->tracestate = span->tracestate;
+	out->baggage = span->baggage;
 	if (!span_valid(span))
 		return;
 	char *text = out->traceparent;

@@ -24,8 +24,10 @@ void tel_metrics_hook(void (*hook)(void))
 	for (unsigned i = 0; i < hook_count; i++)
 		if (hooks[i] == hook)
 			return;
-	if (!hook || hook_count == HOOKS_MAX) {
-		MISUSE("tel_metrics_hook", hook ? "there are 16 hooks already" : "the hook is NULL");
+	if (MISUSE_NULL(hook, "tel_metrics_hook"))
+		return;
+	if (hook_count == HOOKS_MAX) {
+		MISUSE("tel_metrics_hook", "there are 16 hooks already");
 		return;
 	}
 	hooks[hook_count++] = hook;
@@ -325,6 +327,8 @@ static bool hand_over(struct buf *text, bool (*write)(void *arg, const char *tex
 
 bool tel_metrics_write(const char *content_type, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
 {
+	if (MISUSE_NULL(content_type && write, "tel_metrics_write"))
+		return false;
 	bool openmetrics = strncmp(content_type, "application/openmetrics-text", 28) == 0, good = true;
 	BUF(text, FAMILY_MAX);
 

@@ -11,6 +11,7 @@
 #include "tel/src/export.h"
 #include "tel/src/log.h"
 #include "tel/src/metrics.h"
+#include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
 
@@ -64,6 +65,8 @@ static void tell_failed_metric(int error)
 /* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
 int tel_init(const struct tel_config *config)
 {
+	if (MISUSE_NULL(config, "tel_init"))
+		return -EINVAL;
 	int metric_error = metrics_init(!env_bool("OTEL_SDK_DISABLED"));
 	const char *log_name = config->log_name ? config->log_name : config->service_name;
 	int error = log_start(log_name ? log_name : program_invocation_short_name);
@@ -75,6 +78,8 @@ int tel_init(const struct tel_config *config)
 		error = start(config);
 	if (error) {
 		tel_error("telemetry cannot start", tel_str("reason", strerror(-error)));
+		telemetry_on = false;
+		batch_configure(NULL);
 		settings_done(&otel_settings);
 		log_stop(FAILED_LOG_MS);
 		return error;

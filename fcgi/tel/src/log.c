@@ -12,6 +12,7 @@
 #include "base/json_write.h"
 #include "base/lock.h"
 #include "tel/src/log_file.h"
+#include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 #include "tel/tel.h"
 
@@ -166,10 +167,17 @@ void tel_log(enum tel_level level, const char *message, const struct tel_attr *a
 	char storage[LOG_LINE_MAX + 1];
 	struct buf line;
 
-	if (level < least_level)
+	if ((unsigned)level > TEL_LEVEL_ERROR) {
+		MISUSE("tel_log", "there is no such level");
 		return;
+	}
+	if (MISUSE_NULL(message && (attrs || !count), "tel_log") || level < least_level)
+		return;
+	for (size_t i = 0; i < count; i++)
+		if (!attrs[i].key)
+			MISUSE("tel_log", "a key is NULL");
 	buf_init_fixed(&line, storage, sizeof(storage));
 	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
-	build_line(&line, level, message ? message : "", attrs, count);
+	build_line(&line, level, message, attrs, count);
 	log_file_add(line.data, line.len, level == TEL_LEVEL_ERROR);
 }

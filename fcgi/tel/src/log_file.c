@@ -104,6 +104,16 @@ static void complain(const char *what, int error)
 	dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, log_path, strerror(error));
 }
 
+/*
+ * A metric that could not be registered is misused by adding to it, which is logged: by a thread that has the log's
+ * lock. So is one whose constructor has not run.
+ */
+static void count_event(struct tel_metric *metric, unsigned lines)
+{
+	if (metric->state)
+		tel_counter_add(metric, lines);
+}
+
 /* After a failed write: an interruption, or a slow reader of a non-blocking stderr that has made room. */
 static bool can_go_on(void)
 {
@@ -132,7 +142,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 {
 	if (must_break) {
 		if (write_all("\n", 1) != 1) {
-			tel_counter_add(&write_errors, 1);
+			count_event(&write_errors, 1);
 			return 0;
 		}
 		must_break = false;
@@ -147,7 +157,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 		complete += data[i] == '\n';
 	if (done && data[done - 1] != '\n')
 		must_break = !is_regular(log_fd) || !cut_half_line(log_fd);
-	tel_counter_add(&write_errors, 1);
+	count_event(&write_errors, 1);
 	complain("write to", error);
 	return complete;
 }
@@ -167,8 +177,8 @@ static void open_again(void)
 
 static void count_lines(unsigned written, unsigned dropped)
 {
-	tel_counter_add(&lines_written, written);
-	tel_counter_add(&lines_dropped, dropped);
+	count_event(&lines_written, written);
+	count_event(&lines_dropped, dropped);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */

@@ -189,6 +189,8 @@ void tel_metric_register(struct tel_metric *metric)
 {
 	struct tel_metric **place = &metrics;
 
+	if (MISUSE_NULL(metric, "tel_metric_register"))
+		return;
 	if (!is_declared_well(metric)) {
 		fail_registration(metric, -EINVAL);
 		return;
@@ -304,12 +306,18 @@ static struct tel_series *make_series(struct tel_metric *metric, const char *key
 
 struct tel_series *tel_series_find(struct tel_metric *metric, const char *const *labels, size_t count)
 {
-	struct series_set *set = metric->state;
+	struct series_set *set = metric ? metric->state : NULL;
 	char key[TEL_LABELS_MAX * VALUE_BYTES];
 	size_t bytes = 0;
 
-	if (!set || count != set->labels) {
-		MISUSE("tel_series", set ? "there are more or fewer labels than the metric has" : "no such metric",
+	if (MISUSE_NULL(metric && (labels || !count), "tel_series"))
+		return &nowhere;
+	if (!set) {
+		MISUSE("tel_series", "the metric is not registered", tel_str("metric", metric->name));
+		return &nowhere;
+	}
+	if (count != set->labels) {
+		MISUSE("tel_series", "there are more or fewer labels than the metric has",
 		       tel_str("metric", metric->name));
 		return &nowhere;
 	}
@@ -370,45 +378,58 @@ double series_value(const struct tel_series *series)
 	return from_bits(atomic_load_explicit(&series->value, memory_order_relaxed));
 }
 
-/* False: this series takes no such call. One that leads nowhere takes all, and that was said. */
 static bool is_of(const struct tel_series *series, enum tel_metric_type type)
 {
-	return series->metric && series->metric->type == type;
+	return series->metric->type == type;
 }
 
+static void say_other_kind(const struct tel_metric *metric, const char *call)
+{
+	MISUSE(call, "the metric is of another kind", tel_str("metric", metric->name));
+}
+
+static void say_negative(const struct tel_metric *metric, const char *call)
+{
+	MISUSE(call, "the value is negative, or no number", tel_str("metric", metric->name));
+}
+
+/* A series that leads nowhere takes all: what is wrong with it was said. */
 void tel_series_add(struct tel_series *series, double value)
 {
-	if (!metrics_on || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_add") || !metrics_on || !series->metric)
 		return;
-	if (is_of(series, TEL_METRIC_HISTOGRAM) || (is_of(series, TEL_METRIC_COUNTER) && !(value >= 0))) {
-		MISUSE("tel_series_add", "a counter takes no negative step, and a histogram none",
-		       tel_str("metric", series->metric->name));
-		return;
-	}
-	add_double(&series->value, value);
+	if (is_of(series, TEL_METRIC_HISTOGRAM))
+		say_other_kind(series->metric, "tel_series_add");
+	else if (is_of(series, TEL_METRIC_COUNTER) && !(value >= 0))
+		say_negative(series->metric, "tel_series_add");
+	else
+		add_double(&series->value, value);
 }
 
 void tel_series_set(struct tel_series *series, double value)
 {
-	if (!metrics_on || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_set") || !metrics_on || !series->metric)
 		return;
-	if (is_of(series, TEL_METRIC_HISTOGRAM)) {
-		MISUSE("tel_series_set", "a histogram has no value of its own",
-		       tel_str("metric", series->metric->name));
-		return;
-	}
-	atomic_store_explicit(&series->value, to_bits(value), memory_order_relaxed);
+	if (is_of(series, TEL_METRIC_HISTOGRAM))
+		say_other_kind(series->metric, "tel_series_set");
+	else if (is_of(series, TEL_METRIC_COUNTER) && !(value >= 0))
+		say_negative(series->metric, "tel_series_set");
+	else
+		atomic_store_explicit(&series->value, to_bits(value), memory_order_relaxed);
 }
 
 void tel_series_record(struct tel_series *series, double value, const struct tel_span *span)
 {
 	unsigned bucket = 0;
 
-	if (!metrics_on || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_record") || !metrics_on || !series->metric)
 		return;
-	if (!is_of(series, TEL_METRIC_HISTOGRAM) || !(value >= 0)) {
-		MISUSE("tel_series_record", "it takes a histogram, and a value that is not negative",
-		       tel_str("metric", series->metric->name));
+	if (!is_of(series, TEL_METRIC_HISTOGRAM)) {
+		say_other_kind(series->metric, "tel_series_record");
+		return;
+	}
+	if (!(value >= 0)) {
+		say_negative(series->metric, "tel_series_record");
 		return;
 	}
 	const double *bounds = series->metric->bounds;
@@ -426,36 +447,37 @@ void tel_series_record(struct tel_series *series, double value, const struct tel
 static struct tel_series *series_of(struct tel_metric *metric, enum tel_metric_type type, const char *call,
 				    const char *const *labels, size_t count)
 {
+	if (MISUSE_NULL(metric, call))
+		return &nowhere;
 	if (metric->type == type)
 		return tel_series_find(metric, labels, count);
-	MISUSE("a metric of another kind", call, tel_str("metric", metric->name));
+	say_other_kind(metric, call);
 	return &nowhere;
 }
 
 void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add takes a counter", labels, count), value);
+	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add", labels, count), value);
 }
 
 void tel_counter_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set takes a counter", labels, count), value);
+	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set", labels, count), value);
 }
 
 void tel_gauge_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add takes a gauge", labels, count), value);
+	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add", labels, count), value);
 }
 
 void tel_gauge_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set takes a gauge", labels, count), value);
+	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set", labels, count), value);
 }
 
 void tel_histogram_record_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record takes a histogram",
-					      labels, count);
+	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record", labels, count);
 
 	tel_series_record(series, value, tel_span_current());
 }

@@ -16,6 +16,13 @@
 				 MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                              \
 	} while (0)
 
+/* True when `pointer` is NULL: then `call` has to be refused, and that was logged as above. */
+#define MISUSE_NULL(pointer, call)                                                                                     \
+	(__builtin_expect(!(pointer), 0) && ({                                                                         \
+		 MISUSE(call, "a pointer is NULL");                                                                    \
+		 true;                                                                                                 \
+	 }))
+
 #define MISUSE_REASON_(reason, ...) tel_lit("reason", reason), __VA_ARGS__
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "tel/src/settings.h"
+#include "tel/tel.h"
 
 #define ANSWER_MAX 65536
 #define RETRY_AFTER_MAX_SECONDS 300

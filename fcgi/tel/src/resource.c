@@ -118,9 +118,12 @@ static const char *default_service_name(void)
 /* Attributes that the program gives: those that are no text, or not UTF-8, are refused. */
 static void add_given(const struct tel_attr *given, size_t count)
 {
+	if (MISUSE_NULL(given || !count, "tel_init"))
+		return;
 	for (size_t i = 0; i < count; i++) {
 		bool is_text = given[i].type == TEL_TYPE_LITERAL || given[i].type == TEL_TYPE_STRING;
-		if (!given[i].key || !is_text || !utf8_valid(given[i].value.text, strlen(given[i].value.text)) ||
+		if (!given[i].key || !is_text || !given[i].value.text ||
+		    !utf8_valid(given[i].value.text, strlen(given[i].value.text)) ||
 		    !set_attr(given[i].key, given[i].value.text))
 			MISUSE("tel_init", "an attribute of the resource is not text in UTF-8, or there are too many",
 			       tel_str("key", given[i].key));

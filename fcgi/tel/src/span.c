@@ -139,6 +139,8 @@ void tel_span_start(struct tel_span *public_span, const char *name, enum tel_kin
 {
 	struct span *span = span_of(public_span);
 
+	if (MISUSE_NULL(span, "tel_span_start"))
+		return;
 	clear(span);
 	if (current)
 		continue_local(span, current);
@@ -153,6 +155,8 @@ void tel_span_start_remote(struct tel_span *public_span, const char *name, enum 
 	struct span *span = span_of(public_span);
 	const struct parent *parent = public_parent ? const_parent_of(public_parent) : NULL;
 
+	if (MISUSE_NULL(span, "tel_span_start_remote"))
+		return;
 	clear(span);
 	if (parent && parent->valid)
 		continue_remote(span, parent);
@@ -167,14 +171,18 @@ void tel_span_from(struct tel_span *public_span, const struct tel_span_facts *fa
 {
 	struct span *span = span_of(public_span);
 
+	if (MISUSE_NULL(span, "tel_span_from"))
+		return;
 	clear(span);
+	span->name = "";
+	if (MISUSE_NULL(facts, "tel_span_from"))
+		return;
 	memcpy(span->trace_id, facts->context.trace_id, sizeof(span->trace_id));
 	memcpy(span->span_id, facts->context.span_id, sizeof(span->span_id));
 	memcpy(span->parent_span_id, facts->parent_span_id, sizeof(span->parent_span_id));
 	span->flags = facts->context.flags & (TEL_SAMPLED | TEL_RANDOM);
 	span->parent_remote = facts->parent_remote;
 	span->kind = (uint8_t)facts->kind;
-	span->name = "";
 	span->start_ns = facts->start_ns;
 	span->end_ns = facts->end_ns;
 	span->recording = config.enabled && (span->flags & TEL_SAMPLED);
@@ -193,7 +201,7 @@ void tel_span_end(struct tel_span *public_span)
 {
 	struct span *span = span_of(public_span);
 
-	if (span->ended)
+	if (MISUSE_NULL(span, "tel_span_end") || span->ended)
 		return;
 	span->ended = true;
 	while (current && current->ended) /* an outer one may have been ended before */
@@ -211,14 +219,17 @@ struct tel_span *tel_span_current(void)
 
 bool tel_span_recording(const struct tel_span *span)
 {
-	return const_span_of(span)->recording;
+	return !MISUSE_NULL(span, "tel_span_recording") && const_span_of(span)->recording;
 }
 
 struct tel_context tel_span_context(const struct tel_span *public_span)
 {
 	const struct span *span = const_span_of(public_span);
-	struct tel_context context = {.flags = span->flags};
+	struct tel_context context = {.flags = 0};
 
+	if (MISUSE_NULL(span, "tel_span_context"))
+		return context;
+	context.flags = span->flags;
 	memcpy(context.trace_id, span->trace_id, sizeof(context.trace_id));
 	memcpy(context.span_id, span->span_id, sizeof(context.span_id));
 	return context;
@@ -275,7 +286,7 @@ void tel_span_set_attrs(struct tel_span *public_span, const struct tel_attr *att
 {
 	struct span *span = span_of(public_span);
 
-	if (!is_open(span))
+	if (MISUSE_NULL(span && (attrs || !count), "tel_span_set") || !is_open(span))
 		return;
 	for (size_t i = 0; i < count; i++)
 		if (!append_attribute(span, &attrs[i]))
@@ -286,14 +297,14 @@ void tel_span_event_attrs(struct tel_span *public_span, const char *name, const 
 {
 	struct span *span = span_of(public_span);
 
-	if (!is_open(span))
+	if (MISUSE_NULL(span && name && (attrs || !count), "tel_span_event") || !is_open(span))
 		return;
 	struct span_entry *event = append_entry(span, SPAN_EVENT, 0);
 	if (!event) {
 		count_drop(&span->dropped_events);
 		return;
 	}
-	event->key = name ? name : "";
+	event->key = name;
 	event->value.time_ns = now_of(span);
 	for (size_t i = 0; i < count; i++) {
 		if (append_attribute(span, &attrs[i]))
@@ -307,7 +318,7 @@ void tel_span_link(struct tel_span *public_span, struct tel_context to)
 {
 	struct span *span = span_of(public_span);
 
-	if (!is_open(span))
+	if (MISUSE_NULL(span, "tel_span_link") || !is_open(span))
 		return;
 	struct span_entry *link = append_entry(span, SPAN_LINK, SPAN_LINK_BYTES);
 	if (!link) {
@@ -322,10 +333,10 @@ void tel_span_link(struct tel_span *public_span, struct tel_context to)
 void tel_span_rename(struct tel_span *public_span, const char *first, const char *second)
 {
 	struct span *span = span_of(public_span);
-	size_t first_bytes = first ? strlen(first) : 0, second_bytes = second ? strlen(second) : 0;
 
-	if (!is_open(span))
+	if (MISUSE_NULL(span && first, "tel_span_rename") || !is_open(span))
 		return;
+	size_t first_bytes = strlen(first), second_bytes = second ? strlen(second) : 0;
 	struct span_entry *entry = append_entry(span, SPAN_NAME, first_bytes + (second != NULL) + second_bytes);
 	if (!entry)
 		return; /* the old name is better than none */
@@ -341,7 +352,7 @@ void tel_span_rename(struct tel_span *public_span, const char *first, const char
 
 void tel_span_fail(struct tel_span *span, const char *error_type)
 {
-	if (!is_open(span_of(span)))
+	if (MISUSE_NULL(span && error_type, "tel_span_fail") || !is_open(span_of(span)))
 		return;
 	span_of(span)->status = SPAN_ERROR;
 	tel_span_set(span, tel_lit("error.type", error_type));
