@@ -82,7 +82,9 @@ static bool is_letter(char c)
 
 static char name_char(char c, bool first)
 {
-	return is_letter(c) || (!first && c >= '0' && c <= '9') ? c : '_';
+	if (is_letter(c) || (!first && c >= '0' && c <= '9'))
+		return c;
+	return '_';
 }
 
 static void add_plain_name(struct buf *out, const char *name)

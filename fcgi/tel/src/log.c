@@ -162,6 +162,7 @@ static void build_line(struct buf *line, enum tel_level level, const char *messa
 	buf_addc(line, '\n');
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): MISUSE logs, once, what is sound */
 void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count)
 {
 	char storage[LOG_LINE_MAX + 1];

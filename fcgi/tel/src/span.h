@@ -38,7 +38,7 @@ struct span {
 	_Alignas(8) char data[SPAN_DATA_BYTES];
 };
 
-_Static_assert(sizeof(struct span) <= sizeof(struct tel_span) && _Alignof(struct span) <= _Alignof(struct tel_span),
+_Static_assert(sizeof(struct span) <= sizeof(struct tel_span) && _Alignof(struct span) <= _Alignof(uint64_t),
 	       "a span fits in its owner's storage");
 
 enum span_status { SPAN_UNSET = 0, SPAN_OK = 1, SPAN_ERROR = 2 }; /* as OTLP */
