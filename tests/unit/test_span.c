@@ -153,10 +153,157 @@ static void without_a_parent_only_baggage_stays(void **state)
 
 	(void)state;
 	tel_span_start_remote(&span, "span", TEL_SERVER, remote("00-broken"));
-	assert_null(span_of(&span)->tracestate);
+	assert_string_equal(span_of(&span)->tracestate, "ot=th:0"); /* the new trace's own */
 	assert_string_equal(span_of(&span)->baggage, "b=2");
 	assert_false(has_id(span_of(&span)->parent_span_id, 8));
 	tel_span_end(&span);
+}
+
+/* ---- the threshold in the tracestate ---- */
+
+static struct tel_parent *parent_with(const char *flags, const char *tracestate)
+{
+	static struct tel_parent parent;
+	char traceparent[TEL_TRACEPARENT_LENGTH + 1];
+
+	snprintf(traceparent, sizeof(traceparent), "00-" IDS "-%s", flags);
+	tel_parent_init(&parent);
+	tel_parent_header(&parent, "traceparent", traceparent);
+	tel_parent_header(&parent, "tracestate", tracestate);
+	tel_parent_end(&parent);
+	return &parent;
+}
+
+/* R is 0x80808080808080. */
+static uint64_t half_and_more(void)
+{
+	return UINT64_C(0x8080808080808080);
+}
+
+/* A root tells its threshold when it is sampled, and its children tell the same. */
+static void a_root_tells_the_threshold(void **state)
+{
+	static const struct {
+		struct sampler sampler;
+		const char *tracestate; /* NULL: not sampled */
+	} cases[] = {
+		{{true, 0}, "ot=th:0"},
+		{{false, 0}, "ot=th:0"},
+		{{true, 1}, "ot=th:00000000000001"},
+		{{false, SAMPLER_NONE / 2}, "ot=th:8"},
+		{{true, SAMPLER_NONE / 4}, "ot=th:4"},
+		{{true, SAMPLER_NONE - 1}, NULL},
+		{{true, SAMPLER_NONE}, NULL},
+		{{false, SAMPLER_NONE}, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tel_span span;
+		struct tel_carrier carrier;
+		ended_count = 0;
+		random_source = half_and_more;
+		span_configure(true, &cases[i].sampler, keep);
+		tel_span_start(&span, "root", TEL_INTERNAL);
+		{
+			TEL_SPAN(child, "child", TEL_CLIENT);
+			tel_inject(child, &carrier);
+		}
+		tel_span_end(&span);
+		assert_int_equal(span.flags, cases[i].tracestate ? 3 : 2);
+		if (cases[i].tracestate) {
+			assert_string_equal(span.tracestate, cases[i].tracestate);
+			assert_string_equal(carrier.tracestate, cases[i].tracestate);
+		} else {
+			assert_null(span.tracestate);
+			assert_null(carrier.tracestate);
+		}
+	}
+}
+
+/* The trace id's R is 0x48eb211c80319c: below 8, above 4. */
+static void a_parents_threshold_is_followed_or_replaced(void **state)
+{
+	static const struct sampler parent_based = {true, SAMPLER_NONE / 2}, half = {false, SAMPLER_NONE / 2},
+				    quarter = {false, SAMPLER_NONE / 4}, on = {false, 0}, off = {false, SAMPLER_NONE};
+	static const struct {
+		const struct sampler *sampler;
+		const char *flags, *sent;
+		uint8_t wanted_flags;
+		const char *wanted; /* NULL: none */
+	} cases[] = {
+		{&parent_based, "03", "a=1,ot=th:4,b=2", 3, "a=1,ot=th:4,b=2"},
+		{&parent_based, "01", "ot=th:4;rv:44444444444444", 1, "ot=th:4;rv:44444444444444"},
+		{&parent_based, "02", "ot=th:8,a=1", 2, "ot=th:8,a=1"},
+		{&parent_based, "03", "a=1", 3, "a=1"},
+		{&parent_based, "03", "", 3, NULL},
+		{&parent_based, "03", "a=1,ot=th:8", 3, "a=1"},
+		{&parent_based, "03", "ot=th:8", 3, NULL},
+		{&parent_based, "02", "ot=th:4;x:1,a=1", 2, "ot=x:1,a=1"},
+		{&parent_based, "03", "ot=th:4;rv:33333333333333", 3, "ot=rv:33333333333333"},
+		{&half, "03", "a=1,ot=th:4", 2, "a=1"},
+		{&half, "00", "a=1", 0, "a=1"},
+		{&half, "00", "a=1,ot=rv:80000000000000", 1, "ot=rv:80000000000000;th:8,a=1"},
+		{&half, "03", "a=1,ot=rv:7fffffffffffff;th:4", 2, "ot=rv:7fffffffffffff,a=1"},
+		{&quarter, "00", "a=1", 1, "ot=th:4,a=1"},
+		{&quarter, "02", "", 3, "ot=th:4"},
+		{&quarter, "02", "a=1,ot=th:8;x:1", 3, "ot=th:4;x:1,a=1"},
+		{&on, "02", "ot=th:8", 3, "ot=th:0"},
+		{&off, "03", "ot=th:4", 2, NULL},
+		{&off, "03", "a=1,ot=th:4;rv:80000000000000", 2, "ot=rv:80000000000000,a=1"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tel_parent *parent = parent_with(cases[i].flags, cases[i].sent);
+		for (int twice = 0; twice < 2; twice++) { /* the same again when another span has the same parent */
+			struct tel_span span;
+			ended_count = 0;
+			span_configure(true, cases[i].sampler, keep);
+			tel_span_start_remote(&span, "span", TEL_SERVER, parent);
+			tel_span_end(&span);
+			if (span.flags != cases[i].wanted_flags)
+				fail_msg("case %zu: flags %02x", i, span.flags);
+			if (cases[i].wanted)
+				assert_string_equal(span.tracestate, cases[i].wanted);
+			else
+				assert_null(span.tracestate);
+		}
+	}
+}
+
+static void a_threshold_that_is_no_longer_true_is_forgotten(void **state)
+{
+	struct tel_span span;
+	struct tel_parent *parent = parent_with("03", "a=1,ot=th:4;rv:80000000000000");
+	uint8_t id[8] = {1};
+
+	(void)state;
+	tel_parent_forget_threshold(parent);
+	tel_span_start_remote(&span, "span", TEL_SERVER, parent);
+	tel_span_end(&span);
+	assert_string_equal(span.tracestate, "ot=rv:80000000000000,a=1");
+
+	tel_span_from(&span, TEL_SERVER, parent->trace_id, id, id, 3, true, 1, 2);
+	assert_null(span.tracestate);
+	tel_span_set_tracestate(&span, parent_with("03", "ot=th:4"));
+	assert_string_equal(span.tracestate, "ot=th:4");
+	tel_span_set_tracestate(&span, parent_with("03", "ot=th:8"));
+	assert_null(span.tracestate);
+}
+
+static void disabled_telemetry_changes_no_tracestate(void **state)
+{
+	struct tel_span span;
+
+	(void)state;
+	span_configure(false, &all, keep);
+	tel_span_start_remote(&span, "span", TEL_SERVER, parent_with("03", "ot=th:8"));
+	tel_span_end(&span);
+	assert_string_equal(span.tracestate, "ot=th:8");
+	tel_span_start(&span, "root", TEL_SERVER);
+	tel_span_end(&span);
+	assert_null(span.tracestate);
 }
 
 static void unsampled_spans_pass_ids_on(void **state)
@@ -288,6 +435,10 @@ int main(void)
 		TEST(children_inherit),
 		TEST(a_parent_decides),
 		TEST(without_a_parent_only_baggage_stays),
+		TEST(a_root_tells_the_threshold),
+		TEST(a_parents_threshold_is_followed_or_replaced),
+		TEST(a_threshold_that_is_no_longer_true_is_forgotten),
+		TEST(disabled_telemetry_changes_no_tracestate),
 		TEST(unsampled_spans_pass_ids_on),
 		TEST(disabled_only_propagates),
 		TEST(children_lie_inside_though_the_clock_is_set),

@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "tel/src/misuse.h"
+#include "tel/src/probability.h"
 #include "tel/src/span.h"
 #include "tel/tel.h"
 
@@ -277,6 +278,12 @@ void tel_parent_end(struct tel_parent *parent)
 		p->tracestate[0] = '\0';
 	if (p->baggage_broken)
 		p->baggage[0] = '\0';
+}
+
+void tel_parent_forget_threshold(struct tel_parent *parent)
+{
+	if (!MISUSE_NULL(parent, "tel_parent_forget_threshold"))
+		probability_erase_threshold(parent_of(parent)->tracestate);
 }
 
 bool tel_context_valid(struct tel_context context)

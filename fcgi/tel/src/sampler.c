@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/plain.h"
+#include "tel/src/probability.h"
 
 #define PARENT_BASED "parentbased_"
 
@@ -16,7 +17,7 @@ static bool parse_ratio(const char *text, uint64_t *threshold)
 
 	if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || !(ratio >= 0 && ratio <= 1))
 		return false;
-	*threshold = (uint64_t)((1 - ratio) * (double)SAMPLER_NONE);
+	*threshold = probability_threshold(ratio);
 	return true;
 }
 
@@ -44,9 +45,5 @@ bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
 
 bool sampler_decide(const struct sampler *sampler, const uint8_t trace_id[16])
 {
-	uint64_t randomness = 0;
-
-	for (int i = 9; i < 16; i++)
-		randomness = randomness << 8 | trace_id[i];
-	return randomness >= sampler->threshold;
+	return probability_randomness("", trace_id) >= sampler->threshold;
 }

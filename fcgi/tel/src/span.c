@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/span.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "tel/ship.h"
 #include "tel/src/misuse.h"
+#include "tel/src/probability.h"
 #include "tel/src/self_metrics.h"
 
 static struct {
 	bool enabled;
 	struct sampler sampler;
 	void (*sink)(const struct span *span);
+	char root_tracestate[PROBABILITY_TEXT_MAX + 1]; /* of every sampled root: what the sampler's threshold is */
 } config;
 
 /* Stands for no span. Nothing writes to it: it does not record and has ended. */
@@ -27,6 +30,8 @@ void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(co
 	config.enabled = enabled;
 	config.sampler = *sampler;
 	config.sink = sink;
+	if (sampler->threshold < SAMPLER_NONE)
+		probability_format(sampler->threshold, config.root_tracestate);
 }
 
 /* ---- start ---- */
@@ -61,11 +66,39 @@ static void begin_trace(struct span *span)
 	memcpy(span->trace_id, id, sizeof(id));
 	mint_span_id(span);
 	span->flags = TEL_RANDOM;
-	if (config.enabled && sampler_decide(&config.sampler, span->trace_id))
+	if (config.enabled && sampler_decide(&config.sampler, span->trace_id)) {
 		span->flags |= TEL_SAMPLED;
+		span->tracestate = config.root_tracestate;
+	}
 }
 
-static void continue_remote(struct span *span, const struct parent *parent)
+/* As the specification asks, once: a trace id that nobody calls random may be none, and so are the decisions then. */
+static void warn_of_unknown_randomness(const struct parent *parent)
+{
+	static atomic_bool warned;
+	uint64_t randomness;
+
+	if (config.sampler.threshold == 0 || config.sampler.threshold == SAMPLER_NONE || parent->flags & TEL_RANDOM ||
+	    probability_explicit(parent->tracestate, &randomness) || atomic_exchange(&warned, true))
+		return;
+	tel_warn("the sampler takes trace ids of callers for random who do not say so: they should send the random "
+		 "flag of W3C Trace Context level 2");
+}
+
+/* A sampler that is not parent-based makes a decision of its own, and its threshold takes the place of the parent's. */
+static void decide_again(struct span *span, struct parent *parent)
+{
+	span->flags &= ~TEL_SAMPLED;
+	warn_of_unknown_randomness(parent);
+	if (probability_randomness(parent->tracestate, parent->trace_id) >= config.sampler.threshold) {
+		span->flags |= TEL_SAMPLED;
+		probability_set_threshold(parent->tracestate, config.sampler.threshold);
+	} else {
+		probability_erase_threshold(parent->tracestate);
+	}
+}
+
+static void continue_remote(struct span *span, struct parent *parent)
 {
 	memcpy(span->trace_id, parent->trace_id, sizeof(span->trace_id));
 	span->flags = parent->flags;
@@ -78,14 +111,15 @@ static void continue_remote(struct span *span, const struct parent *parent)
 	mint_span_id(span);
 	memcpy(span->parent_span_id, parent->span_id, sizeof(span->parent_span_id));
 	span->parent_remote = true;
-	if (!config.sampler.parent_based) {
-		span->flags &= ~TEL_SAMPLED;
-		if (sampler_decide(&config.sampler, span->trace_id))
-			span->flags |= TEL_SAMPLED;
-	}
+	if (config.sampler.parent_based)
+		probability_check_threshold(parent->tracestate, parent->trace_id, parent->flags & TEL_SAMPLED);
+	else
+		decide_again(span, parent);
+	span->tracestate = parent->tracestate[0] ? parent->tracestate : NULL;
 }
 
-/* A sampler that is not parent-based decides by the trace id alone, so what it said for the parent holds here too. */
+/* A sampler that is not parent-based decides by the trace id or `rv` alone, so what it said for the parent holds here
+ * too. */
 static void continue_local(struct span *span, const struct span *parent)
 {
 	memcpy(span->trace_id, parent->trace_id, sizeof(span->trace_id));
@@ -150,10 +184,10 @@ void tel_span_start(struct tel_span *public_span, const char *name, enum tel_kin
 }
 
 void tel_span_start_remote(struct tel_span *public_span, const char *name, enum tel_kind kind,
-			   const struct tel_parent *public_parent)
+			   struct tel_parent *public_parent)
 {
 	struct span *span = span_of(public_span);
-	const struct parent *parent = public_parent ? const_parent_of(public_parent) : NULL;
+	struct parent *parent = public_parent ? parent_of(public_parent) : NULL;
 
 	if (MISUSE_NULL(span, "tel_span_start_remote"))
 		return;
@@ -186,6 +220,17 @@ void tel_span_from(struct tel_span *public_span, const struct tel_span_facts *fa
 	span->start_ns = facts->start_ns;
 	span->end_ns = facts->end_ns;
 	span->recording = config.enabled && (span->flags & TEL_SAMPLED);
+}
+
+void tel_span_set_tracestate(struct tel_span *public_span, struct tel_parent *public_parent)
+{
+	struct span *span = span_of(public_span);
+	struct parent *parent = parent_of(public_parent);
+
+	if (MISUSE_NULL(span && parent, "tel_span_set_tracestate"))
+		return;
+	probability_check_threshold(parent->tracestate, span->trace_id, span->flags & TEL_SAMPLED);
+	span->tracestate = parent->tracestate[0] ? parent->tracestate : NULL;
 }
 
 /* ---- end ---- */

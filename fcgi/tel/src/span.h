@@ -32,7 +32,7 @@ struct span {
 	uint64_t end_ns;   /* realtime, 0 until the end */
 	uint64_t start_monotonic_ns;
 	const char *name;       /* literal */
-	const char *tracestate; /* inherited; owned by the request; NULL none */
+	const char *tracestate; /* inherited; owned by the request, constant for a root; NULL none */
 	const char *baggage;    /* the same */
 	struct span *outer;     /* current before this one */
 	_Alignas(8) char data[SPAN_DATA_BYTES];

@@ -25,6 +25,12 @@ struct tel_span_facts {
  * and not ended. */
 TEL_API void tel_span_from(struct tel_span *span, const struct tel_span_facts *facts);
 
+/*
+ * Gives a span of tel_span_from the tracestate of `parent`, without a sampling threshold that contradicts the span's
+ * flags: it is taken out of `parent`, too. `parent` must outlive the span.
+ */
+TEL_API void tel_span_set_tracestate(struct tel_span *span, struct tel_parent *parent);
+
 struct tel_batch; /* spans, encoded, and the connection that sends them; one thread */
 
 enum tel_sent {

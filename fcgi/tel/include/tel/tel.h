@@ -143,6 +143,12 @@ TEL_API void tel_parent_header(struct tel_parent *parent, const char *name, cons
 /* Call after the last header: without a valid traceparent there is no tracestate. */
 TEL_API void tel_parent_end(struct tel_parent *parent);
 
+/*
+ * Takes the sampling threshold (`th` in the tracestate's member `ot`) out of what has come. Call it after
+ * tel_parent_end when the sampled flag was decided anew, and not by the trace id: the threshold is no longer true then.
+ */
+TEL_API void tel_parent_forget_threshold(struct tel_parent *parent);
+
 /* Returns the caller's ids; all zero when the headers brought none that are valid. */
 TEL_API struct tel_context tel_parent_context(const struct tel_parent *parent);
 
@@ -174,10 +180,11 @@ TEL_API void tel_span_start(struct tel_span *span, const char *name, enum tel_ki
 
 /*
  * Starts the first span of this process in a trace and makes it current. `parent` NULL or not valid: a new trace, which
- * the sampler (OTEL_TRACES_SAMPLER) decides on. `parent` must outlive the span and its children.
+ * the sampler (OTEL_TRACES_SAMPLER) decides on. `parent` must outlive the span and its children. Its tracestate becomes
+ * that of the span: the sampling threshold in it follows the sampler's decision, and a false one is taken out.
  */
 TEL_API void tel_span_start_remote(struct tel_span *span, const char *name, enum tel_kind kind,
-				   const struct tel_parent *parent);
+				   struct tel_parent *parent);
 
 /* Ends and queues the span and makes the outer one current. On the thread that started it; a second call does nothing.
  */
