@@ -15,6 +15,8 @@ enum member {
 	TRACE_ID,
 	SPAN_ID,
 	TRACE_FLAGS,
+	TRACE_STATE,
+	TRACE_RESAMPLED,
 	PARENT_SPAN_ID,
 	CLIENT_SPAN_ID,
 	METHOD,
@@ -52,6 +54,8 @@ static const struct text member_names[MEMBERS] = {
 	[TRACE_ID] = NAME("trace_id"),
 	[SPAN_ID] = NAME("span_id"),
 	[TRACE_FLAGS] = NAME("trace_flags"),
+	[TRACE_STATE] = NAME("trace_state"),
+	[TRACE_RESAMPLED] = NAME("trace_resampled"),
 	[PARENT_SPAN_ID] = NAME("parent_span_id"),
 	[CLIENT_SPAN_ID] = NAME("client_span_id"),
 	[METHOD] = NAME("method"),
@@ -220,6 +224,8 @@ static bool set_facts(struct access_line *out, const struct text *values)
 	out->status = status >= 100 ? (int)status : 0;
 	if (values[TRACE_FLAGS].bytes != 2 || !hex_decode(values[TRACE_FLAGS].data, 1, &out->flags))
 		out->flags = 0;
+	out->trace_state = values[TRACE_STATE];
+	out->resampled = values[TRACE_RESAMPLED].bytes == 1 && values[TRACE_RESAMPLED].data[0] == '1';
 	if (!id(&values[PARENT_SPAN_ID], out->parent_span_id, 8))
 		memset(out->parent_span_id, 0, 8);
 	if (number(&values[PORT], 0, 65535, &port))

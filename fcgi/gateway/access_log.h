@@ -24,12 +24,14 @@ struct access_line {
 	uint8_t parent_span_id[8]; /* zero: a root */
 	uint8_t client_span_id[8]; /* of the upstream attempt */
 	uint8_t flags;             /* W3C trace-flags */
+	bool resampled;            /* the flags do not depend on the trace id: a threshold in trace_state is not true */
 	int status;                /* 0: nothing was answered */
 	int port;                  /* 0: unknown */
 	uint64_t end_ns;           /* realtime, whole milliseconds, rounded down */
 	uint64_t duration_ns;
 	uint64_t upstream_start_ns; /* realtime, like end_ns: when the first attempt began; 0: not logged */
 	/* text inside the line: NUL-terminated, "" when the key was missing */
+	struct text trace_state; /* as it came: not judged yet */
 	struct text method, route, path, query, host, scheme, client, user_agent, protocol;
 	size_t attempt_count;
 	struct access_attempt attempts[ACCESS_ATTEMPTS_MAX]; /* in order */

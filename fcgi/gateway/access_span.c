@@ -315,3 +315,15 @@ void access_span(const struct access_line *line, size_t index, struct tel_span *
 	else
 		attempt_span(line, index - 1, out);
 }
+
+void access_context(const struct access_line *line, struct tel_parent *out)
+{
+	tel_parent_init(out);
+	out->valid = true; /* the ids are the gateway's own */
+	memcpy(out->trace_id, line->trace_id, sizeof(out->trace_id));
+	out->flags = line->flags;
+	tel_parent_header(out, "tracestate", line->trace_state.data);
+	tel_parent_end(out);
+	if (line->resampled)
+		tel_parent_forget_threshold(out);
+}

@@ -19,6 +19,7 @@ TEL_GAUGE(last, "gateway.log.last_shipped.timestamp", "s", "When the collector l
 static struct {
 	struct follower follower;
 	struct tel_batch *batch;
+	struct tel_parent context; /* of the line whose spans are made */
 	uint64_t delay_ns;
 	uint64_t oldest_ns; /* monotonic; when the first line after the checkpoint was seen; 0: none was */
 	atomic_bool hurry;  /* to end, whatever is left */
@@ -74,8 +75,12 @@ static bool ship_line(const struct tail_line *line)
 
 	if (!access_log_parse(line->text, line->bytes, &facts, &cut))
 		return true; /* the metrics count it */
-	for (size_t i = parts_done(line), count = access_span_count(&facts); i < count; i++) {
+	size_t count = access_span_count(&facts);
+	if (count)
+		access_context(&facts, &shipper.context);
+	for (size_t i = parts_done(line); i < count; i++) {
 		access_span(&facts, i, &span);
+		tel_span_set_tracestate(&span, &shipper.context);
 		if (tel_batch_add(shipper.batch, &span))
 			continue;
 		if (!send_batch(line->offset, i))

@@ -31,26 +31,39 @@ void app_set_active(double requests)
 
 /* ---- begin ---- */
 
-/* nginx before 1.23 passes a header that came twice as two parameters: all are offered, in order. */
+static bool gateway_says(const struct request *req, const char *param, const char *value)
+{
+	const char *said = req->through_gateway ? request_param(req, param) : NULL;
+
+	return said && strcmp(said, value) == 0;
+}
+
+/*
+ * nginx before 1.23 passes a header that came twice as two parameters: all are offered, in order. When the gateway has
+ * begun a new trace, the state of the client's does not belong to it, and the gateway's own takes its place.
+ */
 static void read_parent(const struct request *req, struct tel_parent *parent)
 {
 	static const struct {
 		const char *param, *header;
 	} headers[] = {
 		{"HTTP_TRACEPARENT=", "traceparent"}, {"HTTP_TRACESTATE=", "tracestate"}, {"HTTP_BAGGAGE=", "baggage"}};
-	const char *gateway_says = req->through_gateway ? request_param(req, "TRACE_VALID") : NULL;
-	/* The gateway has started a new trace: the state of the client's does not belong to it. */
-	bool no_state = gateway_says && strcmp(gateway_says, "0") == 0;
+	bool is_new = gateway_says(req, "TRACE_VALID", "0");
+	const char *new_state = is_new ? request_param(req, "TRACE_STATE") : NULL;
 
 	tel_parent_init(parent);
 	for (const char *const *param = req->params; *param; param++) {
 		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
 			size_t bytes = strlen(headers[i].param);
-			if (strncmp(*param, headers[i].param, bytes) == 0 && !(no_state && i == 1))
+			if (strncmp(*param, headers[i].param, bytes) == 0 && !(is_new && i == 1))
 				tel_parent_header(parent, headers[i].header, *param + bytes);
 		}
 	}
+	if (new_state)
+		tel_parent_header(parent, "tracestate", new_state);
 	tel_parent_end(parent);
+	if (gateway_says(req, "TRACE_RESAMPLED", "1"))
+		tel_parent_forget_threshold(parent);
 }
 
 /* Ids for an answer without a span, which therefore says "not sampled": of the caller's trace when there is one. */

@@ -29,13 +29,23 @@ static void check_text(const struct text *text, const char *line, size_t size)
 		assert(text->data >= line && text->data + text->bytes < line + size);
 }
 
+static bool has_threshold(const char *tracestate)
+{
+	return tracestate && (strncmp(tracestate, "ot=th:", 6) == 0 || strstr(tracestate, ",ot=th:"));
+}
+
 static void check_spans(const struct access_line *facts)
 {
+	static struct tel_parent context;
 	struct tel_span server, span, again;
 
 	span_configure(true, &(struct sampler){0}, NULL);
+	access_context(facts, &context);
 	for (size_t i = 0; i < access_span_count(facts); i++) {
 		access_span(facts, i, &span);
+		tel_span_set_tracestate(&span, &context);
+		assert(!span.tracestate || strlen(span.tracestate) <= TEL_TRACESTATE_MAX);
+		assert(!facts->resampled || !has_threshold(span.tracestate));
 		if (i == 0)
 			server = span;
 		assert(span_of(&span)->start_ns <= span_of(&span)->end_ns);
@@ -57,9 +67,9 @@ static void check_facts(const uint8_t *data, size_t size)
 	bool cut;
 
 	if (access_log_parse(line, size, &facts, &cut)) {
-		const struct text *const texts[] = {&facts.method, &facts.route,      &facts.path,
-						    &facts.query,  &facts.host,       &facts.scheme,
-						    &facts.client, &facts.user_agent, &facts.protocol};
+		const struct text *const texts[] = {
+			&facts.method, &facts.route,  &facts.path,       &facts.query,    &facts.host,
+			&facts.scheme, &facts.client, &facts.user_agent, &facts.protocol, &facts.trace_state};
 		for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 			check_text(texts[i], line, size);
 		assert(facts.attempt_count <= ACCESS_ATTEMPTS_MAX);

@@ -29,10 +29,10 @@ def calls(program):
     return metrics.by_label(values, "http_client_request_duration_seconds_count", *labels)
 
 
-def orders_of(program, service):
+def orders_of(program, service, sampler="always_off"):
     """The orders program, one thread, so that its calls share connections; the relay stays out of the way."""
     return program("orders", WORKER_THREADS="1", USERS_URL=service.url, NOTIFICATIONS_URL=service.url,
-                   OTEL_SDK_DISABLED="false", OTEL_TRACES_SAMPLER="always_off")
+                   OTEL_SDK_DISABLED="false", OTEL_TRACES_SAMPLER=sampler)
 
 
 def test_connections_are_kept(program):
@@ -149,12 +149,23 @@ def test_passes_the_context_on(program):
     ([("APM_GATEWAY", "1"), ("TRACE_VALID", "0")], None),  # the gateway has started a new trace
     ([("APM_GATEWAY", "1"), ("TRACE_VALID", "1")], "a=1"),
     ([("HTTP_TRACE_VALID", "0")], "a=1"),
+    # that of a new trace is the gateway's own, and no other's
+    ([("APM_GATEWAY", "1"), ("TRACE_VALID", "0"), ("TRACE_STATE", "")], None),
+    ([("APM_GATEWAY", "1"), ("TRACE_VALID", "0"), ("TRACE_STATE", "ot=th:8")], "ot=th:8"),
+    ([("APM_GATEWAY", "1"), ("TRACE_VALID", "1"), ("TRACE_STATE", "ot=th:8")], "a=1"),
+    ([("TRACE_VALID", "0"), ("TRACE_STATE", "ot=th:8")], "a=1"),
+    # decided by something else than the trace id, which the gateway alone can say
+    ([("APM_GATEWAY", "1"), ("TRACE_VALID", "1"), ("TRACE_RESAMPLED", "1"), ("HTTP_TRACESTATE", "ot=th:8;x:1")],
+     "ot=x:1,a=1"),
+    ([("APM_GATEWAY", "1"), ("TRACE_VALID", "1"), ("TRACE_RESAMPLED", "0"), ("HTTP_TRACESTATE", "ot=th:8")],
+     "ot=th:8,a=1"),
+    ([("TRACE_RESAMPLED", "1"), ("HTTP_TRACESTATE", "ot=th:8")], "ot=th:8,a=1"),
 ])
 def test_the_gateway_says_whose_the_tracestate_is(program, context, expected):
-    context = context + [("HTTP_TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    context = context + [("HTTP_TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"),
                          ("HTTP_TRACESTATE", "a=1")]
     with Service() as service:
-        order(orders_of(program, service), extra=context)
+        order(orders_of(program, service, "parentbased_always_off"), extra=context)
         heads = [head.lower() for _, head, _ in service.requests]
         assert [f"tracestate: {expected}" in head for head in heads] == [expected is not None] * 2
         assert [("tracestate" in head) for head in heads] == [expected is not None] * 2

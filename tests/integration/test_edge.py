@@ -81,7 +81,7 @@ def test_a_system_that_does_not_trust(extended, make_system):
         headers = peer.take()
     assert answer.json() == [200] and answer.trace_id != TRACE_ID
     assert answer.trace_id in headers["traceparent"][0]
-    assert "tracestate" not in headers and "baggage" not in headers
+    assert headers["tracestate"] == ["ot=th:0"] and "baggage" not in headers, "the new trace's own"
     spans = system.trace(answer)
     root, = [span for span in spans if not span.parent_id]
     assert (root.service, root.kind) == ("api-gateway", "SERVER") and not system.collector.spans(TRACE_ID)

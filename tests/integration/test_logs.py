@@ -42,9 +42,9 @@ def test_the_gateways_line(system):
     answer = system.gateway.get("/api/v1/users/1?x=%C3%A9&secret", [("User-Agent", 'a "quoted\\" agent')])
     line, = system.wait_log("api-gateway", lambda line: line.get("trace_id") == answer.trace_id, "of the request")
     assert list(line) == (
-        "ts level service msg trace_id span_id trace_flags parent_span_id client_span_id method route path query "
-        "status duration_ms up_addr up_status up_time up_start host port scheme client user_agent protocol bytes_in "
-        "bytes_out msec").split()
+        "ts level service msg trace_id span_id trace_flags trace_state trace_resampled parent_span_id client_span_id "
+        "method route path query status duration_ms up_addr up_status up_time up_start host port scheme client "
+        "user_agent protocol bytes_in bytes_out msec").split()
     assert (line["method"], line["route"], line["path"], line["query"], line["status"]) == (
         "GET", "/api/v1/users/{id}", "/api/v1/users/1", "x=%C3%A9&secret", 200)
     assert line["user_agent"] == 'a "quoted\\" agent' and line["port"] == system.ports["gateway"]

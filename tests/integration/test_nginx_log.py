@@ -16,10 +16,11 @@ from lib.fastcgi import Reply
 from lib.nginx_alone import NginxAlone
 from lib.wait import wait_until
 
-KEYS = ["ts", "level", "service", "msg", "trace_id", "span_id", "trace_flags", "parent_span_id", "client_span_id",
-        "method", "route", "path", "query", "status", "duration_ms", "up_addr", "up_status", "up_time", "up_start",
-        "host", "port", "scheme", "client", "user_agent", "protocol", "bytes_in", "bytes_out", "msec"]
-NUMBERS = {"status", "duration_ms", "port", "bytes_in", "bytes_out"}
+KEYS = ["ts", "level", "service", "msg", "trace_id", "span_id", "trace_flags", "trace_state", "trace_resampled",
+        "parent_span_id", "client_span_id", "method", "route", "path", "query", "status", "duration_ms", "up_addr",
+        "up_status", "up_time", "up_start", "host", "port", "scheme", "client", "user_agent", "protocol", "bytes_in",
+        "bytes_out", "msec"]
+NUMBERS = {"trace_resampled", "status", "duration_ms", "port", "bytes_in", "bytes_out"}
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_a_line(nginx):
     assert {key for key, value in line.items() if isinstance(value, int)} == NUMBERS
     assert all(isinstance(line[key], str) for key in set(KEYS) - NUMBERS)
     expected = {"level": "info", "service": "api-gateway", "msg": "request", "trace_flags": "03", "parent_span_id": "",
+                "trace_state": "ot=th:0", "trace_resampled": 0,
                 "method": "DELETE", "route": "/api/v1/users/{id}", "path": "/api/v1/users/7", "query": "a=%20b&c",
                 "status": 200, "up_status": "200", "up_addr": f"unix:{nginx.run}/users.sock", "host": "example.org",
                 "port": nginx.ports["gateway"], "scheme": "http", "client": "127.0.0.1", "user_agent": "测试",

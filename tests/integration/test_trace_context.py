@@ -160,7 +160,7 @@ def test_an_invalid_tracestate_is_not(extended, peer, port, sent):
 def test_a_tracestate_needs_its_traceparent(extended, peer, port):
     for parent in ([], [("traceparent", PARENT[1].upper())], [("traceparent", "")]):
         headers = relayed(extended, peer, [*parent, ("tracestate", "a=1")], port)
-        assert "tracestate" not in headers
+        assert headers["tracestate"] == ["ot=th:0"], "that of the new trace"
         assert len(headers["traceparent"]) == 1
 
 
@@ -185,7 +185,8 @@ def test_only_our_headers_reach_the_call(extended, peer):
     headers = relayed(extended, peer, [("X-Secret", "1"), ("Authorization", "Bearer x"), ("Cookie", "a=b"),
                                        ("Proxy", "http://127.0.0.1:1"), ("User-Agent", "agent")])
     assert set(headers) <= {"host", "user-agent", "accept", "content-type", "content-length", "traceparent",
-                            "x-envoy-expected-rq-timeout-ms"}, headers
+                            "tracestate", "x-envoy-expected-rq-timeout-ms"}, headers
+    assert headers["tracestate"] == ["ot=th:0"]
 
 
 def test_two_traceparents_start_a_new_trace(extended, peer):

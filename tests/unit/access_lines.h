@@ -13,7 +13,7 @@
 
 /* What tests vary; NULL or 0: the value of an everyday request. */
 struct access_values {
-	const char *trace_id, *span_id, *flags, *parent_span_id, *client_span_id;
+	const char *trace_id, *span_id, *flags, *trace_state, *resampled, *parent_span_id, *client_span_id;
 	const char *method, *route, *path, *query, *status, *duration_ms;
 	const char *up_addr, *up_status, *up_time, *up_start;
 	const char *host, *port, *scheme, *client, *user_agent, *protocol, *msec;
@@ -31,13 +31,15 @@ static inline size_t access_line_write(char *out, size_t size, const struct acce
 		out, size,
 		"{\"ts\":\"2026-11-22T12:30:00.123000Z\",\"level\":\"info\",\"service\":\"api-gateway\",\"msg\":"
 		"\"request\","
-		"\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_flags\":\"%s\",\"parent_span_id\":\"%s\","
+		"\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_flags\":\"%s\","
+		"\"trace_state\":\"%s\",\"trace_resampled\":%s,\"parent_span_id\":\"%s\","
 		"\"client_span_id\":\"%s\",\"method\":\"%s\",\"route\":\"%s\",\"path\":\"%s\",\"query\":\"%s\","
 		"\"status\":%s,\"duration_ms\":%s,\"up_addr\":\"%s\",\"up_status\":\"%s\",\"up_time\":\"%s\","
 		"\"up_start\":\"%s\",\"host\":\"%s\",\"port\":%s,\"scheme\":\"%s\",\"client\":\"%s\","
 		"\"user_agent\":\"%s\",\"protocol\":\"%s\",\"bytes_in\":312,\"bytes_out\":541,\"msec\":\"%s\"}",
 		or_else(v->trace_id, TRACE), or_else(v->span_id, SERVER_ID), or_else(v->flags, "03"),
-		or_else(v->parent_span_id, ""), or_else(v->client_span_id, CLIENT_ID), or_else(v->method, "GET"),
+		or_else(v->trace_state, ""), or_else(v->resampled, "0"), or_else(v->parent_span_id, ""),
+		or_else(v->client_span_id, CLIENT_ID), or_else(v->method, "GET"),
 		or_else(v->route, "/api/v1/users/{id}"), or_else(v->path, "/api/v1/users/7"), or_else(v->query, ""),
 		or_else(v->status, "200"), or_else(v->duration_ms, "12"),
 		or_else(v->up_addr, "unix:/run/apm/users.sock"), or_else(v->up_status, "200"),

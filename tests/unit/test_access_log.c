@@ -47,13 +47,16 @@ static void assert_hex(const uint8_t *id, const char *expected)
 static void reads_every_fact(void **state)
 {
 	(void)state;
-	assert_true(PARSE(.parent_span_id = PARENT_ID, .query = "a=1&b=2", .up_start = "1795350600.112"));
+	assert_true(PARSE(.parent_span_id = PARENT_ID, .query = "a=1&b=2", .up_start = "1795350600.112",
+			  .trace_state = "ot=th:0,a=\\\"b\\\""));
 	assert_false(cut);
 	assert_hex(facts.trace_id, TRACE);
 	assert_hex(facts.span_id, SERVER_ID);
 	assert_hex(facts.parent_span_id, PARENT_ID);
 	assert_hex(facts.client_span_id, CLIENT_ID);
 	assert_int_equal(facts.flags, 3);
+	assert_text(facts.trace_state, "ot=th:0,a=\"b\"");
+	assert_false(facts.resampled);
 	assert_int_equal(facts.status, 200);
 	assert_int_equal(facts.port, 8080);
 	assert_int_equal(facts.end_ns, UINT64_C(1795350600123000000));

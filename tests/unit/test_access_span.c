@@ -318,6 +318,41 @@ static int enable(void **state)
 	return 0;
 }
 
+/* The trace id's last 14 digits are 48eb211c80319c: sampled with the threshold 4, not with 8. */
+static void the_tracestate_is_judged_as_the_programs_do(void **state)
+{
+	static const struct {
+		const char *logged, *resampled, *wanted; /* wanted: NULL for none */
+	} cases[] = {
+		{"", "0", NULL},
+		{"ot=th:0", "0", "ot=th:0"},
+		{"ot=th:4;rv:48eb211c80319c , a=1", "0", "ot=th:4;rv:48eb211c80319c,a=1"},
+		{"a=1,,b=2\\t", "0", "a=1,b=2"},
+		{"a=1,B=2", "0", NULL},
+		{"a=\\u00e9", "0", NULL},
+		{"ot=th:8,a=1", "0", "a=1"},
+		{"a=1, ot=th:4;rv:48eb211c80319c", "1", "ot=rv:48eb211c80319c,a=1"},
+		{"ot=th:4", "1", NULL},
+		{"a=1", "1", "a=1"},
+	};
+	static struct tel_parent context;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(PARSE(.trace_state = cases[i].logged, .resampled = cases[i].resampled), 2);
+		access_context(&facts, &context);
+		for (size_t span_index = 0; span_index < 2; span_index++) {
+			access_span(&facts, span_index, &span);
+			assert_null(span.tracestate);
+			tel_span_set_tracestate(&span, &context);
+			if (cases[i].wanted)
+				assert_string_equal(span.tracestate, cases[i].wanted);
+			else
+				assert_null(span.tracestate);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +367,7 @@ int main(void)
 		cmocka_unit_test(a_slow_client_does_not_move_the_attempt),
 		cmocka_unit_test(impossible_times_stay_in_bounds),
 		cmocka_unit_test(what_does_not_fit_is_dropped_and_counted),
+		cmocka_unit_test(the_tracestate_is_judged_as_the_programs_do),
 	};
 
 	return cmocka_run_group_tests(tests, enable, NULL);

@@ -17,8 +17,8 @@ COLUMNS = {"ts", "level", "service", "msg", "trace_id", "span_id", "trace_flags"
 FIRST = ["reason", "error", "method", "path", "query", "status", "duration_ms"]  # of the facts, in this order
 REQUEST = {"method", "path", "query", "status", "duration_ms"}  # said in the message
 # Of a request, and seldom wanted: shown when there is room for everything.
-SELDOM = {"route", "up_addr", "up_status", "up_time", "up_start", "host", "port", "scheme", "client", "user_agent",
-          "protocol", "bytes_in", "bytes_out", "msec"}
+SELDOM = {"trace_state", "trace_resampled", "route", "up_addr", "up_status", "up_time", "up_start", "host", "port",
+          "scheme", "client", "user_agent", "protocol", "bytes_in", "bytes_out", "msec"}
 
 
 class Record(NamedTuple):
