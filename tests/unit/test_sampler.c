@@ -3,10 +3,13 @@
 #include "cmocka_all.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/random.h"
+#include "tel/src/probability.h"
 #include "tel/src/sampler.h"
 
 #define ALL 0
@@ -103,8 +106,33 @@ static void ratios_are_kept_and_consistent(void **state)
 	}
 }
 
-int main(void)
+/*
+ * Writes the tracestate of a sampled root, then 1 or 0 for each trace id that it reads, one a line:
+ * tests/integration/test_sampling.py compares with nginx.
+ */
+static int decide_all(const char *ratio)
 {
+	struct sampler sampler;
+	char line[64], tracestate[PROBABILITY_TEXT_MAX + 1] = "";
+
+	if (!sampler_parse("traceidratio", ratio, &sampler))
+		return 2;
+	if (sampler.threshold < SAMPLER_NONE)
+		probability_format(sampler.threshold, tracestate);
+	puts(tracestate);
+	while (fgets(line, sizeof(line), stdin)) {
+		uint8_t id[16];
+		if (strcspn(line, "\n") != 32 || !hex_decode(line, 16, id))
+			return 1;
+		puts(sampler_decide(&sampler, id) ? "1" : "0");
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2)
+		return decide_all(argv[1]);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_those_of_the_specification),
 		cmocka_unit_test(the_low_56_bits_decide),
