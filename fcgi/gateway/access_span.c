@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/redact.h"
 
 #define MS UINT64_C(1000000)
@@ -318,10 +319,15 @@ void access_span(const struct access_line *line, size_t index, struct tel_span *
 
 void access_context(const struct access_line *line, struct tel_parent *out)
 {
+	char traceparent[TEL_TRACEPARENT_LENGTH + 1] = "00-";
+
+	hex_encode(line->trace_id, 16, traceparent + 3);
+	traceparent[35] = '-';
+	hex_encode(line->span_id, 8, traceparent + 36);
+	traceparent[52] = '-';
+	hex_encode(&line->flags, 1, traceparent + 53);
 	tel_parent_init(out);
-	out->valid = true; /* the ids are the gateway's own */
-	memcpy(out->trace_id, line->trace_id, sizeof(out->trace_id));
-	out->flags = line->flags;
+	tel_parent_header(out, "traceparent", traceparent);
 	tel_parent_header(out, "tracestate", line->trace_state.data);
 	tel_parent_end(out);
 	if (line->resampled)

@@ -44,8 +44,8 @@ static void check_spans(const struct access_line *facts)
 	for (size_t i = 0; i < access_span_count(facts); i++) {
 		access_span(facts, i, &span);
 		tel_span_set_tracestate(&span, &context);
-		assert(!span.tracestate || strlen(span.tracestate) <= TEL_TRACESTATE_MAX);
-		assert(!facts->resampled || !has_threshold(span.tracestate));
+		assert(!span_of(&span)->tracestate || strlen(span_of(&span)->tracestate) <= TEL_TRACESTATE_MAX);
+		assert(!facts->resampled || !has_threshold(span_of(&span)->tracestate));
 		if (i == 0)
 			server = span;
 		assert(span_of(&span)->start_ns <= span_of(&span)->end_ns);

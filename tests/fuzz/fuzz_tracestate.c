@@ -6,7 +6,7 @@
 #include <regex.h>
 
 #include "header_lines.h"
-#include "telemetry/probability.h"
+#include "tel/src/probability.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

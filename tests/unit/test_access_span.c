@@ -343,12 +343,12 @@ static void the_tracestate_is_judged_as_the_programs_do(void **state)
 		access_context(&facts, &context);
 		for (size_t span_index = 0; span_index < 2; span_index++) {
 			access_span(&facts, span_index, &span);
-			assert_null(span.tracestate);
+			assert_null(span_of(&span)->tracestate);
 			tel_span_set_tracestate(&span, &context);
 			if (cases[i].wanted)
-				assert_string_equal(span.tracestate, cases[i].wanted);
+				assert_string_equal(span_of(&span)->tracestate, cases[i].wanted);
 			else
-				assert_null(span.tracestate);
+				assert_null(span_of(&span)->tracestate);
 		}
 	}
 }

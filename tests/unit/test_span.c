@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "span_fixture.h"
+#include "tel/ship.h"
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define IDS TRACE "-b7ad6b7169203331"
@@ -207,15 +208,15 @@ static void a_root_tells_the_threshold(void **state)
 		tel_span_start(&span, "root", TEL_INTERNAL);
 		{
 			TEL_SPAN(child, "child", TEL_CLIENT);
-			tel_inject(child, &carrier);
+			tel_span_inject(child, &carrier);
 		}
 		tel_span_end(&span);
-		assert_int_equal(span.flags, cases[i].tracestate ? 3 : 2);
+		assert_int_equal(span_of(&span)->flags, cases[i].tracestate ? 3 : 2);
 		if (cases[i].tracestate) {
-			assert_string_equal(span.tracestate, cases[i].tracestate);
+			assert_string_equal(span_of(&span)->tracestate, cases[i].tracestate);
 			assert_string_equal(carrier.tracestate, cases[i].tracestate);
 		} else {
-			assert_null(span.tracestate);
+			assert_null(span_of(&span)->tracestate);
 			assert_null(carrier.tracestate);
 		}
 	}
@@ -262,12 +263,12 @@ static void a_parents_threshold_is_followed_or_replaced(void **state)
 			span_configure(true, cases[i].sampler, keep);
 			tel_span_start_remote(&span, "span", TEL_SERVER, parent);
 			tel_span_end(&span);
-			if (span.flags != cases[i].wanted_flags)
-				fail_msg("case %zu: flags %02x", i, span.flags);
+			if (span_of(&span)->flags != cases[i].wanted_flags)
+				fail_msg("case %zu: flags %02x", i, span_of(&span)->flags);
 			if (cases[i].wanted)
-				assert_string_equal(span.tracestate, cases[i].wanted);
+				assert_string_equal(span_of(&span)->tracestate, cases[i].wanted);
 			else
-				assert_null(span.tracestate);
+				assert_null(span_of(&span)->tracestate);
 		}
 	}
 }
@@ -276,20 +277,21 @@ static void a_threshold_that_is_no_longer_true_is_forgotten(void **state)
 {
 	struct tel_span span;
 	struct tel_parent *parent = parent_with("03", "a=1,ot=th:4;rv:80000000000000");
-	uint8_t id[8] = {1};
+	struct tel_span_facts facts = {.kind = TEL_SERVER, .parent_remote = true, .start_ns = 1, .end_ns = 2};
 
 	(void)state;
+	facts.context = tel_parent_context(parent);
 	tel_parent_forget_threshold(parent);
 	tel_span_start_remote(&span, "span", TEL_SERVER, parent);
 	tel_span_end(&span);
-	assert_string_equal(span.tracestate, "ot=rv:80000000000000,a=1");
+	assert_string_equal(span_of(&span)->tracestate, "ot=rv:80000000000000,a=1");
 
-	tel_span_from(&span, TEL_SERVER, parent->trace_id, id, id, 3, true, 1, 2);
-	assert_null(span.tracestate);
+	tel_span_from(&span, &facts);
+	assert_null(span_of(&span)->tracestate);
 	tel_span_set_tracestate(&span, parent_with("03", "ot=th:4"));
-	assert_string_equal(span.tracestate, "ot=th:4");
+	assert_string_equal(span_of(&span)->tracestate, "ot=th:4");
 	tel_span_set_tracestate(&span, parent_with("03", "ot=th:8"));
-	assert_null(span.tracestate);
+	assert_null(span_of(&span)->tracestate);
 }
 
 static void disabled_telemetry_changes_no_tracestate(void **state)
@@ -300,10 +302,10 @@ static void disabled_telemetry_changes_no_tracestate(void **state)
 	span_configure(false, &all, keep);
 	tel_span_start_remote(&span, "span", TEL_SERVER, parent_with("03", "ot=th:8"));
 	tel_span_end(&span);
-	assert_string_equal(span.tracestate, "ot=th:8");
+	assert_string_equal(span_of(&span)->tracestate, "ot=th:8");
 	tel_span_start(&span, "root", TEL_SERVER);
 	tel_span_end(&span);
-	assert_null(span.tracestate);
+	assert_null(span_of(&span)->tracestate);
 }
 
 static void unsampled_spans_pass_ids_on(void **state)

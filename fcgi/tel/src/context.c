@@ -8,6 +8,7 @@
 #include "base/hex.h"
 #include "tel/src/misuse.h"
 #include "tel/src/probability.h"
+#include "tel/src/slice.h"
 #include "tel/src/span.h"
 #include "tel/tel.h"
 
@@ -19,40 +20,6 @@
 
 _Static_assert(TEL_TRACESTATE_MAX >= TRACESTATE_MEMBERS_MAX * (TRACESTATE_LONG_MEMBER + 1) - 1,
 	       "what is left without the long members fits");
-
-struct slice {
-	const char *at;
-	size_t bytes;
-};
-
-static bool is_ows(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct slice without_ows(struct slice s)
-{
-	while (s.bytes && is_ows(s.at[0])) {
-		s.at++;
-		s.bytes--;
-	}
-	while (s.bytes && is_ows(s.at[s.bytes - 1]))
-		s.bytes--;
-	return s;
-}
-
-/* Takes the part of `rest` up to `separator`, trimmed; false at the end. `rest->at` NULL is the end. */
-static bool next_part(struct slice *rest, char separator, struct slice *part)
-{
-	if (!rest->at)
-		return false;
-	const char *end = rest->bytes ? memchr(rest->at, separator, rest->bytes) : NULL;
-	size_t bytes = end ? (size_t)(end - rest->at) : rest->bytes;
-
-	*part = without_ows((struct slice){rest->at, bytes});
-	*rest = end ? (struct slice){end + 1, rest->bytes - bytes - 1} : (struct slice){NULL, 0};
-	return true;
-}
 
 static bool is_lower_or_digit(char c)
 {
@@ -149,7 +116,7 @@ static void drop_long_members(char *tracestate)
 	struct slice rest = {tracestate, strlen(tracestate)}, member;
 	char *end = tracestate;
 
-	while (next_part(&rest, ',', &member)) {
+	while (slice_take_trimmed(&rest, ',', &member)) {
 		if (member.bytes > TRACESTATE_LONG_MEMBER)
 			continue;
 		if (end != tracestate)
@@ -176,7 +143,7 @@ static void add_tracestate(struct parent *p, struct slice rest)
 {
 	struct slice member;
 
-	while (!p->tracestate_broken && next_part(&rest, ',', &member)) {
+	while (!p->tracestate_broken && slice_take_trimmed(&rest, ',', &member)) {
 		if (member.bytes == 0) /* empty members are allowed (section 3.3.1.1) */
 			continue;
 		if (++p->tracestate_members > TRACESTATE_MEMBERS_MAX || !tracestate_member_valid(member))
@@ -211,8 +178,8 @@ static bool baggage_pair_valid(struct slice pair, bool property)
 	if (!equals)
 		return property && is_token(pair);
 	size_t key_bytes = (size_t)(equals - pair.at);
-	return is_token(without_ows((struct slice){pair.at, key_bytes})) &&
-	       is_baggage_value(without_ows((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
+	return is_token(slice_trim((struct slice){pair.at, key_bytes})) &&
+	       is_baggage_value(slice_trim((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
 }
 
 static bool baggage_member_valid(struct slice member)
@@ -220,7 +187,7 @@ static bool baggage_member_valid(struct slice member)
 	struct slice pair;
 	bool property = false;
 
-	for (; next_part(&member, ';', &pair); property = true)
+	for (; slice_take_trimmed(&member, ';', &pair); property = true)
 		if (!baggage_pair_valid(pair, property))
 			return false;
 	return true;
@@ -230,7 +197,7 @@ static void add_baggage(struct parent *p, struct slice value)
 {
 	struct slice rest = value, member;
 
-	while (!p->baggage_broken && next_part(&rest, ',', &member)) {
+	while (!p->baggage_broken && slice_take_trimmed(&rest, ',', &member)) {
 		if (member.bytes == 0)
 			continue;
 		if (++p->baggage_members > BAGGAGE_MEMBERS_MAX || !baggage_member_valid(member) ||
@@ -259,7 +226,7 @@ void tel_parent_header(struct tel_parent *parent, const char *name, const char *
 
 	if (MISUSE_NULL(p && name && value, "tel_parent_header"))
 		return;
-	struct slice text = without_ows((struct slice){value, strlen(value)});
+	struct slice text = slice_trim((struct slice){value, strlen(value)});
 	if (strcmp(name, "traceparent") == 0)
 		add_traceparent(p, text);
 	else if (strcmp(name, "tracestate") == 0)

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/hex.h"
+#include "tel/src/slice.h"
 #include "tel/tel.h"
 
 #define DIGITS 14       /* of a number of 56 bits */
@@ -17,11 +18,6 @@
 #define ANY_LENGTH SIZE_MAX
 
 _Static_assert(TEL_TRACESTATE_MAX >= sizeof(OT) - 1 + VALUE_MAX, "the member alone always fits");
-
-struct slice {
-	const char *at; /* NULL: there is none */
-	size_t bytes;
-};
 
 /* ---- numbers ---- */
 
@@ -74,18 +70,6 @@ static bool parse_digits(struct slice text, uint64_t *out)
 
 /* ---- lists ---- */
 
-/* Takes the part of `rest` up to `separator`; false at the end. `rest->at` NULL is the end. */
-static bool next_part(struct slice *rest, char separator, struct slice *part)
-{
-	if (!rest->at)
-		return false;
-	const char *end = memchr(rest->at, separator, rest->bytes);
-
-	*part = (struct slice){rest->at, end ? (size_t)(end - rest->at) : rest->bytes};
-	*rest = end ? (struct slice){end + 1, rest->bytes - part->bytes - 1} : (struct slice){NULL, 0};
-	return true;
-}
-
 static bool starts_with(struct slice s, const char *start)
 {
 	size_t bytes = strlen(start);
@@ -93,7 +77,7 @@ static bool starts_with(struct slice s, const char *start)
 	return s.bytes >= bytes && memcmp(s.at, start, bytes) == 0;
 }
 
-static struct slice whole(const char *tracestate)
+static struct slice all_of(const char *tracestate)
 {
 	return (struct slice){tracestate, strlen(tracestate)};
 }
@@ -101,11 +85,11 @@ static struct slice whole(const char *tracestate)
 /* Returns how many members `ot` there are; *value is that of the first one, with `at` NULL when there is none. */
 static unsigned find_ot(const char *tracestate, struct slice *value)
 {
-	struct slice rest = whole(tracestate), member;
+	struct slice rest = all_of(tracestate), member;
 	unsigned count = 0;
 
 	*value = (struct slice){NULL, 0};
-	while (next_part(&rest, ',', &member))
+	while (slice_take(&rest, ',', &member))
 		if (starts_with(member, OT) && count++ == 0)
 			*value = (struct slice){member.at + strlen(OT), member.bytes - strlen(OT)};
 	return count;
@@ -114,7 +98,7 @@ static unsigned find_ot(const char *tracestate, struct slice *value)
 /* The next sub-key. Others are not taken for one: none at all, and what could not stand at the end of a member. */
 static bool next_item(struct slice *list, struct slice *item)
 {
-	while (next_part(list, ';', item))
+	while (slice_take(list, ';', item))
 		if (item->bytes && item->at[item->bytes - 1] != ' ')
 			return true;
 	return false;
@@ -184,10 +168,10 @@ static void add_ot(struct buf *out, struct slice list, const char *th)
  */
 static bool add_others(struct buf *out, const char *tracestate, size_t longest)
 {
-	struct slice rest = whole(tracestate), member;
+	struct slice rest = all_of(tracestate), member;
 	unsigned count = out->len > 0;
 
-	while (next_part(&rest, ',', &member)) {
+	while (slice_take(&rest, ',', &member)) {
 		if (starts_with(member, OT) || member.bytes > longest || member.bytes == 0)
 			continue;
 		if (count++ == MEMBERS_MAX)

@@ -25,7 +25,7 @@ struct sampler {
  */
 bool sampler_parse(const char *name, const char *ratio, struct sampler *out);
 
-/* The decision about a trace without a tracestate: a new one. See telemetry/probability.h. */
+/* The decision about a trace without a tracestate: a new one. See tel/src/probability.h. */
 bool sampler_decide(const struct sampler *sampler, const uint8_t trace_id[16]);
 
 #endif
