@@ -11,7 +11,7 @@
 #include "tel/tel.h"
 #include "virtual_clock.h"
 
-static struct settings settings;
+static struct exporter_settings settings;
 static struct otlp_http *http;
 static struct otlp_result result;
 
@@ -23,7 +23,7 @@ static int begin(void **state)
 	virtual_server_hangs = &collector.hangs;
 	virtual_begin();
 	collector_reserve();
-	settings = (struct settings){.request_timeout_ms = 20000, .url = collector.url};
+	settings = (struct exporter_settings){.timeout_ms = 20000, .url = collector.url};
 	http = NULL;
 	return 0;
 }
@@ -240,7 +240,7 @@ static void no_answer_in_time_is_unknown(void **state)
 	static const struct step step = {HANG, NULL, 0};
 
 	(void)state;
-	settings.request_timeout_ms = 1500;
+	settings.timeout_ms = 1500;
 	collector_serve(&step, 1);
 	assert_in_range(post(), 1500, 1501);
 	assert_int_equal(result.outcome, OTLP_UNKNOWN);
@@ -265,7 +265,7 @@ static void no_connection_in_time_is_unreachable(void **state)
 		connect(fds[count++], (struct sockaddr *)&address, size);
 	}
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-	settings.request_timeout_ms = 200;
+	settings.timeout_ms = 200;
 	assert_in_range(post(), 200, 201);
 	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
 	assert_int_equal(result.error, EXPORT_TIMEOUT);

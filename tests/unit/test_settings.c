@@ -11,6 +11,9 @@
 #include "tel/src/settings.h"
 
 static struct settings settings;
+static const struct exporter_settings *const traces = &settings.signals[SIGNAL_TRACES];
+static const struct exporter_settings *const metrics = &settings.signals[SIGNAL_METRICS];
+static const struct exporter_settings *const logs = &settings.signals[SIGNAL_LOGS];
 static char warnings[8192]; /* what the last read logged; without a log that is on standard error */
 
 static void read_settings(void)
@@ -85,10 +88,22 @@ static void defaults_are_those_of_the_specification(void **state)
 	assert_int_equal(settings.batch_spans, 512);
 	assert_int_equal(settings.schedule_delay_ms, 5000);
 	assert_int_equal(settings.export_timeout_ms, 30000);
-	assert_int_equal(settings.request_timeout_ms, 10000);
-	assert_false(settings.gzip);
-	assert_string_equal(settings.url, "http://localhost:4318/v1/traces");
-	assert_int_equal(settings.header_count, 0);
+	assert_int_equal(traces->timeout_ms, 10000);
+	assert_false(traces->gzip);
+	assert_string_equal(traces->url, "http://localhost:4318/v1/traces");
+	assert_int_equal(traces->header_count, 0);
+	assert_null(traces->certificate);
+	assert_string_equal(metrics->url, "http://localhost:4318/v1/metrics");
+	assert_string_equal(logs->url, "http://localhost:4318/v1/logs");
+	assert_true(traces->otlp);
+	assert_false(metrics->otlp || logs->otlp);
+	assert_true(settings.prometheus);
+	assert_int_equal(settings.log_queue, 2048);
+	assert_int_equal(settings.log_batch, 512);
+	assert_int_equal(settings.log_delay_ms, 1000);
+	assert_int_equal(settings.log_timeout_ms, 30000);
+	assert_int_equal(settings.metric_interval_ms, 60000);
+	assert_int_equal(settings.metric_timeout_ms, 30000);
 	assert_string_equal(warnings, "");
 }
 
@@ -112,8 +127,8 @@ static void values_are_read(void **state)
 	assert_int_equal(settings.export_timeout_ms, 200);
 	assert_int_equal(settings.queue_spans, 100);
 	assert_int_equal(settings.batch_spans, 99);
-	assert_int_equal(settings.request_timeout_ms, 400);
-	assert_true(settings.gzip);
+	assert_int_equal(traces->timeout_ms, 400);
+	assert_true(traces->gzip);
 	assert_string_equal(warnings, "");
 }
 
@@ -134,13 +149,88 @@ static void the_endpoint_for_all_signals_gets_a_path(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		set("OTEL_EXPORTER_OTLP_ENDPOINT", cases[i][0]);
 		read_settings();
-		assert_string_equal(settings.url, cases[i][1]);
+		assert_string_equal(traces->url, cases[i][1]);
 		assert_string_equal(warnings, "");
 	}
 	/* that for traces is used as it is */
 	set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces:1234");
 	read_settings();
-	assert_string_equal(settings.url, "http://traces:1234");
+	assert_string_equal(traces->url, "http://traces:1234");
+}
+
+static void the_path_comes_before_a_query(void **state)
+{
+	static const char *const cases[][2] = {
+		{"http://h:1?x=1", "http://h:1/v1/traces?x=1"},
+		{"http://h:1/?x=/", "http://h:1/v1/traces?x=/"},
+		{"http://h:1/a/b?x=1#part?y", "http://h:1/a/b/v1/traces?x=1"},
+		{"http://h:1/a#part?y", "http://h:1/a/v1/traces"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		set("OTEL_EXPORTER_OTLP_ENDPOINT", cases[i][0]);
+		read_settings();
+		assert_string_equal(traces->url, cases[i][1]);
+	}
+	set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://h:1/?x=1#part");
+	read_settings();
+	assert_string_equal(traces->url, "http://h:1/?x=1");
+}
+
+static void each_signal_has_its_own(void **state)
+{
+	(void)state;
+	set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all/");
+	set("OTEL_EXPORTER_OTLP_HEADERS", "all=1");
+	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
+	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "all.pem");
+	set("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "metrics=2");
+	set("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "metrics.key");
+	set("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "5");
+	set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs/here");
+	set("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "none");
+	set("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "logs.pem");
+	set("OTEL_BLRP_SCHEDULE_DELAY", "7");
+	set("OTEL_METRIC_EXPORT_TIMEOUT", "0");
+	read_settings();
+	assert_string_equal(warnings, "");
+	assert_string_equal(traces->url, "http://all/v1/traces");
+	assert_string_equal(metrics->url, "http://all/v1/metrics");
+	assert_string_equal(logs->url, "http://logs/here");
+	assert_string_equal(traces->headers[0].key, "all");
+	assert_string_equal(metrics->headers[0].key, "metrics");
+	assert_int_equal(metrics->header_count, 1);
+	assert_string_equal(logs->headers[0].key, "all");
+	assert_true(traces->gzip && metrics->gzip && !logs->gzip);
+	assert_int_equal(traces->timeout_ms, 10000);
+	assert_int_equal(metrics->timeout_ms, 5);
+	assert_string_equal(traces->certificate, "all.pem");
+	assert_string_equal(logs->certificate, "logs.pem");
+	assert_string_equal(metrics->client_key, "metrics.key");
+	assert_null(logs->client_key);
+	assert_int_equal(settings.log_delay_ms, 7);
+	assert_int_equal(settings.metric_timeout_ms, INT_MAX);
+}
+
+static void exporters_are_selected(void **state)
+{
+	(void)state;
+	set("OTEL_TRACES_EXPORTER", "None");
+	set("OTEL_METRICS_EXPORTER", " prometheus ,OTLP");
+	set("OTEL_LOGS_EXPORTER", "otlp,otlp");
+	read_settings();
+	assert_string_equal(warnings, "");
+	assert_false(traces->otlp);
+	assert_true(metrics->otlp && settings.prometheus && logs->otlp);
+	set("OTEL_METRICS_EXPORTER", "none");
+	set("OTEL_LOGS_EXPORTER", "none");
+	read_settings();
+	assert_false(metrics->otlp || settings.prometheus || logs->otlp);
+	set("OTEL_METRICS_EXPORTER", "otlp");
+	read_settings();
+	assert_true(metrics->otlp && !settings.prometheus);
+	assert_string_equal(warnings, "");
 }
 
 static void what_is_no_url_is_named_and_ignored(void **state)
@@ -156,12 +246,12 @@ static void what_is_no_url_is_named_and_ignored(void **state)
 		clear_environment(NULL);
 		set("OTEL_EXPORTER_OTLP_ENDPOINT", wrong[i]);
 		read_settings();
-		assert_string_equal(settings.url, "http://localhost:4318/v1/traces");
-		assert_warned("OTEL_EXPORTER_OTLP_ENDPOINT", NULL, "http://localhost:4318/v1/traces");
+		assert_string_equal(traces->url, "http://localhost:4318/v1/traces");
+		assert_warned("OTEL_EXPORTER_OTLP_ENDPOINT", NULL, "http://localhost:4318");
 		clear_environment(NULL);
 		set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", wrong[i]);
 		read_settings();
-		assert_string_equal(settings.url, "http://localhost:4318/v1/traces");
+		assert_string_equal(traces->url, "http://localhost:4318/v1/traces");
 		assert_warned("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", NULL, "http://localhost:4318/v1/traces");
 	}
 }
@@ -171,17 +261,17 @@ static void headers_are_decoded(void **state)
 	(void)state;
 	set("OTEL_EXPORTER_OTLP_HEADERS", " api-key = a%20b%2Cc , x=1=2,empty=");
 	read_settings();
-	assert_int_equal(settings.header_count, 3);
-	assert_string_equal(settings.headers[0].key, "api-key");
-	assert_string_equal(settings.headers[0].value, "a b,c");
-	assert_string_equal(settings.headers[1].value, "1=2");
-	assert_string_equal(settings.headers[2].value, "");
+	assert_int_equal(traces->header_count, 3);
+	assert_string_equal(traces->headers[0].key, "api-key");
+	assert_string_equal(traces->headers[0].value, "a b,c");
+	assert_string_equal(traces->headers[1].value, "1=2");
+	assert_string_equal(traces->headers[2].value, "");
 	assert_string_equal(warnings, "");
 
 	set("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "y=2");
 	read_settings();
-	assert_int_equal(settings.header_count, 1);
-	assert_string_equal(settings.headers[0].key, "y");
+	assert_int_equal(traces->header_count, 1);
+	assert_string_equal(traces->headers[0].key, "y");
 }
 
 static void bad_headers_are_ignored_and_not_shown(void **state)
@@ -195,7 +285,7 @@ static void bad_headers_are_ignored_and_not_shown(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		set("OTEL_EXPORTER_OTLP_HEADERS", wrong[i]);
 		read_settings();
-		if (settings.header_count)
+		if (traces->header_count)
 			fail_msg("\"%s\" was taken", wrong[i]);
 		assert_non_null(strstr(warnings, "OTEL_EXPORTER_OTLP_HEADERS"));
 		assert_null(strstr(warnings, "secret"));
@@ -210,8 +300,8 @@ static void what_is_for_traces_wins(void **state)
 	set("OTEL_EXPORTER_OTLP_TIMEOUT", "1");
 	set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "2");
 	read_settings();
-	assert_false(settings.gzip);
-	assert_int_equal(settings.request_timeout_ms, 2);
+	assert_false(traces->gzip);
+	assert_int_equal(traces->timeout_ms, 2);
 }
 
 /* What is bad does not hide what is good. */
@@ -221,29 +311,29 @@ static void a_bad_one_for_traces_leaves_that_for_all(void **state)
 	set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector");
 	set("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector");
 	read_settings();
-	assert_string_equal(settings.url, "http://collector/v1/traces");
+	assert_string_equal(traces->url, "http://collector/v1/traces");
 	assert_warned("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector", "http://collector/v1/traces");
 
 	clear_environment(NULL);
 	set("OTEL_EXPORTER_OTLP_TIMEOUT", "7");
 	set("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon");
 	read_settings();
-	assert_int_equal(settings.request_timeout_ms, 7);
+	assert_int_equal(traces->timeout_ms, 7);
 	assert_warned("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon", "7");
 
 	clear_environment(NULL);
 	set("OTEL_EXPORTER_OTLP_HEADERS", "a=1");
 	set("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "secret");
 	read_settings();
-	assert_int_equal(settings.header_count, 1);
-	assert_string_equal(settings.headers[0].value, "1");
+	assert_int_equal(traces->header_count, 1);
+	assert_string_equal(traces->headers[0].value, "1");
 	assert_warned("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "(hidden)", NULL);
 
 	clear_environment(NULL);
 	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
 	set("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "br");
 	read_settings();
-	assert_true(settings.gzip);
+	assert_true(traces->gzip);
 	assert_warned("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "br", "gzip");
 }
 
@@ -268,7 +358,14 @@ static void what_is_not_understood_is_named(void **state)
 		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"},
 		{"OTEL_TRACES_EXPORTER", "zipkin", "otlp"},
 		{"OTEL_PROPAGATORS", "b3", "tracecontext,baggage"},
-		{"OTEL_EXPORTER_OTLP_CERTIFICATE", NULL, "nothing"},
+		{"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", "http/protobuf"},
+		{"OTEL_METRICS_EXPORTER", "console", "prometheus"},
+		{"OTEL_LOGS_EXPORTER", "console", "none"},
+		{"OTEL_TRACES_EXPORTER", "zipkin,OTLP", "otlp"},
+		{"OTEL_TRACES_EXPORTER", "none,otlp", "otlp"},
+		{"OTEL_TRACES_EXPORTER", ",", "otlp"},
+		{"OTEL_BLRP_MAX_QUEUE_SIZE", "0", "2048"},
+		{"OTEL_METRIC_EXPORT_INTERVAL", "1m", "60000"},
 		{"OTEL_EXPORTER_OTLP_ENDPIONT", NULL, "nothing"},
 	};
 
@@ -283,9 +380,9 @@ static void what_is_not_understood_is_named(void **state)
 		assert_int_equal(settings.schedule_delay_ms, 5000);
 		assert_int_equal(settings.queue_spans, 2048);
 		assert_int_equal(settings.batch_spans, 512);
-		assert_int_equal(settings.request_timeout_ms, 10000);
+		assert_int_equal(traces->timeout_ms, 10000);
 		assert_int_equal(settings.export_timeout_ms, 30000);
-		assert_false(settings.gzip || settings.disabled);
+		assert_false(traces->gzip || settings.disabled);
 		unsetenv(wrong[i][0]);
 	}
 }
@@ -333,7 +430,7 @@ static void a_time_out_of_0_is_none(void **state)
 	set("OTEL_EXPORTER_OTLP_TIMEOUT", "0");
 	set("OTEL_BSP_EXPORT_TIMEOUT", "0");
 	read_settings();
-	assert_int_equal(settings.request_timeout_ms, INT_MAX);
+	assert_int_equal(traces->timeout_ms, INT_MAX);
 	assert_int_equal(settings.export_timeout_ms, INT_MAX);
 	assert_string_equal(warnings, "");
 }
@@ -359,6 +456,9 @@ int main(void)
 		TEST(defaults_are_those_of_the_specification),
 		TEST(values_are_read),
 		TEST(the_endpoint_for_all_signals_gets_a_path),
+		TEST(the_path_comes_before_a_query),
+		TEST(each_signal_has_its_own),
+		TEST(exporters_are_selected),
 		TEST(what_is_no_url_is_named_and_ignored),
 		TEST(headers_are_decoded),
 		TEST(bad_headers_are_ignored_and_not_shown),

@@ -69,7 +69,7 @@ struct tel_batch *tel_batch_new(void)
 	otlp_add_scope(&batch->scope, scope->name, scope->version);
 	batch->head_room = otlp_head_size_max(&batch->resource, &batch->scope);
 	batch_clear(batch);
-	batch->http = otlp_http_new(batch_settings);
+	batch->http = otlp_http_new(&batch_settings->signals[SIGNAL_TRACES]);
 	if (!batch->http || batch->resource.failed || batch->scope.failed || batch->body.failed) {
 		tel_batch_free(batch);
 		return NULL;

@@ -22,7 +22,7 @@
 #define FAILED_LOG_MS 1000 /* to say why telemetry cannot start */
 
 static struct settings otel_settings;
-static bool telemetry_on, exports;
+static bool telemetry_on, spans_on, exports;
 
 const char *tel_version(void)
 {
@@ -43,13 +43,14 @@ static int start(const struct tel_config *config)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	batch_configure(&otel_settings);
 	self_metrics_init();
-	exports = telemetry_on && !config->no_exporter;
+	spans_on = telemetry_on && otel_settings.signals[SIGNAL_TRACES].otlp;
+	exports = spans_on && !config->no_exporter;
 	int error = exports ? export_start(&otel_settings) : 0;
 	if (error)
 		return error;
 	self_queue(exports ? export_queued : batch_pending,
 		   exports ? otel_settings.queue_spans : otel_settings.batch_spans);
-	span_configure(telemetry_on, &otel_settings.sampler, exports ? export_span : NULL);
+	span_configure(spans_on, &otel_settings.sampler, exports ? export_span : NULL);
 	return 0;
 }
 

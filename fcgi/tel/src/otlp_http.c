@@ -17,7 +17,7 @@
 #define USER_AGENT "OTel-OTLP-Exporter-C/" TEL_VERSION
 
 struct otlp_http {
-	const struct settings *settings;
+	const struct exporter_settings *settings;
 	CURL *easy;
 	CURLM *multi;
 	struct curl_slist *headers;
@@ -46,7 +46,7 @@ static bool add_header(struct otlp_http *http, const char *name, const char *val
 
 static bool add_headers(struct otlp_http *http)
 {
-	const struct settings *settings = http->settings;
+	const struct exporter_settings *settings = http->settings;
 	struct curl_slist *list = curl_slist_append(NULL, "Content-Type: application/x-protobuf");
 
 	http->headers = list;
@@ -89,7 +89,7 @@ static void set_options(struct otlp_http *http)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &http->answer);
 }
 
-struct otlp_http *otlp_http_new(const struct settings *settings)
+struct otlp_http *otlp_http_new(const struct exporter_settings *settings)
 {
 	struct otlp_http *http = calloc(1, sizeof(*http));
 
@@ -169,7 +169,7 @@ static CURLcode finished(struct otlp_http *http)
 /* By the multi interface, because another thread can wake it. */
 static CURLcode perform(struct otlp_http *http)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + http->settings->request_timeout_ms * UINT64_C(1000000);
+	uint64_t deadline_ns = clock_monotonic_ns() + http->settings->timeout_ms * UINT64_C(1000000);
 	int running = 1;
 
 	if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)

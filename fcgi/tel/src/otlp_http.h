@@ -9,7 +9,7 @@
 #include "tel/src/otlp.h"
 #include "tel/src/self_metrics.h"
 
-struct settings;
+struct exporter_settings;
 
 enum otlp_outcome {
 	OTLP_ACCEPTED,    /* 2xx; some spans may be rejected */
@@ -30,7 +30,7 @@ struct otlp_result {
 struct otlp_http;
 
 /* `settings` must outlive it. After curl_global_init. NULL when memory is short. */
-struct otlp_http *otlp_http_new(const struct settings *settings);
+struct otlp_http *otlp_http_new(const struct exporter_settings *settings);
 void otlp_http_free(struct otlp_http *http);
 
 /* Sends a body (compressed if the settings say so) and waits for the answer, up to the request time-out. One thread. */

@@ -4,40 +4,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/env.h"
 #include "base/plain.h"
-#include "tel/tel.h"
+#include "tel/src/settings_read.h"
 
-#define DEFAULT_ENDPOINT "http://localhost:4318"
-#define TRACES_PATH "/v1/traces"
-#define SPANS_MAX (1 << 20)
-
-/* A copy of the three texts in a row; without memory *to stays as it is, and the settings have failed. */
-static void replace(struct settings *s, char **to, const char *first, size_t first_bytes, const char *second,
-		    const char *third)
-{
-	size_t bytes = first_bytes + strlen(second) + strlen(third) + 1;
-	char *text = malloc(bytes);
-
-	if (!text) {
-		s->failed = true;
-		return;
-	}
-	snprintf(text, bytes, "%.*s%s%s", (int)first_bytes, first, second, third);
-	free(*to);
-	*to = text;
-}
-
-/* `value` is not shown where it may hold a secret: NULL. */
-static void ignored(const char *variable, const char *value, const char *reason, const char *used)
-{
-	tel_warn("a setting cannot be used", tel_str("variable", variable),
-		 tel_str("value", value ? value : "(hidden)"), tel_str("reason", reason), tel_str("used", used));
-}
+#define QUEUE_MAX (1 << 20)
 
 /* ---- the sampler ---- */
 
@@ -47,138 +21,52 @@ static void read_sampler(struct settings *s)
 	const char *ratio = env_string("OTEL_TRACES_SAMPLER_ARG", NULL);
 
 	if (!sampler_parse(name, NULL, &s->sampler))
-		ignored("OTEL_TRACES_SAMPLER", name,
+		setting_ignored(
+			"OTEL_TRACES_SAMPLER", name,
 			"it is none of always_on, always_off, traceidratio, with or without parentbased_ before",
 			"parentbased_always_on");
 	else if (ratio && !(name && strcasestr(name, "traceidratio")))
-		ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "the sampler takes no argument", "nothing");
+		setting_ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "the sampler takes no argument", "nothing");
 	else if (!sampler_parse(name, ratio, &s->sampler))
-		ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "it is not a number from 0 to 1", "1.0");
+		setting_ignored("OTEL_TRACES_SAMPLER_ARG", ratio, "it is not a number from 0 to 1", "1.0");
 }
 
-/* ---- the exporter: each variable for all signals, and then that for traces, which wins where it can be used ---- */
+/* ---- batches ---- */
 
-/* `path` comes before a query that the URL may have. */
-static void read_one_url(struct settings *s, const char *name, const char *path)
+/* A delay of 0 means at once, but not in a busy loop. */
+static unsigned read_delay(const char *variable, unsigned fallback)
 {
-	const char *value = env_string(name, NULL);
+	long value = setting_number(variable, fallback, 0, INT_MAX);
 
-	if (value && !env_is_url(value)) {
-		ignored(name, strchr(value, '@') ? NULL : value, "it is not an http or https URL", s->url);
-	} else if (value) {
-		size_t bytes = strcspn(value, "?#");
-		const char *query = value + bytes;
-		if (*path && value[bytes - 1] == '/')
-			bytes--;
-		replace(s, &s->url, value, bytes, path, *query == '?' ? query : "");
-	}
+	return value ? (unsigned)value : 1;
 }
 
-/* The endpoint for all signals gets a path for traces; the one for traces is used as it is. */
-static void read_url(struct settings *s)
+/* `queue_variable` and `batch_variable` hold what OTEL_BSP_… and OTEL_BLRP_… have in common. */
+static void read_sizes(const char *queue_variable, const char *batch_variable, size_t *queue, size_t *batch)
 {
-	replace(s, &s->url, DEFAULT_ENDPOINT, strlen(DEFAULT_ENDPOINT), TRACES_PATH, "");
-	read_one_url(s, "OTEL_EXPORTER_OTLP_ENDPOINT", TRACES_PATH);
-	read_one_url(s, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "");
-}
+	char reason[96];
 
-/* RFC 9110, section 5: a token, and visible characters with spaces and tabs between them. */
-static bool is_http_field(const struct pair *header)
-{
-	for (const char *c = header->key; *c; c++)
-		if (*c <= ' ' || *c > '~' || strchr("\"(),/:;<=>?@[\\]{}", *c))
-			return false;
-	for (const unsigned char *c = (const unsigned char *)header->value; *c; c++)
-		if ((*c < ' ' && *c != '\t') || *c == 0x7f)
-			return false;
-	return true;
-}
-
-static bool parse_headers(char *text, struct pair headers[PAIRS_MAX], size_t *count)
-{
-	bool valid = pairs_parse(text, headers, count);
-
-	for (size_t i = 0; valid && i < *count; i++)
-		valid = is_http_field(&headers[i]);
-	return valid;
-}
-
-static void read_one_headers(struct settings *s, const char *name)
-{
-	const char *value = env_string(name, NULL);
-	struct pair headers[PAIRS_MAX];
-	size_t count;
-
-	if (!value)
+	*queue = (size_t)setting_number(queue_variable, 2048, 1, QUEUE_MAX);
+	*batch = (size_t)setting_number(batch_variable, 512, 1, QUEUE_MAX);
+	if (*batch <= *queue)
 		return;
-	char *text = NULL;
-	replace(s, &text, value, strlen(value), "", "");
-	if (!text)
+	*batch = *queue;
+	if (!env_string(batch_variable, NULL))
 		return;
-	if (!parse_headers(text, headers, &count)) {
-		free(text);
-		ignored(name, NULL, "it is not of the form name=value,name=value",
-			s->header_count ? "those of OTEL_EXPORTER_OTLP_HEADERS" : "none");
-		return;
-	}
-	free(s->headers_text);
-	s->headers_text = text;
-	s->header_count = count;
-	memcpy(s->headers, headers, count * sizeof(*headers));
+	snprintf(reason, sizeof(reason), "it is more than the queue, %s, holds", queue_variable);
+	setting_ignored(batch_variable, env_string(batch_variable, NULL), reason, "that size");
 }
 
-static void read_one_compression(struct settings *s, const char *name)
+static void read_batches(struct settings *s, unsigned delay_ms)
 {
-	const char *value = env_string(name, "");
-
-	if (plain_same(value, "gzip") || plain_same(value, "none"))
-		s->gzip = plain_same(value, "gzip");
-	else if (*value)
-		ignored(name, value, "it is neither gzip nor none", s->gzip ? "gzip" : "none");
-}
-
-/* ---- numbers ---- */
-
-static long read_number(const char *name, long fallback, long min, long max)
-{
-	const char *text = env_string(name, NULL);
-	char reason[64], used[24];
-	long value = fallback;
-
-	if (text && !env_parse_number(text, min, max, &value)) {
-		snprintf(reason, sizeof(reason), "it is not a whole number from %ld to %ld", min, max);
-		snprintf(used, sizeof(used), "%ld", fallback);
-		ignored(name, text, reason, used);
-	}
-	return value;
-}
-
-/* Milliseconds; 0 means without limit, as the specification says of time-outs. */
-static long read_time_out(const char *name, long fallback)
-{
-	long value = read_number(name, fallback, 0, INT_MAX);
-
-	return value ? value : INT_MAX;
-}
-
-static void read_limits(struct settings *s, unsigned delay_ms)
-{
-	const char *batch = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
-	long time_out = read_time_out("OTEL_EXPORTER_OTLP_TIMEOUT", 10000);
-
-	s->request_timeout_ms = (unsigned)read_time_out("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", time_out);
-	s->export_timeout_ms = (unsigned)read_time_out("OTEL_BSP_EXPORT_TIMEOUT", 30000);
-	s->schedule_delay_ms = (unsigned)read_number("OTEL_BSP_SCHEDULE_DELAY", delay_ms, 0, INT_MAX);
-	s->queue_spans = (size_t)read_number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1, SPANS_MAX);
-	s->batch_spans = (size_t)read_number(batch, 512, 1, SPANS_MAX);
-	if (s->schedule_delay_ms == 0)
-		s->schedule_delay_ms = 1; /* at once, but not in a busy loop */
-	if (s->batch_spans <= s->queue_spans)
-		return;
-	s->batch_spans = s->queue_spans;
-	if (env_string(batch, NULL))
-		ignored(batch, env_string(batch, NULL), "it is more than the queue, OTEL_BSP_MAX_QUEUE_SIZE, holds",
-			"that size");
+	read_sizes("OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &s->queue_spans, &s->batch_spans);
+	s->schedule_delay_ms = read_delay("OTEL_BSP_SCHEDULE_DELAY", delay_ms);
+	s->export_timeout_ms = setting_time_out("OTEL_BSP_EXPORT_TIMEOUT", 30000);
+	read_sizes("OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", &s->log_queue, &s->log_batch);
+	s->log_delay_ms = read_delay("OTEL_BLRP_SCHEDULE_DELAY", 1000);
+	s->log_timeout_ms = setting_time_out("OTEL_BLRP_EXPORT_TIMEOUT", 30000);
+	s->metric_interval_ms = read_delay("OTEL_METRIC_EXPORT_INTERVAL", 60000);
+	s->metric_timeout_ms = setting_time_out("OTEL_METRIC_EXPORT_TIMEOUT", 30000);
 }
 
 /* ---- what is not read ---- */
@@ -187,11 +75,6 @@ static void read_limits(struct settings *s, unsigned delay_ms)
 static const struct {
 	const char *name, *only;
 } fixed[] = {
-	{"OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"},
-	{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf"},
-	{"OTEL_TRACES_EXPORTER", "otlp"},
-	{"OTEL_METRICS_EXPORTER", "prometheus"},
-	{"OTEL_LOGS_EXPORTER", "none"},
 	{"OTEL_PROPAGATORS", "tracecontext,baggage"},
 };
 
@@ -200,7 +83,7 @@ static void warn_of_fixed(void)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
 		const char *value = env_string(fixed[i].name, fixed[i].only);
 		if (!plain_same(value, fixed[i].only))
-			ignored(fixed[i].name, value, "nothing else is supported", fixed[i].only);
+			setting_ignored(fixed[i].name, value, "nothing else is supported", fixed[i].only);
 	}
 }
 
@@ -212,18 +95,16 @@ static bool is_known(const char *name)
 		"OTEL_RESOURCE_ATTRIBUTES",
 		"OTEL_TRACES_SAMPLER",
 		"OTEL_TRACES_SAMPLER_ARG",
-		"OTEL_EXPORTER_OTLP_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-		"OTEL_EXPORTER_OTLP_HEADERS",
-		"OTEL_EXPORTER_OTLP_TRACES_HEADERS",
-		"OTEL_EXPORTER_OTLP_COMPRESSION",
-		"OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-		"OTEL_EXPORTER_OTLP_TIMEOUT",
-		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
 		"OTEL_BSP_SCHEDULE_DELAY",
 		"OTEL_BSP_EXPORT_TIMEOUT",
 		"OTEL_BSP_MAX_QUEUE_SIZE",
 		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+		"OTEL_BLRP_SCHEDULE_DELAY",
+		"OTEL_BLRP_EXPORT_TIMEOUT",
+		"OTEL_BLRP_MAX_QUEUE_SIZE",
+		"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+		"OTEL_METRIC_EXPORT_INTERVAL",
+		"OTEL_METRIC_EXPORT_TIMEOUT",
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
@@ -232,7 +113,7 @@ static bool is_known(const char *name)
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
 		if (strcmp(fixed[i].name, name) == 0)
 			return true;
-	return false;
+	return settings_is_exporter_variable(name);
 }
 
 /* Mistyped, or of the specification and not supported. */
@@ -247,7 +128,7 @@ static void warn_of_unknown(void)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", bytes, *variable);
 		if (!is_known(name))
-			ignored(name, NULL, "no such variable is supported", "nothing");
+			setting_ignored(name, NULL, "no such variable is supported", "nothing");
 	}
 }
 
@@ -257,14 +138,10 @@ int settings_init(struct settings *s, unsigned delay_ms)
 
 	*s = (struct settings){.disabled = env_bool("OTEL_SDK_DISABLED")};
 	if (!s->disabled && !plain_same(disabled, "false"))
-		ignored("OTEL_SDK_DISABLED", disabled, "it is neither true nor false", "false");
+		setting_ignored("OTEL_SDK_DISABLED", disabled, "it is neither true nor false", "false");
 	read_sampler(s);
-	read_url(s);
-	read_one_headers(s, "OTEL_EXPORTER_OTLP_HEADERS");
-	read_one_headers(s, "OTEL_EXPORTER_OTLP_TRACES_HEADERS");
-	read_one_compression(s, "OTEL_EXPORTER_OTLP_COMPRESSION");
-	read_one_compression(s, "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION");
-	read_limits(s, delay_ms);
+	settings_read_exporters(s);
+	read_batches(s, delay_ms);
 	warn_of_fixed();
 	warn_of_unknown();
 	return s->failed ? -ENOMEM : 0;
@@ -272,7 +149,6 @@ int settings_init(struct settings *s, unsigned delay_ms)
 
 void settings_done(struct settings *s)
 {
-	free(s->url);
-	free(s->headers_text);
+	settings_done_exporters(s);
 	*s = (struct settings){0};
 }

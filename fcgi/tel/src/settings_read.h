@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* How a variable of the environment is read: what cannot be used is said, once. Internal to the settings. */
+#ifndef TEL_SETTINGS_READ_H
+#define TEL_SETTINGS_READ_H
+
+#include "tel/src/settings.h"
+
+/* Says that a variable is not used as it is set. `value` NULL: not shown, since it may hold a secret. */
+void setting_ignored(const char *variable, const char *value, const char *reason, const char *used);
+
+/* A whole number from `min` to `max`; `fallback` when the variable is not set, or set to something else. */
+long setting_number(const char *variable, long fallback, long min, long max);
+
+/* Milliseconds; 0 means without limit, as the specification says of time-outs. */
+unsigned setting_time_out(const char *variable, unsigned fallback);
+
+/*
+ * A list of names, separated by commas, as bits: 1 << i for names[i]; `names` ends with NULL. names[0] is "none", which
+ * stands alone: its bit is set only when no other is. Names that are not known are left out, and that is said; without
+ * one that is known the list is `fallback`, which `fallback_text` writes out.
+ */
+unsigned setting_list(const char *variable, const char *const names[], unsigned fallback, const char *fallback_text);
+
+/* ---- the exporters (settings_exporter.c) ---- */
+
+/* Reads OTEL_…_EXPORTER and OTEL_EXPORTER_OTLP_… into `signals`, `prometheus` and `failed`. */
+void settings_read_exporters(struct settings *s);
+
+/* Whether this is one of the variables that settings_read_exporters reads. */
+bool settings_is_exporter_variable(const char *variable);
+
+void settings_done_exporters(struct settings *s);
+
+#endif
