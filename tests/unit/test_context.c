@@ -362,6 +362,29 @@ static void inject_writes_version_00(void **state)
 	assert_null(carrier.baggage);
 }
 
+/* OTEL_PROPAGATORS: what is left out is neither read nor written. */
+static void propagators_can_be_left_out(void **state)
+{
+	static const unsigned cases[] = {0, PROPAGATE_TRACECONTEXT, PROPAGATE_BAGGAGE,
+					 PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool tracecontext = cases[i] & PROPAGATE_TRACECONTEXT, baggage = cases[i] & PROPAGATE_BAGGAGE;
+		struct tel_span span;
+		struct tel_carrier carrier;
+		context_configure(cases[i]);
+		TAKE("traceparent:00-" IDS "-03", "tracestate:a=1", "baggage:b=2");
+		assert_int_equal(tel_context_valid(tel_parent_context(&parent)), tracecontext);
+		tel_span_start_remote(&span, "span", TEL_SERVER, &parent);
+		tel_span_inject(&span, &carrier);
+		tel_span_end(&span);
+		assert_int_equal(carrier.traceparent[0] != '\0', tracecontext);
+		assert_int_equal(carrier.tracestate != NULL, tracecontext);
+		assert_int_equal(carrier.baggage != NULL, baggage);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +398,7 @@ int main(void)
 		cmocka_unit_test(baggage_has_limits),
 		cmocka_unit_test(other_headers_are_ignored),
 		cmocka_unit_test(inject_writes_version_00),
+		cmocka_unit_test(propagators_can_be_left_out),
 	};
 
 	return cmocka_run_group_tests_name("context", tests, NULL, NULL);

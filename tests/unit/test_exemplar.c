@@ -58,6 +58,11 @@ static void exemplars_are_of_sampled_spans(void **state)
 	assert_int_equal(values.time_ns, span_of(&span)->end_ns);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(exemplar_read(&series->exemplars[i], &values), i == 2);
+
+	exemplar_configure(false); /* always_off */
+	tel_series_record(series, 0.0001, &span);
+	exemplar_configure(true);
+	assert_false(exemplar_read(&series->exemplars[0], &values));
 }
 
 static uint8_t exemplar_after(uint64_t at_ns, uint8_t fill)

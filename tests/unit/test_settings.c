@@ -213,6 +213,54 @@ static void each_signal_has_its_own(void **state)
 	assert_int_equal(settings.metric_timeout_ms, INT_MAX);
 }
 
+static void limits_are_read(void **state)
+{
+	const struct span_limits *limits = &settings.span_limits;
+
+	(void)state;
+	read_settings();
+	assert_int_equal(limits->attributes, 128);
+	assert_int_equal(limits->events, 128);
+	assert_int_equal(limits->links, 128);
+	assert_int_equal(limits->event_attributes, 128);
+	assert_int_equal(limits->characters, UINT32_MAX);
+	set("OTEL_ATTRIBUTE_COUNT_LIMIT", "5");
+	set("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "6");
+	set("OTEL_SPAN_EVENT_COUNT_LIMIT", "0");
+	set("OTEL_SPAN_LINK_COUNT_LIMIT", "7");
+	read_settings();
+	assert_int_equal(limits->attributes, 5);
+	assert_int_equal(limits->events, 0);
+	assert_int_equal(limits->links, 7);
+	assert_int_equal(limits->event_attributes, 5);
+	assert_int_equal(limits->characters, 6);
+	set("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "8");
+	set("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "9");
+	set("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "10");
+	read_settings();
+	assert_int_equal(limits->attributes, 8);
+	assert_int_equal(limits->event_attributes, 9);
+	assert_int_equal(limits->characters, 10);
+	assert_string_equal(warnings, "");
+}
+
+static void propagators_and_exemplars_can_be_left_out(void **state)
+{
+	(void)state;
+	read_settings();
+	assert_int_equal(settings.propagators, PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE);
+	assert_true(settings.exemplars);
+	set("OTEL_PROPAGATORS", "baggage");
+	set("OTEL_METRICS_EXEMPLAR_FILTER", "always_off");
+	read_settings();
+	assert_int_equal(settings.propagators, PROPAGATE_BAGGAGE);
+	assert_false(settings.exemplars);
+	set("OTEL_PROPAGATORS", "none");
+	read_settings();
+	assert_int_equal(settings.propagators, 0);
+	assert_string_equal(warnings, "");
+}
+
 static void exporters_are_selected(void **state)
 {
 	(void)state;
@@ -357,7 +405,16 @@ static void what_is_not_understood_is_named(void **state)
 		{"OTEL_SDK_DISABLED", "1", "false"},
 		{"OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"},
 		{"OTEL_TRACES_EXPORTER", "zipkin", "otlp"},
-		{"OTEL_PROPAGATORS", "b3", "tracecontext,baggage"},
+		{"OTEL_PROPAGATORS", "b3", "tracecontext, baggage"},
+		{"OTEL_PROPAGATORS", "b3,tracecontext,baggage", "tracecontext, baggage"},
+		{"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1", "no limit"},
+		{"OTEL_SPAN_EVENT_COUNT_LIMIT", "many", "128"},
+		{"OTEL_METRICS_EXEMPLAR_FILTER", "always_on", "trace_based"},
+		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "cumulative"},
+		{"OTEL_CONFIG_FILE", "/etc/otel.yaml", "the environment"},
+		{"OTEL_LOG_LEVEL", "debug", "LOG_LEVEL"},
+		{"OTEL_EXPORTER_OTLP_LOGS_INSECURE", "true", "the scheme of the endpoint"},
+		{"OTEL_EXPORTER_PROMETHEUS_PORT", "9464", "nothing"},
 		{"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", "http/protobuf"},
 		{"OTEL_METRICS_EXPORTER", "console", "prometheus"},
 		{"OTEL_LOGS_EXPORTER", "console", "none"},
@@ -440,7 +497,10 @@ static void what_happens_anyway_is_not_warned_of(void **state)
 	(void)state;
 	set("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf");
 	set("OTEL_TRACES_EXPORTER", "otlp");
-	set("OTEL_PROPAGATORS", "tracecontext,baggage");
+	set("OTEL_PROPAGATORS", "tracecontext,baggage,baggage");
+	set("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1");
+	set("OTEL_METRICS_EXEMPLAR_FILTER", "Trace_Based");
+	set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "CUMULATIVE");
 	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "");
 	set("OTEL_SERVICE_NAME", "shop");
 	set("OTEL_RESOURCE_ATTRIBUTES", "a=b");
@@ -459,6 +519,8 @@ int main(void)
 		TEST(the_path_comes_before_a_query),
 		TEST(each_signal_has_its_own),
 		TEST(exporters_are_selected),
+		TEST(limits_are_read),
+		TEST(propagators_and_exemplars_can_be_left_out),
 		TEST(what_is_no_url_is_named_and_ignored),
 		TEST(headers_are_decoded),
 		TEST(bad_headers_are_ignored_and_not_shown),

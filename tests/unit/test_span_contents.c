@@ -113,6 +113,39 @@ static void what_does_not_fit_is_counted(void **state)
 	free(huge);
 }
 
+static void what_is_beyond_a_limit_is_counted(void **state)
+{
+	(void)state;
+	span_limit(&(struct span_limits){
+		.attributes = 3, .events = 2, .links = 1, .event_attributes = 1, .characters = 4});
+	{
+		TEL_SPAN(span, "span", TEL_INTERNAL);
+		tel_span_set(span, tel_str("short", "four"), tel_str("text", "zürich"), tel_lit("literal", "literal"),
+			     tel_int("fourth", 4));
+		tel_span_fail(span, "500");
+		for (int i = 0; i < 3; i++) {
+			tel_span_event(span, "event", tel_str("broken", "a\xff\xff\xff\xff"), tel_int("second", 2));
+			tel_span_link(span, tel_span_context(span));
+		}
+		tel_span_rename(span, "a name has no limit", NULL);
+	}
+	span_limit(&(struct span_limits)SPAN_LIMITS_DEFAULT);
+	const struct span *span = &ended[0];
+	assert_string_equal(span_attr(span, "short"), "four");
+	assert_string_equal(span_attr(span, "text"), "züri");
+	assert_string_equal(span_attr(span, "literal"), "lite");
+	assert_string_equal(span_attr(span, "fourth"), "(none)");
+	assert_int_equal(span->status, SPAN_ERROR);
+	assert_int_equal(span->dropped_attributes, 2);
+	assert_int_equal(span->dropped_events, 1);
+	assert_int_equal(span->dropped_links, 2);
+	const struct span_entry *event = span_entry_find(span, SPAN_EVENT, "event");
+	assert_int_equal(event->attributes, 1);
+	assert_int_equal(event->dropped, 1);
+	assert_string_equal(span_attr(span, "broken"), "a\xff\xff\xff");
+	assert_string_equal(span_name(span), "a name has no limit");
+}
+
 /* Every length of copied text, so that every padding is met. */
 static void entries_of_any_length_follow_each_other(void **state)
 {
@@ -170,6 +203,7 @@ int main(void)
 		TEST(contents_are_kept),
 		TEST(nothing_is_set_after_the_end),
 		TEST(what_does_not_fit_is_counted),
+		TEST(what_is_beyond_a_limit_is_counted),
 		TEST(entries_of_any_length_follow_each_other),
 		TEST(a_span_from_facts_records),
 	};

@@ -21,6 +21,13 @@
 _Static_assert(TEL_TRACESTATE_MAX >= TRACESTATE_MEMBERS_MAX * (TRACESTATE_LONG_MEMBER + 1) - 1,
 	       "what is left without the long members fits");
 
+static unsigned propagators = PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE;
+
+void context_configure(unsigned chosen)
+{
+	propagators = chosen;
+}
+
 static bool is_lower_or_digit(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
@@ -227,11 +234,12 @@ void tel_parent_header(struct tel_parent *parent, const char *name, const char *
 	if (MISUSE_NULL(p && name && value, "tel_parent_header"))
 		return;
 	struct slice text = slice_trim((struct slice){value, strlen(value)});
-	if (strcmp(name, "traceparent") == 0)
+	bool tracecontext = propagators & PROPAGATE_TRACECONTEXT;
+	if (tracecontext && strcmp(name, "traceparent") == 0)
 		add_traceparent(p, text);
-	else if (strcmp(name, "tracestate") == 0)
+	else if (tracecontext && strcmp(name, "tracestate") == 0)
 		add_tracestate(p, text);
-	else if (strcmp(name, "baggage") == 0)
+	else if (propagators & PROPAGATE_BAGGAGE && strcmp(name, "baggage") == 0)
 		add_baggage(p, text);
 }
 
@@ -280,10 +288,10 @@ void tel_span_inject(const struct tel_span *public_span, struct tel_carrier *out
 	*out = (struct tel_carrier){.tracestate = NULL};
 	if (MISUSE_NULL(span, "tel_span_inject"))
 		return;
-	out->tracestate = span->tracestate;
-	out->baggage = span->baggage;
-	if (!span_valid(span))
+	out->baggage = span->baggage; /* which is only there when it was read */
+	if (!span_valid(span) || !(propagators & PROPAGATE_TRACECONTEXT))
 		return;
+	out->tracestate = span->tracestate;
 	char *text = out->traceparent;
 	memcpy(text, "00-", 3);
 	hex_encode(span->trace_id, 16, text + 3);

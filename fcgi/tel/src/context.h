@@ -5,6 +5,10 @@
 
 #include "tel/tel.h"
 
+/* OTEL_PROPAGATORS: which headers are read and written; both by default. Before threads. */
+enum { PROPAGATE_TRACECONTEXT = 2, PROPAGATE_BAGGAGE = 4 };
+void context_configure(unsigned propagators);
+
 struct parent {
 	bool valid; /* the ids below are those of the caller */
 	uint8_t trace_id[16];

@@ -8,6 +8,13 @@
 
 #define REFRESH_NS 500000000
 
+static bool keeps_exemplars = true;
+
+void exemplar_configure(bool enabled)
+{
+	keeps_exemplars = enabled;
+}
+
 /* Half a second has passed in either direction: the clock may have been set back. */
 static bool is_refresh_due(uint64_t last_ns, uint64_t now_ns)
 {
@@ -35,7 +42,7 @@ static void load(const _Atomic uint64_t *source, void *bytes)
 
 void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span)
 {
-	if (!span->recording || !(span->flags & TEL_SAMPLED))
+	if (!span->recording || !(span->flags & TEL_SAMPLED) || !keeps_exemplars)
 		return;
 	uint64_t now = span->end_ns ? span->end_ns : clock_realtime_ns();
 	if (!is_refresh_due(atomic_load_explicit(&exemplar->time_ns, memory_order_relaxed), now))

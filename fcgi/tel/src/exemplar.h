@@ -25,6 +25,9 @@ struct exemplar_values {
 	uint64_t time_ns; /* realtime */
 };
 
+/* OTEL_METRICS_EXEMPLAR_FILTER: false keeps none. Before threads. */
+void exemplar_configure(bool enabled);
+
 /* Offers a value; kept when the span is sampled and recorded and the last one is half a second old. Never waits. */
 void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "tel/src/batch.h"
+#include "tel/src/exemplar.h"
 #include "tel/src/export.h"
 #include "tel/src/log.h"
 #include "tel/src/metrics.h"
@@ -41,6 +42,9 @@ static int start(const struct tel_config *config)
 {
 	telemetry_on = !otel_settings.disabled;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+	context_configure(otel_settings.propagators);
+	span_limit(&otel_settings.span_limits);
+	exemplar_configure(otel_settings.exemplars);
 	batch_configure(&otel_settings);
 	self_metrics_init();
 	spans_on = telemetry_on && otel_settings.signals[SIGNAL_TRACES].otlp;

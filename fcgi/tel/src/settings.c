@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/env.h"
 #include "base/plain.h"
@@ -69,67 +68,43 @@ static void read_batches(struct settings *s, unsigned delay_ms)
 	s->metric_timeout_ms = setting_time_out("OTEL_METRIC_EXPORT_TIMEOUT", 30000);
 }
 
-/* ---- what is not read ---- */
+/* ---- limits, and what crosses process boundaries ---- */
 
-/* Variables of which one value alone is what happens here. */
-static const struct {
-	const char *name, *only;
-} fixed[] = {
-	{"OTEL_PROPAGATORS", "tracecontext,baggage"},
-};
-
-static void warn_of_fixed(void)
+static void read_span_limits(struct span_limits *limits)
 {
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++) {
-		const char *value = env_string(fixed[i].name, fixed[i].only);
-		if (!plain_same(value, fixed[i].only))
-			setting_ignored(fixed[i].name, value, "nothing else is supported", fixed[i].only);
-	}
-}
+	const struct span_limits defaults = SPAN_LIMITS_DEFAULT;
+	const long max = INT_MAX;
+	long count = setting_number("OTEL_ATTRIBUTE_COUNT_LIMIT", defaults.attributes, 0, max);
+	long characters = setting_number("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", SETTING_NO_LIMIT, 0, max);
 
-static bool is_known(const char *name)
-{
-	static const char *const known[] = {
-		"OTEL_SDK_DISABLED",
-		"OTEL_SERVICE_NAME",
-		"OTEL_RESOURCE_ATTRIBUTES",
-		"OTEL_TRACES_SAMPLER",
-		"OTEL_TRACES_SAMPLER_ARG",
-		"OTEL_BSP_SCHEDULE_DELAY",
-		"OTEL_BSP_EXPORT_TIMEOUT",
-		"OTEL_BSP_MAX_QUEUE_SIZE",
-		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
-		"OTEL_BLRP_SCHEDULE_DELAY",
-		"OTEL_BLRP_EXPORT_TIMEOUT",
-		"OTEL_BLRP_MAX_QUEUE_SIZE",
-		"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
-		"OTEL_METRIC_EXPORT_INTERVAL",
-		"OTEL_METRIC_EXPORT_TIMEOUT",
+	*limits = (struct span_limits){
+		.attributes = (unsigned)setting_number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", count, 0, max),
+		.events = (unsigned)setting_number("OTEL_SPAN_EVENT_COUNT_LIMIT", defaults.events, 0, max),
+		.links = (unsigned)setting_number("OTEL_SPAN_LINK_COUNT_LIMIT", defaults.links, 0, max),
+		.event_attributes = (unsigned)setting_number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", count, 0, max),
+		.characters = (uint32_t)setting_number("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", characters, 0, max),
 	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strcmp(known[i], name) == 0)
-			return true;
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(*fixed); i++)
-		if (strcmp(fixed[i].name, name) == 0)
-			return true;
-	return settings_is_exporter_variable(name);
 }
 
-/* Mistyped, or of the specification and not supported. */
-static void warn_of_unknown(void)
+static unsigned read_propagators(void)
 {
-	for (char **variable = environ; *variable; variable++) {
-		char name[128];
-		const char *value = strchr(*variable, '=');
-		int bytes = value ? (int)(value - *variable) : 0;
+	static const char *const names[] = {"none", "tracecontext", "baggage", NULL};
+	_Static_assert(PROPAGATE_TRACECONTEXT == 1 << 1 && PROPAGATE_BAGGAGE == 1 << 2, "the order of the names");
 
-		if (strncmp(*variable, "OTEL_", 5) != 0 || !value || !value[1])
-			continue;
-		snprintf(name, sizeof(name), "%.*s", bytes, *variable);
-		if (!is_known(name))
-			setting_ignored(name, NULL, "no such variable is supported", "nothing");
-	}
+	return setting_list("OTEL_PROPAGATORS", names, PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE,
+			    "tracecontext, baggage") &
+	       (PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE);
+}
+
+/* An exemplar names a span, so that a measurement outside of a sampled one cannot be one. */
+static bool read_exemplar_filter(void)
+{
+	static const char variable[] = "OTEL_METRICS_EXEMPLAR_FILTER";
+	const char *value = env_string(variable, "trace_based");
+
+	if (!plain_same(value, "trace_based") && !plain_same(value, "always_off"))
+		setting_ignored(variable, value, "what is supported is trace_based, always_off", "trace_based");
+	return !plain_same(value, "always_off");
 }
 
 int settings_init(struct settings *s, unsigned delay_ms)
@@ -142,8 +117,10 @@ int settings_init(struct settings *s, unsigned delay_ms)
 	read_sampler(s);
 	settings_read_exporters(s);
 	read_batches(s, delay_ms);
-	warn_of_fixed();
-	warn_of_unknown();
+	read_span_limits(&s->span_limits);
+	s->propagators = read_propagators();
+	s->exemplars = read_exemplar_filter();
+	settings_warn_of_others();
 	return s->failed ? -ENOMEM : 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "tel/src/pairs.h"
 #include "tel/src/sampler.h"
+#include "tel/src/span.h"
 
 enum signal { SIGNAL_TRACES, SIGNAL_METRICS, SIGNAL_LOGS, SIGNALS };
 
@@ -38,8 +39,11 @@ struct settings {
 	unsigned export_timeout_ms;  /* OTEL_BSP_EXPORT_TIMEOUT: of a batch with all its retries */
 	size_t log_queue, log_batch; /* OTEL_BLRP_…: the same for log records */
 	unsigned log_delay_ms, log_timeout_ms;
-	unsigned metric_interval_ms; /* OTEL_METRIC_EXPORT_INTERVAL */
-	unsigned metric_timeout_ms;  /* OTEL_METRIC_EXPORT_TIMEOUT: of an export with all its retries */
+	unsigned metric_interval_ms;    /* OTEL_METRIC_EXPORT_INTERVAL */
+	unsigned metric_timeout_ms;     /* OTEL_METRIC_EXPORT_TIMEOUT: of an export with all its retries */
+	struct span_limits span_limits; /* OTEL_SPAN_…_LIMIT, OTEL_EVENT_…, OTEL_ATTRIBUTE_… */
+	unsigned propagators;           /* OTEL_PROPAGATORS: PROPAGATE_… */
+	bool exemplars;                 /* OTEL_METRICS_EXEMPLAR_FILTER is not always_off */
 	struct exporter_settings signals[SIGNALS];
 };
 

@@ -24,7 +24,7 @@ long setting_number(const char *variable, long fallback, long min, long max)
 	if (text && !env_parse_number(text, min, max, &value)) {
 		snprintf(reason, sizeof(reason), "it is not a whole number from %ld to %ld", min, max);
 		snprintf(used, sizeof(used), "%ld", fallback);
-		setting_ignored(variable, text, reason, used);
+		setting_ignored(variable, text, reason, fallback == SETTING_NO_LIMIT ? "no limit" : used);
 	}
 	return value;
 }

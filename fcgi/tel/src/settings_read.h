@@ -3,10 +3,14 @@
 #ifndef TEL_SETTINGS_READ_H
 #define TEL_SETTINGS_READ_H
 
+#include <stdint.h>
+
 #include "tel/src/settings.h"
 
 /* Says that a variable is not used as it is set. `value` NULL: not shown, since it may hold a secret. */
 void setting_ignored(const char *variable, const char *value, const char *reason, const char *used);
+
+#define SETTING_NO_LIMIT ((long)UINT32_MAX) /* a fallback that is told as such */
 
 /* A whole number from `min` to `max`; `fallback` when the variable is not set, or set to something else. */
 long setting_number(const char *variable, long fallback, long min, long max);
@@ -20,6 +24,11 @@ unsigned setting_time_out(const char *variable, unsigned fallback);
  * one that is known the list is `fallback`, which `fallback_text` writes out.
  */
 unsigned setting_list(const char *variable, const char *const names[], unsigned fallback, const char *fallback_text);
+
+/* ---- what is not supported (settings_known.c) ---- */
+
+/* Says once of each variable OTEL_… that is set and has no effect, mistyped ones too, what is used instead. */
+void settings_warn_of_others(void);
 
 /* ---- the exporters (settings_exporter.c) ---- */
 

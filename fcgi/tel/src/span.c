@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "tel/ship.h"
 #include "tel/src/misuse.h"
 #include "tel/src/probability.h"
@@ -17,6 +18,8 @@ static struct {
 	void (*sink)(const struct span *span);
 	char root_tracestate[PROBABILITY_TEXT_MAX + 1]; /* of every sampled root: what the sampler's threshold is */
 } config;
+
+static struct span_limits limit = SPAN_LIMITS_DEFAULT;
 
 /* Stands for no span. Nothing writes to it: it does not record and has ended. */
 static union {
@@ -32,6 +35,11 @@ void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(co
 	config.sink = sink;
 	if (sampler->threshold < SAMPLER_NONE)
 		probability_format(sampler->threshold, config.root_tracestate);
+}
+
+void span_limit(const struct span_limits *limits)
+{
+	limit = *limits;
 }
 
 /* ---- start ---- */
@@ -306,18 +314,39 @@ static struct span_entry *append_entry(struct span *span, enum span_entry_kind k
 	return entry;
 }
 
+/* Bytes of the first characters of a text, as many as are allowed; what is not UTF-8 counts by the byte. */
+static size_t cut_at_limit(const char *text, size_t bytes)
+{
+	size_t at = 0;
+
+	for (uint32_t left = limit.characters; left && at < bytes; left--) {
+		size_t length = utf8_sequence(text + at, bytes - at);
+		at += length ? length : 1;
+	}
+	return at;
+}
+
+/* Whether the value is copied behind its entry. A literal that has to be cut is. */
+static bool is_copied(const struct tel_attr *attr)
+{
+	return attr->type == TEL_TYPE_STRING || (attr->type == TEL_TYPE_LITERAL && attr->bytes > limit.characters);
+}
+
 static bool append_attribute(struct span *span, const struct tel_attr *attr)
 {
-	size_t bytes = attr->type == TEL_TYPE_STRING ? attr->bytes : 0;
+	enum tel_type type = is_copied(attr) ? TEL_TYPE_STRING : attr->type;
+	size_t bytes = type == TEL_TYPE_STRING ? attr->bytes : 0;
+	if (bytes > limit.characters)
+		bytes = cut_at_limit(attr->value.text, bytes);
 	struct span_entry *entry = attr->key ? append_entry(span, SPAN_ATTRIBUTE, bytes) : NULL;
 
 	if (!attr->key)
 		MISUSE("tel_span_set", "a key is NULL");
 	if (!entry)
 		return false;
-	entry->type = (uint8_t)attr->type;
+	entry->type = (uint8_t)type;
 	entry->key = attr->key;
-	switch (attr->type) {
+	switch (type) {
 	case TEL_TYPE_STRING: memcpy(span_entry_bytes(entry), attr->value.text, bytes); break;
 	case TEL_TYPE_LITERAL: entry->value.text = attr->value.text; break;
 	case TEL_TYPE_DOUBLE: entry->value.real = attr->value.real; break;
@@ -333,9 +362,12 @@ void tel_span_set_attrs(struct tel_span *public_span, const struct tel_attr *att
 
 	if (MISUSE_NULL(span && (attrs || !count), "tel_span_set") || !is_open(span))
 		return;
-	for (size_t i = 0; i < count; i++)
-		if (!append_attribute(span, &attrs[i]))
+	for (size_t i = 0; i < count; i++) {
+		if (span->attributes < limit.attributes && append_attribute(span, &attrs[i]))
+			span->attributes++;
+		else
 			count_drop(&span->dropped_attributes);
+	}
 }
 
 void tel_span_event_attrs(struct tel_span *public_span, const char *name, const struct tel_attr *attrs, size_t count)
@@ -344,15 +376,16 @@ void tel_span_event_attrs(struct tel_span *public_span, const char *name, const 
 
 	if (MISUSE_NULL(span && name && (attrs || !count), "tel_span_event") || !is_open(span))
 		return;
-	struct span_entry *event = append_entry(span, SPAN_EVENT, 0);
+	struct span_entry *event = span->events < limit.events ? append_entry(span, SPAN_EVENT, 0) : NULL;
 	if (!event) {
 		count_drop(&span->dropped_events);
 		return;
 	}
+	span->events++;
 	event->key = name;
 	event->value.time_ns = now_of(span);
 	for (size_t i = 0; i < count; i++) {
-		if (append_attribute(span, &attrs[i]))
+		if (event->attributes < limit.event_attributes && append_attribute(span, &attrs[i]))
 			event->attributes++;
 		else
 			count_drop(&event->dropped);
@@ -365,11 +398,12 @@ void tel_span_link(struct tel_span *public_span, struct tel_context to)
 
 	if (MISUSE_NULL(span, "tel_span_link") || !is_open(span))
 		return;
-	struct span_entry *link = append_entry(span, SPAN_LINK, SPAN_LINK_BYTES);
+	struct span_entry *link = span->links < limit.links ? append_entry(span, SPAN_LINK, SPAN_LINK_BYTES) : NULL;
 	if (!link) {
 		count_drop(&span->dropped_links);
 		return;
 	}
+	span->links++;
 	link->type = to.flags & (TEL_SAMPLED | TEL_RANDOM);
 	memcpy(span_entry_bytes(link), to.trace_id, 16);
 	memcpy(span_entry_bytes(link) + 16, to.span_id, 8);

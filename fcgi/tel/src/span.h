@@ -24,7 +24,8 @@ struct span {
 	bool parent_remote; /* for OTLP Span.flags */
 	bool ended;
 	uint8_t kind;
-	uint8_t status; /* enum span_status */
+	uint8_t status;                     /* enum span_status */
+	uint16_t attributes, events, links; /* kept, and dropped */
 	uint16_t dropped_attributes, dropped_events, dropped_links;
 	uint32_t used;     /* bytes of `data` */
 	uint32_t name_at;  /* of the copied name in `data`, when `name` is NULL */
@@ -99,6 +100,21 @@ static inline size_t span_size(const struct span *span)
 {
 	return offsetof(struct span, data) + span->used;
 }
+
+/* OpenTelemetry specification, "Trace SDK", "Span Limits". What is beyond is dropped and counted. */
+struct span_limits {
+	unsigned attributes, events, links; /* of a span */
+	unsigned event_attributes;          /* of an event */
+	uint32_t characters;                /* of a text: a longer one is cut */
+};
+
+#define SPAN_LIMITS_DEFAULT                                                                                            \
+	{                                                                                                              \
+		128, 128, 128, 128, UINT32_MAX                                                                         \
+	}
+
+/* Before threads; the limits are copied. Without it they are the specification's. */
+void span_limit(const struct span_limits *limits);
 
 /*
  * Before threads. `enabled` false: ids are passed through, nothing is recorded (OTEL_SDK_DISABLED). `sink` takes every
