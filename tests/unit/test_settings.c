@@ -184,13 +184,13 @@ static void each_signal_has_its_own(void **state)
 	set("OTEL_EXPORTER_OTLP_ENDPOINT", "http://all/");
 	set("OTEL_EXPORTER_OTLP_HEADERS", "all=1");
 	set("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip");
-	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "all.pem");
+	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "/dev/zero"); /* files that can be read */
 	set("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "metrics=2");
-	set("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "metrics.key");
+	set("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/dev/null");
 	set("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "5");
 	set("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://logs/here");
 	set("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "none");
-	set("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "logs.pem");
+	set("OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE", "/proc/self/maps");
 	set("OTEL_BLRP_SCHEDULE_DELAY", "7");
 	set("OTEL_METRIC_EXPORT_TIMEOUT", "0");
 	read_settings();
@@ -205,9 +205,9 @@ static void each_signal_has_its_own(void **state)
 	assert_true(traces->gzip && metrics->gzip && !logs->gzip);
 	assert_int_equal(traces->timeout_ms, 10000);
 	assert_int_equal(metrics->timeout_ms, 5);
-	assert_string_equal(traces->certificate, "all.pem");
-	assert_string_equal(logs->certificate, "logs.pem");
-	assert_string_equal(metrics->client_key, "metrics.key");
+	assert_string_equal(traces->certificate, "/dev/zero");
+	assert_string_equal(logs->certificate, "/proc/self/maps");
+	assert_string_equal(metrics->client_key, "/dev/null");
 	assert_null(logs->client_key);
 	assert_int_equal(settings.log_delay_ms, 7);
 	assert_int_equal(settings.metric_timeout_ms, INT_MAX);
@@ -415,6 +415,8 @@ static void what_is_not_understood_is_named(void **state)
 		{"OTEL_LOG_LEVEL", "debug", "LOG_LEVEL"},
 		{"OTEL_EXPORTER_OTLP_LOGS_INSECURE", "true", "the scheme of the endpoint"},
 		{"OTEL_EXPORTER_PROMETHEUS_PORT", "9464", "nothing"},
+		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent.pem", "no collector, until it can be read"},
+		{"OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY", "/", "no collector, until it can be read"},
 		{"OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "http/json", "http/protobuf"},
 		{"OTEL_METRICS_EXPORTER", "console", "prometheus"},
 		{"OTEL_LOGS_EXPORTER", "console", "none"},

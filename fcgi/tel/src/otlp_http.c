@@ -70,6 +70,19 @@ static size_t take_answer(char *data, size_t size, size_t count, void *context)
 	return bytes;
 }
 
+/* Paths of PEM files. A certificate file without a key file holds both. */
+static void set_tls(CURL *easy, const struct exporter_settings *settings)
+{
+	if (settings->certificate) {
+		curl_easy_setopt(easy, CURLOPT_CAINFO, settings->certificate);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* nor those of the system */
+	}
+	if (settings->client_certificate)
+		curl_easy_setopt(easy, CURLOPT_SSLCERT, settings->client_certificate);
+	if (settings->client_key)
+		curl_easy_setopt(easy, CURLOPT_SSLKEY, settings->client_key);
+}
+
 static void set_options(struct otlp_http *http)
 {
 	CURL *easy = http->easy;
@@ -87,6 +100,7 @@ static void set_options(struct otlp_http *http)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, http->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &http->answer);
+	set_tls(easy, http->settings);
 }
 
 struct otlp_http *otlp_http_new(const struct exporter_settings *settings)
@@ -227,6 +241,8 @@ static void by_failure(struct otlp_http *http, CURLcode code, struct otlp_result
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_SEND_ERROR:
 	case CURLE_RECV_ERROR:

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The exporters: each variable for all signals, and then that of the signal, which wins where it can be used. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/env.h"
 #include "base/plain.h"
@@ -147,6 +150,25 @@ static void read_protocol(const char *variable)
 		setting_ignored(variable, value, "nothing else is supported", "http/protobuf");
 }
 
+/*
+ * A file of TLS. One that cannot be read stays set: without it the collector is not the one that was meant, or does not
+ * know this program; and it may be there later, since it is read with each connection.
+ */
+static const char *read_file_name(const char *variable, const char *fallback)
+{
+	const char *path = env_string(variable, NULL);
+	char byte;
+
+	if (!path)
+		return fallback;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &byte, 1) < 0)
+		setting_ignored(variable, path, strerror(errno), "no collector, until it can be read");
+	if (fd >= 0)
+		close(fd);
+	return path;
+}
+
 /* What is set for this signal ("": all signals) replaces what `values` has. */
 static void read_values(struct settings *s, const char *signal, struct otlp_values *values)
 {
@@ -156,10 +178,10 @@ static void read_values(struct settings *s, const char *signal, struct otlp_valu
 	read_compression(variable_of(name, signal, "COMPRESSION"), &values->gzip);
 	read_protocol(variable_of(name, signal, "PROTOCOL"));
 	values->timeout_ms = setting_time_out(variable_of(name, signal, "TIMEOUT"), values->timeout_ms);
-	values->certificate = env_string(variable_of(name, signal, "CERTIFICATE"), values->certificate);
-	values->client_certificate = env_string(variable_of(name, signal, "CLIENT_CERTIFICATE"),
-						values->client_certificate);
-	values->client_key = env_string(variable_of(name, signal, "CLIENT_KEY"), values->client_key);
+	values->certificate = read_file_name(variable_of(name, signal, "CERTIFICATE"), values->certificate);
+	values->client_certificate = read_file_name(variable_of(name, signal, "CLIENT_CERTIFICATE"),
+						    values->client_certificate);
+	values->client_key = read_file_name(variable_of(name, signal, "CLIENT_KEY"), values->client_key);
 }
 
 static void keep_text(struct settings *s, char **to, const char *value)

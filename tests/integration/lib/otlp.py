@@ -150,11 +150,12 @@ class Server(ThreadingHTTPServer):
 class Collector:
     """
     Keeps every span it gets. `answer` (status, headers) may be replaced; `gate` cleared makes it hang;
-    `misbehave(handler, body)` does with a request whatever it likes instead.
+    `misbehave(handler, body)` does with a request whatever it likes instead. `tls`: an SSLContext, for https.
     """
 
-    def __init__(self, classes):
+    def __init__(self, classes, tls=None):
         self.classes = classes
+        self.tls = tls
         self.lock = threading.Lock()
         self.by_trace = {}
         self.errors = []
@@ -167,12 +168,14 @@ class Collector:
         self.gate.set()
         self.server = None
         self.listen()
-        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        self.endpoint = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
 
     def listen(self):
         """Again at the same port, after refuse()."""
         self.server = Server(("127.0.0.1", self.server.server_port if self.server else free_port()), Handler)
         self.server.collector = self
+        if self.tls:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def refuse(self):
