@@ -37,7 +37,7 @@ RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev 'libcurl4-openssl-dev|li
 	nginx gettext-base curl jq openssl sqlite3 python3
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus \
-	prometheus-alertmanager prometheus-node-exporter strace wrk locales spawn-fcgi \
+	prometheus-alertmanager prometheus-node-exporter strace wrk locales musl-tools spawn-fcgi \
 	multiwatch
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3

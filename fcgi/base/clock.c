@@ -22,6 +22,9 @@ static uint64_t monotonic_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+/* pthread_cond_clockwait() is in POSIX since 2024; musl 1.2 does not have it. */
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 30)
+
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
 {
 	struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
@@ -32,6 +35,28 @@ static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 	pthread_cond_wait(cond, lock);
 	return false;
 }
+
+#else /* the condition waits by the wall clock, which may be set: so it looks again after a second at most */
+
+#define SLICE_NS UINT64_C(1000000000)
+
+static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
+{
+	uint64_t now_ns = monotonic_ns();
+
+	if (deadline_ns == CLOCK_NEVER) {
+		pthread_cond_wait(cond, lock);
+		return false;
+	}
+	if (now_ns >= deadline_ns)
+		return true;
+	uint64_t end_ns = realtime_ns() + (deadline_ns - now_ns < SLICE_NS ? deadline_ns - now_ns : SLICE_NS);
+	struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
+	pthread_cond_timedwait(cond, lock, &end);
+	return monotonic_ns() >= deadline_ns;
+}
+
+#endif
 
 struct clock_source clock_source = {.realtime_ns = realtime_ns, .monotonic_ns = monotonic_ns, .wait_until = wait_until};
 

@@ -3,6 +3,8 @@
 #include "cmocka_all.h"
 
 #include <curl/curl.h>
+#include <limits.h>
+#include <semaphore.h>
 #include <time.h>
 
 #include "collector.h"
@@ -297,6 +299,146 @@ static void another_thread_can_end_it(void **state)
 	assert_int_equal(SEEN(requests), 1);
 }
 
+/* ---- a transport of the program's own ---- */
+
+static struct {
+	enum tel_transport_outcome outcome;
+	struct tel_response response;
+	const char *body;
+	bool waits; /* until it is told to end */
+	sem_t waiting;
+	unsigned calls, left_ms;
+	char seen[512];
+} own;
+
+static enum tel_transport_outcome send_own(void *arg, const struct tel_request *request, struct tel_response *response)
+{
+	assert_ptr_equal(arg, &own);
+	own.calls++;
+	own.left_ms = tel_request_left_ms(request);
+	int length = snprintf(own.seen, sizeof(own.seen), "%s %zu", request->url, request->bytes);
+	for (size_t i = 0; i < request->header_count; i++)
+		length += snprintf(own.seen + length, sizeof(own.seen) - (size_t)length, " %s=%s",
+				   request->headers[i].name, request->headers[i].value);
+	if (own.waits) {
+		assert_int_equal(poll(&(struct pollfd){.fd = request->stop_fd, .events = POLLIN}, 1, 0), 0);
+		sem_post(&own.waiting);
+		while (poll(&(struct pollfd){.fd = request->stop_fd, .events = POLLIN}, 1, -1) != 1)
+			;
+		own.left_ms = tel_request_left_ms(request);
+	}
+	assert_int_equal(response->status + response->bytes + response->retry_after_seconds, 0);
+	own.response.body = response->body;
+	own.response.size = response->size;
+	*response = own.response;
+	if (own.body) {
+		response->bytes = strlen(own.body);
+		memcpy(response->body, own.body, response->bytes);
+	}
+	return own.outcome;
+}
+
+static void bring_own(void)
+{
+	memset(&own, 0, sizeof(own));
+	settings.send = send_own;
+	settings.send_arg = &own;
+}
+
+static void another_transport_gets_the_request(void **state)
+{
+	(void)state;
+	bring_own();
+	own.response.status = 200;
+	settings.headers[0] = (struct pair){"api-key", "a b"};
+	settings.header_count = 1;
+	settings.timeout_ms = 5000;
+	http = otlp_http_new(&settings);
+	otlp_http_post(http, "12345", 5, &result);
+	assert_int_equal(result.outcome, OTLP_ACCEPTED);
+	assert_in_range(own.left_ms, 5000, 5001);
+	char wanted[256];
+	snprintf(wanted, sizeof(wanted),
+		 "%s 5 Content-Type=application/x-protobuf User-Agent=OTel-OTLP-Exporter-C/" TEL_VERSION
+		 " api-key=a b",
+		 collector.url);
+	assert_string_equal(own.seen, wanted);
+	otlp_http_free(http);
+
+	settings.gzip = true;
+	http = otlp_http_new(&settings);
+	otlp_http_post(http, "12345", 5, &result);
+	assert_non_null(strstr(own.seen, " Content-Encoding=gzip"));
+}
+
+static void outcomes_of_another_transport(void **state)
+{
+	static const struct {
+		enum tel_transport_outcome outcome;
+		long status;
+		unsigned retry_after;
+		const char *type, *body;
+		enum otlp_outcome wanted;
+		enum export_error error;
+		const char *message;
+	} answers[] = {
+		{TEL_TRANSPORT_ANSWERED, 200, 0, "", NULL, OTLP_ACCEPTED, EXPORT_OK, ""},
+		{TEL_TRANSPORT_ANSWERED, 200, 0, "text/html", "<html>", OTLP_ACCEPTED, EXPORT_OK,
+		 "the answer is not OTLP"},
+		{TEL_TRANSPORT_ANSWERED, 503, 7, "", NULL, OTLP_BUSY, EXPORT_5XX, ""},
+		{TEL_TRANSPORT_ANSWERED, 429, UINT_MAX, "", NULL, OTLP_BUSY, EXPORT_4XX, ""},
+		{TEL_TRANSPORT_ANSWERED, 400, 0, PROTOBUF, "\x08\x03\x12\x02no", OTLP_REFUSED, EXPORT_4XX, "no"},
+		{TEL_TRANSPORT_ANSWERED, 0, 0, "", NULL, OTLP_UNKNOWN, EXPORT_PROTOCOL, "why"},
+		{TEL_TRANSPORT_ANSWERED, 100, 0, "", NULL, OTLP_UNKNOWN, EXPORT_PROTOCOL, "why"},
+		{TEL_TRANSPORT_UNREACHABLE, 0, 0, "", NULL, OTLP_UNREACHABLE, EXPORT_CONNECTION, "why"},
+		{TEL_TRANSPORT_NOT_IN_TIME, 0, 0, "", NULL, OTLP_UNREACHABLE, EXPORT_TIMEOUT, "why"},
+		{TEL_TRANSPORT_NO_ANSWER, 0, 0, "", NULL, OTLP_UNKNOWN, EXPORT_TIMEOUT, "why"},
+		{TEL_TRANSPORT_NOT_HTTP, 0, 0, "", NULL, OTLP_UNKNOWN, EXPORT_PROTOCOL, "why"},
+	};
+
+	(void)state;
+	bring_own();
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		own.outcome = answers[i].outcome;
+		own.body = answers[i].body;
+		own.response = (struct tel_response){
+			.status = answers[i].status, .retry_after_seconds = answers[i].retry_after, .error = "why"};
+		strcpy(own.response.content_type, answers[i].type);
+		post();
+		assert_int_equal(result.outcome, answers[i].wanted);
+		assert_int_equal(result.error, answers[i].error);
+		assert_string_equal(result.answer.message, answers[i].message);
+		unsigned seconds = answers[i].retry_after < 300 ? answers[i].retry_after : 300;
+		assert_int_equal(result.retry_after_ms, 1000 * seconds);
+		assert_int_equal(result.status, answers[i].status >= 200 ? answers[i].status : 0);
+	}
+}
+
+static void stop_when_it_waits(void *unused)
+{
+	(void)unused;
+	sem_wait(&own.waiting);
+	otlp_http_stop(http, 100);
+}
+
+static void another_transport_is_told_to_end(void **state)
+{
+	struct thread other = THREAD_INITIALIZER;
+
+	(void)state;
+	virtual_end(); /* poll() waits in real time */
+	bring_own();
+	sem_init(&own.waiting, 0, 0);
+	own.waits = true;
+	own.outcome = TEL_TRANSPORT_NO_ANSWER;
+	http = otlp_http_new(&settings);
+	assert_int_equal(thread_start(&other, "other", stop_when_it_waits, NULL), 0);
+	post();
+	assert_true(thread_stop(&other, CLOCK_NEVER));
+	assert_in_range(own.left_ms, 0, 101);
+	assert_int_equal(result.outcome, OTLP_UNKNOWN);
+}
+
 static int init_curl(void **state)
 {
 	(void)state;
@@ -318,6 +460,9 @@ int main(void)
 		TEST(no_answer_in_time_is_unknown),
 		TEST(no_connection_in_time_is_unreachable),
 		TEST(another_thread_can_end_it),
+		TEST(another_transport_gets_the_request),
+		TEST(outcomes_of_another_transport),
+		TEST(another_transport_is_told_to_end),
 	};
 
 	return cmocka_run_group_tests_name("otlp_http", tests, init_curl, NULL);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/tel.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
 
@@ -15,6 +14,7 @@
 #include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
+#include "tel/src/transport.h"
 
 /* Defaults of OTEL_BSP_SCHEDULE_DELAY: the specification's; and of programs that make batches themselves. */
 #define EXPORTER_DELAY_MS 5000
@@ -35,13 +35,17 @@ static int read_configuration(const struct tel_config *config)
 {
 	int error = resource_init(config);
 
-	return error ? error : settings_init(&otel_settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
+	if (!error)
+		error = settings_init(&otel_settings, config->no_exporter ? BATCH_DELAY_MS : EXPORTER_DELAY_MS);
+	if (!error && !otel_settings.disabled)
+		settings_set_transport(&otel_settings, config->send, config->send_arg);
+	return error;
 }
 
 static int start(const struct tel_config *config)
 {
 	telemetry_on = !otel_settings.disabled;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	transport_begin();
 	context_configure(otel_settings.propagators);
 	span_limit(&otel_settings.span_limits);
 	exemplar_configure(otel_settings.exemplars);
@@ -105,7 +109,7 @@ void tel_shutdown(unsigned budget_ms)
 	log_stop(spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0);
 	batch_configure(NULL);
 	settings_done(&otel_settings);
-	curl_global_cleanup();
+	transport_end();
 }
 
 bool tel_enabled(void)

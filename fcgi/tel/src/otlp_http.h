@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One OTLP/HTTP request at a time to the collector, on a kept connection. Internal to tel/. */
+/* One OTLP/HTTP request at a time to the collector, by libcurl or by what the program brings. Internal to tel/. */
 #ifndef TEL_OTLP_HTTP_H
 #define TEL_OTLP_HTTP_H
 
@@ -29,7 +29,7 @@ struct otlp_result {
 
 struct otlp_http;
 
-/* `settings` must outlive it. After curl_global_init. NULL when memory is short. */
+/* `settings` must outlive it. After transport_begin. NULL when memory is short, or a descriptor. */
 struct otlp_http *otlp_http_new(const struct exporter_settings *settings);
 void otlp_http_free(struct otlp_http *http);
 

@@ -26,6 +26,8 @@ struct exporter_settings {
 	bool gzip;           /* …_COMPRESSION */
 	char *certificate;   /* …_CERTIFICATE: a file of those that may vouch for the collector; NULL: the system's */
 	char *client_certificate, *client_key; /* …_CLIENT_CERTIFICATE, …_CLIENT_KEY: files; NULL: none */
+	tel_send *send;                        /* tel_config.send; NULL: libcurl does it */
+	void *send_arg;
 };
 
 struct settings {
@@ -46,6 +48,9 @@ struct settings {
 	bool exemplars;                 /* OTEL_METRICS_EXEMPLAR_FILTER is not always_off */
 	struct exporter_settings signals[SIGNALS];
 };
+
+/* Lets all signals be sent by what the program brings; without that, and without libcurl, says so and sends nothing. */
+void settings_set_transport(struct settings *s, tel_send *send, void *arg);
 
 /*
  * Reads the environment. What is set to an unknown or malformed value counts as not set, and what is not supported is

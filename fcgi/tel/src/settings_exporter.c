@@ -10,6 +10,7 @@
 #include "base/env.h"
 #include "base/plain.h"
 #include "tel/src/settings_read.h"
+#include "tel/tel.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
 #define DEFAULT_TIMEOUT_MS 10000
@@ -136,6 +137,12 @@ static void read_compression(const char *variable, bool *gzip)
 {
 	const char *value = env_string(variable, "");
 
+#ifdef TEL_NO_GZIP
+	if (plain_same(value, "gzip")) {
+		setting_ignored(variable, value, "the library was built without zlib", "none");
+		return;
+	}
+#endif
 	if (plain_same(value, "gzip") || plain_same(value, "none"))
 		*gzip = plain_same(value, "gzip");
 	else if (*value)
@@ -255,6 +262,26 @@ bool settings_is_exporter_variable(const char *variable)
 		if (strcmp(known[i], variable) == 0)
 			return true;
 	return false;
+}
+
+void settings_set_transport(struct settings *s, tel_send *send, void *arg)
+{
+	bool wanted = false;
+
+	for (enum signal signal = 0; signal < SIGNALS; signal++) {
+		s->signals[signal].send = send;
+		s->signals[signal].send_arg = arg;
+		wanted |= s->signals[signal].otlp;
+	}
+#ifdef TEL_NO_HTTP
+	if (send || !wanted)
+		return;
+	tel_warn("the library was built without HTTP, and the program brings no transport: nothing is exported");
+	for (enum signal signal = 0; signal < SIGNALS; signal++)
+		s->signals[signal].otlp = false;
+#else
+	(void)wanted;
+#endif
 }
 
 void settings_done_exporters(struct settings *s)

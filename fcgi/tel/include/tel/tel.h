@@ -71,6 +71,55 @@ TEL_API struct tel_attr tel_int(const char *key, int64_t value);
 TEL_API struct tel_attr tel_double(const char *key, double value);
 TEL_API struct tel_attr tel_bool(const char *key, bool value);
 
+/* ---- a transport of one's own: for programs that have an HTTP client, and for builds without libcurl ------------- */
+
+struct tel_header {
+	const char *name, *value;
+};
+
+/* An OTLP/HTTP request, a POST. What it points at is the library's, and valid during the call. */
+struct tel_request {
+	const char *url;
+	const struct tel_header *headers; /* all but Host and Content-Length */
+	size_t header_count;
+	const void *body;
+	size_t bytes;
+	int stop_fd; /* poll(2) finds it readable from the moment on when less time is left; not to be read from */
+	const void *attempt; /* private */
+};
+
+/* What came of it; all zero before but `body` and `size`. */
+struct tel_response {
+	long status;                  /* of the final answer, 200 to 599 */
+	unsigned retry_after_seconds; /* Retry-After, also when it is a date; 0: none */
+	char content_type[64];        /* Content-Type; "": none */
+	char *body;                   /* room for `size` bytes; what is longer is cut */
+	size_t size, bytes;           /* `bytes` of it are used */
+	char error[256];              /* without an answer: why, for the log */
+};
+
+enum tel_transport_outcome {
+	TEL_TRANSPORT_ANSWERED,
+	TEL_TRANSPORT_UNREACHABLE, /* no connection, or it broke before an answer: the request is sent again */
+	TEL_TRANSPORT_NOT_IN_TIME, /* no time was left to send it: the same */
+	TEL_TRANSPORT_NO_ANSWER,   /* it was sent, and no answer came in time: it may have arrived, and is given up */
+	TEL_TRANSPORT_NOT_HTTP     /* the answer is no HTTP: the same */
+};
+
+/*
+ * Sends a request and waits for the answer. It is called on threads of the library with all signals blocked, one call
+ * at a time for each of traces, metrics and logs, and on the thread of tel_batch_send. It may block, but not longer
+ * than tel_request_left_ms says; that becomes less at once when telemetry is to end (stop_fd tells), and a call that
+ * ignores it makes tel_shutdown late. Redirects are answers, not to be followed. It makes no spans and no lines of the
+ * log.
+ */
+typedef enum tel_transport_outcome tel_send(void *arg, const struct tel_request *request,
+					    struct tel_response *response);
+
+/* Returns the milliseconds that the attempt may still take (OTEL_EXPORTER_OTLP_TIMEOUT, or the end). During the call,
+ * from any thread. */
+TEL_API unsigned tel_request_left_ms(const struct tel_request *request);
+
 /* ---- life cycle -------------------------------------------------------------------------------------------------- */
 
 struct tel_config {
@@ -83,6 +132,8 @@ struct tel_config {
 	const char *scope_version; /* NULL: none */
 	const char *log_name;      /* $LOG_DIR/<log_name>.log; NULL: service_name. Without LOG_DIR lines go to stderr */
 	bool no_exporter;          /* spans are not queued and no exporter thread runs (see ship.h) */
+	tel_send *send;            /* sends what is exported; NULL: libcurl does */
+	void *send_arg;            /* its first argument */
 };
 
 /*
