@@ -10,29 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "tel/src/otlp_common.h"
 
 struct span;
-struct resource_attr;
 
 /*
  * Appends a span as a field `spans` of ScopeSpans. Text that is not UTF-8 gets U+FFFD where it is not. Allocates
  * nothing but what `out` grows by; errors are those of `out`.
  */
 void otlp_add_span(struct buf *out, const struct span *span);
-
-/* Append what a request says of all its spans: the fields beside `scope_spans`, and those beside `spans`. */
-void otlp_add_resource(struct buf *out, const struct resource_attr *attrs, size_t count);
-void otlp_add_scope(struct buf *out, const char *name, const char *version); /* "": no version */
-
-/* Room that the beginning of a request needs at most. */
-size_t otlp_head_size_max(const struct buf *resource, const struct buf *scope);
-
-/*
- * Writes the beginning of an ExportTraceServiceRequest into the bytes before `spans`, of which there must be
- * otlp_head_size_max. The request is what begins at the result and ends with the `spans_bytes` bytes at `spans`.
- */
-char *otlp_write_head(char *spans, size_t spans_bytes, const struct buf *resource, const struct buf *scope);
 
 /* ---- answers ---- */
 

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "tel/src/protobuf.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+#define TAG(field, wire) ((field) << 3 | (wire))
+
+/* ---- into room that is there ---- */
+
+size_t protobuf_varint_size(uint64_t value)
+{
+	size_t bytes = 1;
+
+	while (value >>= 7)
+		bytes++;
+	return bytes;
+}
+
+char *protobuf_put_varint(char *p, uint64_t value)
+{
+	for (; value >= 0x80; value >>= 7)
+		*p++ = (char)(value | 0x80);
+	*p++ = (char)value;
+	return p;
+}
+
+static char *put_fixed(char *p, uint64_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		*p++ = (char)(value >> 8 * i);
+	return p;
+}
+
+char *protobuf_put_length(char *p, unsigned field, size_t bytes)
+{
+	return protobuf_put_varint(protobuf_put_varint(p, TAG(field, WIRE_BYTES)), bytes);
+}
+
+char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes)
+{
+	p = protobuf_put_length(p, field, bytes);
+	memcpy(p, data, bytes);
+	return p + bytes;
+}
+
+size_t protobuf_field_size(size_t bytes)
+{
+	return 1 + protobuf_varint_size(bytes) + bytes;
+}
+
+char *protobuf_room(struct buf *out, size_t bytes)
+{
+	return buf_reserve(out, bytes) ? out->data + out->len : NULL;
+}
+
+void protobuf_commit(struct buf *out, const char *end)
+{
+	out->len = (size_t)(end - out->data);
+}
+
+/* ---- fields ---- */
+
+void protobuf_add_varint(struct buf *out, unsigned field, uint64_t value)
+{
+	char *p = protobuf_room(out, 2 * PROTOBUF_VARINT_MAX);
+
+	if (p)
+		protobuf_commit(out, protobuf_put_varint(protobuf_put_varint(p, TAG(field, WIRE_VARINT)), value));
+}
+
+void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value)
+{
+	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 8);
+
+	if (p)
+		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, WIRE_FIXED64)), value, 8));
+}
+
+void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value)
+{
+	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 4);
+
+	if (p)
+		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, WIRE_FIXED32)), value, 4));
+}
+
+void protobuf_add_double(struct buf *out, unsigned field, double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	protobuf_add_fixed64(out, field, bits);
+}
+
+void protobuf_add_bytes(struct buf *out, unsigned field, const void *data, size_t bytes)
+{
+	char *p = protobuf_room(out, 2 * PROTOBUF_VARINT_MAX + bytes);
+
+	if (p)
+		protobuf_commit(out, protobuf_put_bytes(p, field, data, bytes));
+}
+
+size_t protobuf_begin(struct buf *out, unsigned field)
+{
+	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 1);
+
+	if (p)
+		protobuf_commit(out, protobuf_put_varint(p, TAG(field, WIRE_BYTES)) + 1);
+	return out->len;
+}
+
+void protobuf_end(struct buf *out, size_t begin)
+{
+	if (out->failed)
+		return;
+	size_t bytes = out->len - begin;
+	size_t more = protobuf_varint_size(bytes) - 1;
+	if (more) {
+		if (!buf_reserve(out, more))
+			return;
+		memmove(out->data + begin + more, out->data + begin, bytes);
+		out->len += more;
+	}
+	protobuf_put_varint(out->data + begin - 1, bytes);
+}
+
+/* ---- text ---- */
+
+static bool is_ascii(const char *s, size_t bytes)
+{
+	uint64_t high = 0, word;
+
+	for (; bytes >= sizeof(word); s += sizeof(word), bytes -= sizeof(word)) {
+		memcpy(&word, s, sizeof(word));
+		high |= word;
+	}
+	for (; bytes; bytes--)
+		high |= (uint64_t)(unsigned char)*s++;
+	return !(high & UINT64_C(0x8080808080808080));
+}
+
+static void add_repaired(struct buf *out, unsigned field, const char *s, size_t bytes)
+{
+	size_t begin = protobuf_begin(out, field); /* on the wire a string is like a message */
+
+	while (bytes) {
+		size_t n = utf8_sequence(s, bytes);
+		size_t read = n ? n : utf8_ill_formed(s, bytes);
+		buf_add(out, n ? s : "\xef\xbf\xbd", n ? n : 3);
+		s += read;
+		bytes -= read;
+	}
+	protobuf_end(out, begin);
+}
+
+bool protobuf_is_text(const char *s, size_t bytes)
+{
+	return is_ascii(s, bytes) || utf8_valid(s, bytes);
+}
+
+void protobuf_add_text(struct buf *out, unsigned field, const char *s, size_t bytes)
+{
+	if (protobuf_is_text(s, bytes))
+		protobuf_add_bytes(out, field, s, bytes);
+	else
+		add_repaired(out, field, s, bytes);
+}

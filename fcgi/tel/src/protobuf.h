@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes protobuf (protobuf.dev/programming-guides/encoding) into a buf: fields, messages inside, and text, which has
+ * to be UTF-8. Errors are those of `out`; nothing is allocated but what `out` grows by. Internal to tel/.
+ */
+#ifndef TEL_PROTOBUF_H
+#define TEL_PROTOBUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Append a field with its tag. */
+void protobuf_add_varint(struct buf *out, unsigned field, uint64_t value); /* uint, int, enum, bool */
+void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value);
+void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value);
+void protobuf_add_double(struct buf *out, unsigned field, double value);
+void protobuf_add_bytes(struct buf *out, unsigned field, const void *data, size_t bytes);
+
+/* Appends a string; each part of it that is not UTF-8 becomes one U+FFFD. */
+void protobuf_add_text(struct buf *out, unsigned field, const char *text, size_t bytes);
+
+/* True when protobuf_add_text would change nothing. */
+bool protobuf_is_text(const char *text, size_t bytes);
+
+/*
+ * What is appended between the two is a message inside, or a packed repeated field. Its length is written at its end,
+ * into one byte kept for it; a longer one moves the message. Give the result to protobuf_end.
+ */
+size_t protobuf_begin(struct buf *out, unsigned field);
+void protobuf_end(struct buf *out, size_t begin);
+
+/* ---- for what is written in one go, its sizes known beforehand: into room that is there, returning the new end ----
+ */
+
+#define PROTOBUF_VARINT_MAX ((size_t)10) /* bytes */
+
+size_t protobuf_varint_size(uint64_t value);
+char *protobuf_put_varint(char *p, uint64_t value);
+char *protobuf_put_length(char *p, unsigned field, size_t bytes); /* the beginning of a field of bytes */
+char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes);
+
+/* Size of a field of bytes whose number is below 16, so that its tag takes a byte. */
+size_t protobuf_field_size(size_t bytes);
+
+/* The end of the buffer with room for `bytes`; NULL: `out` has failed. protobuf_commit stores the new end. */
+char *protobuf_room(struct buf *out, size_t bytes);
+void protobuf_commit(struct buf *out, const char *end);
+
+#endif
