@@ -200,6 +200,13 @@ TEL_API void tel_parent_end(struct tel_parent *parent);
  */
 TEL_API void tel_parent_forget_threshold(struct tel_parent *parent);
 
+/*
+ * The same for a process that another one started: takes what TRACEPARENT, TRACESTATE and BAGGAGE of the environment
+ * say (OpenTelemetry specification, "Environment Variables as Context Propagation Carriers"). Nothing comes before or
+ * after it. While no other thread changes the environment.
+ */
+TEL_API void tel_parent_environment(struct tel_parent *parent);
+
 /* Returns the caller's ids; all zero when the headers brought none that are valid. */
 TEL_API struct tel_context tel_parent_context(const struct tel_parent *parent);
 
@@ -273,6 +280,25 @@ TEL_API void tel_span_fail(struct tel_span *span, const char *error_type);
 
 /* Fills what an outgoing call made under `span` has to send. `out` is valid as long as the span's request. */
 TEL_API void tel_span_inject(const struct tel_span *span, struct tel_carrier *out);
+
+/* Bytes that the variables of tel_span_environment need at most. */
+#define TEL_ENVIRONMENT_SIZE (TEL_TRACEPARENT_LENGTH + TEL_TRACESTATE_MAX + TEL_BAGGAGE_MAX + 40)
+
+/*
+ * Makes the environment of a child process that works under `span`, for execve or posix_spawn: the variables of
+ * `inherited` but TRACEPARENT, TRACESTATE and BAGGAGE, then those three as far as the span has them, and NULL.
+ * `inherited` ends with NULL, as environ does; NULL: there are none.
+ *
+ *	char *variables[256], storage[TEL_ENVIRONMENT_SIZE];
+ *	if (tel_span_environment(tel_span_current(), environ, variables, 256, storage, sizeof(storage)))
+ *		posix_spawn(&pid, path, NULL, NULL, argv, variables);
+ *
+ * `variables` has room for `count` pointers, which point into `inherited` and into `storage` of `bytes` bytes. Returns
+ * how many variables there are, without the NULL. 0: they do not fit, or there are none; the result is empty then.
+ * Allocates nothing and takes no lock: it may be called between fork and exec.
+ */
+TEL_API size_t tel_span_environment(const struct tel_span *span, char *const *inherited, char **variables, size_t count,
+				    char *storage, size_t bytes);
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
 
