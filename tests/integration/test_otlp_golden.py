@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.otlp import compile_proto, read_spans
+from lib.otlp import compile_proto, read_logs, read_spans
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -22,9 +22,9 @@ def read(tmp_path_factory):
         pytest.skip("protoc is not installed")
     otlp = compile_proto(tmp_path_factory.mktemp("otlp"))
 
-    def decode(name):
+    def decode(name, message="ExportTraceServiceRequest"):
         data = (GOLDEN / name).read_bytes()
-        request = otlp.ExportTraceServiceRequest.FromString(data)
+        request = getattr(otlp, message).FromString(data)
         request.DiscardUnknownFields()
         assert request.ByteSize() == len(data), "there are unknown fields, defaults, or lengths not the shortest"
         return request
@@ -84,3 +84,31 @@ def test_everything(read):
 
     assert (other.span_id, other.parent_id, other.name, other.kind) == (PARENT, SPAN, "other", "CLIENT")
     assert (other.start, other.end, other.status, other.flags) == (1, 2**64 - 1, 1, 1 | REMOTE_KNOWN)
+
+
+def test_logs(read):
+    request = read("otlp_logs.bin", "ExportLogsServiceRequest")
+    (resource_logs,) = request.resource_logs
+    (scope_logs,) = resource_logs.scope_logs
+    assert resource_logs.schema_url == scope_logs.schema_url == SCHEMA
+    assert (scope_logs.scope.name, scope_logs.scope.version) == ("apm", "1.2.3")
+    plain, everything, event, long = read_logs(request)
+    for record in (plain, everything, event, long):
+        assert record.resource == {"service.name": "order-service", "service.namespace": "apm", "text": "héllo"}
+        assert record.time == record.observed_time == 1763815800123456789
+    assert [(record.severity, record.severity_text) for record in (plain, everything, event, long)] == [
+        (5, "DEBUG"), (9, "INFO"), (13, "WARN"), (17, "ERROR")]
+    assert [(record.trace_id, record.span_id, record.flags) for record in (plain, everything, event, long)] == [
+        ("", "", 0), (TRACE, SPAN, 3), (TRACE, SPAN, 0), ("", "", 0)]
+    assert [record.event_name for record in (plain, everything, event, long)] == ["", "", "payment.declined", ""]
+    assert [record.dropped for record in (plain, everything, event, long)] == [0, 0, 0, 1]
+
+    assert (plain.body, plain.attributes) == ("no span, no attributes", {})
+    assert everything.body == "everything"
+    assert everything.attributes == {
+        "text": "测试", "literal": "GET", "int": 200, "negative": -1, "zero": 0, "double": 0.1, "yes": True,
+        "no": False, "empty": "", "repaired": "a\ufffdbé\ufffd", "nul": "a\0b", "null": ""}
+    assert [type(everything.attributes[key]) for key in ("int", "double", "yes")] == [int, float, bool]
+    assert (event.body, event.attributes) == ("payment.declined", {"text": "测试"})
+    assert long.body == "not UTF-8: \ufffd"
+    assert long.attributes == {"long": "x" * 4095, "last": 1, "truncated": True}

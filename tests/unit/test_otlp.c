@@ -7,69 +7,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/env.h"
 #include "base/random.h"
 #include "golden.h"
+#include "otlp_request.h"
 #include "tel/ship.h"
-#include "tel/src/otlp.h"
-#include "tel/src/resource.h"
-#include "tel/src/span.h"
-
-static const struct resource_attr attrs[] = {
-	{"service.name", "order-service"}, {"service.namespace", "apm"}, {"text", "h\xc3\xa9llo"}};
-
-static struct buf request; /* head_room bytes, then spans */
-static struct buf resource, scope;
-static size_t head_room;
-
-static int begin(void **state)
-{
-	(void)state;
-	span_configure(true, &(struct sampler){.parent_based = true}, NULL);
-	buf_init(&resource, 10000);
-	buf_init(&scope, 10000);
-	buf_init(&request, 10 << 20);
-	otlp_add_resource(&resource, attrs, 3);
-	otlp_add_scope(&scope, "apm", "1.2.3");
-	head_room = otlp_head_size_max(&resource, &scope);
-	assert_true(buf_reserve(&request, head_room));
-	request.len = head_room;
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	buf_done(&resource);
-	buf_done(&scope);
-	buf_done(&request);
-	return 0;
-}
-
-/* The finished request; `bytes` of it. */
-static const char *finish(size_t *bytes)
-{
-	assert_false(request.failed);
-	const char *head = otlp_write_head(request.data + head_room, request.len - head_room, &resource, &scope);
-	assert_in_range(head - request.data, 0, head_room);
-	*bytes = (size_t)(request.data + request.len - head);
-	return head;
-}
-
-#define TRACE_ID                                                                                                       \
-	{                                                                                                              \
-		0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd, 0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c         \
-	}
-#define SPAN_ID                                                                                                        \
-	{                                                                                                              \
-		0xb7, 0xad, 0x6b, 0x71, 0x69, 0x20, 0x33, 0x31                                                         \
-	}
-#define PARENT_ID                                                                                                      \
-	{                                                                                                              \
-		1, 2, 3, 4, 5, 6, 7, 8                                                                                 \
-	}
 
 static const struct tel_context span_context = {TRACE_ID, SPAN_ID, TEL_SAMPLED};
 static const struct tel_context parent_context = {TRACE_ID, PARENT_ID, TEL_SAMPLED};
@@ -175,24 +117,8 @@ static void fill_randomly(struct tel_span *span)
 	}
 }
 
-static bool have_protoc(void)
-{
-	return system("protoc --version >/dev/null 2>&1") == 0;
-}
-
-static size_t count_lines(FILE *file, const char *wanted)
-{
-	char line[65536];
-	size_t count = 0;
-
-	while (fgets(line, sizeof(line), file))
-		count += strcmp(line, wanted) == 0;
-	return count;
-}
-
 static void protoc_reads_random_spans(void **state)
 {
-	char path[256], command[400];
 	const size_t spans = 2000;
 	size_t bytes;
 
@@ -207,18 +133,7 @@ static void protoc_reads_random_spans(void **state)
 		otlp_add_span(&request, span_of(&span));
 	}
 	const char *data = finish(&bytes);
-	snprintf(path, sizeof(path), "%s/otlp-XXXXXX", env_string("TMPDIR", "/tmp"));
-	int fd = mkstemp(path);
-	assert_int_equal(write(fd, data, bytes), bytes);
-	close(fd);
-	snprintf(command, sizeof(command),
-		 "protoc --proto_path=tests --decode=apm.test.ExportTraceServiceRequest otlp.proto < %s", path);
-	FILE *decoded = popen(command, "r");
-	assert_non_null(decoded);
-	size_t found = count_lines(decoded, "    spans {\n");
-	int status = pclose(decoded);
-	unlink(path);
-	assert_int_equal(status, 0); /* protoc fails on what is not protobuf, and on strings that are not UTF-8 */
+	size_t found = protoc_counts("ExportTraceServiceRequest", data, bytes, "    spans {\n");
 	assert_int_equal(found, spans);
 }
 
@@ -336,10 +251,10 @@ static void answers_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct otlp_answer answer = {.rejected_spans = 77, .message = "untouched"};
+		struct otlp_answer answer = {.rejected = 77, .message = "untouched"};
 		if (otlp_read_answer(cases[i].body, cases[i].bytes, &answer) != cases[i].valid)
 			fail_msg("case %zu", i);
-		assert_int_equal(answer.rejected_spans, cases[i].valid ? cases[i].rejected : 77);
+		assert_int_equal(answer.rejected, cases[i].valid ? cases[i].rejected : 77);
 		assert_string_equal(answer.message, cases[i].valid ? cases[i].message : "untouched");
 	}
 	struct otlp_answer answer;

@@ -125,7 +125,7 @@ static void partial_success_is_read(void **state)
 	(void)state;
 	collector_serve(&step, 1);
 	post();
-	assert_int_equal(result.answer.rejected_spans, 5);
+	assert_int_equal(result.answer.rejected, 5);
 }
 
 static void nothing_listens(void **state)

@@ -145,25 +145,25 @@ static void warn_of_answer(struct tel_batch *batch, const char *message)
 		return;
 	batch->warned_ns = now_ns;
 	tel_warn(message, tel_str("error", result->answer.message), tel_int("status", result->status),
-		 tel_int("spans", (int64_t)batch->spans), tel_int("rejected", (int64_t)result->answer.rejected_spans));
+		 tel_int("spans", (int64_t)batch->spans), tel_int("rejected", (int64_t)result->answer.rejected));
 }
 
 static void accepted(struct tel_batch *batch)
 {
 	struct otlp_answer *answer = &batch->result.answer;
 
-	if (answer->rejected_spans > batch->spans)
-		answer->rejected_spans = batch->spans;
+	if (answer->rejected > batch->spans)
+		answer->rejected = batch->spans;
 	if (batch->down)
 		tel_info("the collector takes spans again");
 	batch->down = false;
 	batch->failures = 0;
-	if (answer->rejected_spans || answer->message[0])
+	if (answer->rejected || answer->message[0])
 		warn_of_answer(batch, "the collector has not taken all spans, or warns");
-	self_exported(EXPORT_OK, batch->spans - answer->rejected_spans);
-	if (answer->rejected_spans) {
-		self_exported(EXPORT_REJECTED, answer->rejected_spans);
-		self_dropped(DROP_REJECTED, answer->rejected_spans);
+	self_exported(EXPORT_OK, batch->spans - answer->rejected);
+	if (answer->rejected) {
+		self_exported(EXPORT_REJECTED, answer->rejected);
+		self_dropped(DROP_REJECTED, answer->rejected);
 	}
 	batch_clear(batch);
 }

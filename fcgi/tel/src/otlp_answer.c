@@ -87,7 +87,7 @@ static bool read_partial_success(struct reader r, struct otlp_answer *answer)
 		if (!read_field(&r, &field))
 			return false;
 		if (field.number == 1)
-			answer->rejected_spans = field.varint;
+			answer->rejected = field.varint;
 		else if (field.number == 2)
 			copy_message(field.bytes, answer->message);
 	}

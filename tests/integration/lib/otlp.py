@@ -53,6 +53,25 @@ class Span:
         return f"{self.service} {self.kind} {self.name} [{self.span_id} <- {self.parent_id or 'root'}]"
 
 
+@dataclass
+class LogRecord:
+    service: str
+    resource: dict
+    scope: str
+    schema_url: str
+    time: int
+    observed_time: int
+    severity: int
+    severity_text: str
+    body: object
+    attributes: dict
+    dropped: int
+    flags: int
+    trace_id: str
+    span_id: str
+    event_name: str
+
+
 def any_value(value):
     kind = value.WhichOneof("value")
     if kind is None:
@@ -104,6 +123,31 @@ def read_spans(request):
                 )
 
 
+def read_logs(request):
+    """The log records of an ExportLogsServiceRequest, with their resource."""
+    for resource_logs in request.resource_logs:
+        resource = attribute_map(resource_logs.resource.attributes)
+        for scope_logs in resource_logs.scope_logs:
+            for record in scope_logs.log_records:
+                yield LogRecord(
+                    service=resource.get("service.name", ""),
+                    resource=resource,
+                    scope=scope_logs.scope.name,
+                    schema_url=scope_logs.schema_url or resource_logs.schema_url,
+                    time=record.time_unix_nano,
+                    observed_time=record.observed_time_unix_nano,
+                    severity=record.severity_number,
+                    severity_text=record.severity_text,
+                    body=any_value(record.body),
+                    attributes=attribute_map(record.attributes),
+                    dropped=record.dropped_attributes_count,
+                    flags=record.flags,
+                    trace_id=record.trace_id.hex(),
+                    span_id=record.span_id.hex(),
+                    event_name=record.event_name,
+                )
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -147,9 +191,14 @@ class Server(ThreadingHTTPServer):
         pass  # a sender that was killed or gave up; what matters is asserted on the spans
 
 
+def plain(headers, body):
+    """The body as it was before it was compressed."""
+    return gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body
+
+
 class Collector:
     """
-    Keeps every span it gets. `answer` (status, headers) may be replaced; `gate` cleared makes it hang;
+    Keeps every span and log record it gets. `answer` (status, headers) may be replaced; `gate` cleared makes it hang;
     `misbehave(handler, body)` does with a request whatever it likes instead. `tls`: an SSLContext, for https.
     """
 
@@ -158,6 +207,7 @@ class Collector:
         self.tls = tls
         self.lock = threading.Lock()
         self.by_trace = {}
+        self.logs = []
         self.errors = []
         self.requests = 0
         self.encodings = set()
@@ -196,10 +246,14 @@ class Collector:
             if answer[0] != 200:
                 return answer
             try:
-                assert path == "/v1/traces", f"path {path}"
+                assert path in ("/v1/traces", "/v1/logs"), f"path {path}"
                 assert headers.get("Content-Type") == "application/x-protobuf", headers.get("Content-Type")
                 self.encodings.add(headers.get("Content-Encoding", "identity"))
-                self.keep(self.decode(headers, body))
+                if path == "/v1/traces":
+                    self.keep(self.decode(headers, body))
+                else:
+                    self.logs.extend(read_logs(self.classes.ExportLogsServiceRequest.FromString(
+                        plain(headers, body))))
             except Exception as error:  # pylint: disable=broad-except
                 self.errors.append(repr(error))
                 return 400, {}
@@ -207,9 +261,7 @@ class Collector:
 
     def decode(self, headers, body):
         """The spans of a request."""
-        if headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        return list(read_spans(self.classes.ExportTraceServiceRequest.FromString(body)))
+        return list(read_spans(self.classes.ExportTraceServiceRequest.FromString(plain(headers, body))))
 
     def keep(self, spans):
         for span in spans:
@@ -220,6 +272,12 @@ class Collector:
             if trace_id:
                 return list(self.by_trace.get(trace_id, ()))
             return [span for spans in self.by_trace.values() for span in spans]
+
+    def log_records(self, **wanted):
+        """Those whose fields are as given."""
+        with self.lock:
+            return [record for record in self.logs
+                    if all(getattr(record, name) == value for name, value in wanted.items())]
 
     def find(self, trace_id, span_id):
         return next((span for span in self.spans(trace_id) if span.span_id == span_id), None)
