@@ -210,6 +210,7 @@ LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
 WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_multi_poll,--wrap=curl_multi_wakeup
 LDFLAGS_test_batch := $(WRAP_TIME)
 LDFLAGS_test_export := $(WRAP_TIME)
+LDFLAGS_test_export_logs := $(WRAP_MALLOC) $(WRAP_TIME)
 LDFLAGS_test_log_file := $(WRAP_TIME)
 LDFLAGS_test_log_metrics := $(WRAP_TIME)
 LDFLAGS_test_otlp_http := $(WRAP_TIME)

@@ -31,7 +31,10 @@ static long effort = 1; /* divides the rounds */
 
 static void push(const struct span *span)
 {
-	if (queue_push(&queue, span))
+	const struct queue_part parts[] = {{span, span_size(span)},
+					   {span->tracestate, span->tracestate ? strlen(span->tracestate) + 1 : 0}};
+
+	if (queue_push(&queue, parts, 2))
 		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
 }
 
@@ -39,11 +42,12 @@ static void push(const struct span *span)
 static void *drain(void *unused)
 {
 	struct queue_reader reader;
+	size_t bytes;
 
 	(void)unused;
 	while (!queue_wait(&queue, clock_monotonic_ns() + 1000000, true)) {
 		queue_read(&queue, &reader);
-		while (queue_peek(&queue, &reader))
+		while (queue_peek(&queue, &reader, &bytes))
 			queue_advance(&queue, &reader);
 		queue_release(&queue, &reader);
 	}

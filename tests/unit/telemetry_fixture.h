@@ -6,11 +6,11 @@
 #ifndef APM_TESTS_TELEMETRY_FIXTURE_H
 #define APM_TESTS_TELEMETRY_FIXTURE_H
 
-#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/env.h"
 #include "collector.h"
+#include "metrics_text.h"
 #include "tel/tel.h"
 #include "virtual_clock.h"
 
@@ -23,7 +23,7 @@ static char log_text[1 << 20]; /* of the last shutdown */
 static inline double metric(const char *name)
 {
 	BUF(out, 4 << 20);
-	char needle[128];
+	char needle[160];
 
 	metrics_text(&out, tel_metrics_content_type(NULL));
 	snprintf(needle, sizeof(needle), "\n%s ", name);
@@ -33,21 +33,41 @@ static inline double metric(const char *name)
 	return strtod(line + strlen(needle), NULL);
 }
 
+/* Of spans, or of log records, which are made and never live. */
 struct counts {
-	double started, queued;
+	double live, queued, in_flight; /* now; those below since the test began */
+	double started;
 	double exported, rejected, status_4xx, status_5xx, connection, timeout, protocol;
-	double queue_full, export_failed, refused, shutdown;
+	double queue_full, export_failed, refused, shutdown; /* dropped */
+	double passed, away_full, away_large, away_late;     /* processed */
 };
 
-static struct counts counts_before;
+#define COUNTS (sizeof(struct counts) / sizeof(double))
+#define COUNTS_NOW 3 /* the first ones */
 
-static inline struct counts read_counts(void)
+static struct counts counts_before, log_counts_before;
+
+/* `signal` is "span" or "log". */
+static inline double metric_of(const char *signal, const char *before, const char *after)
 {
-#define EXPORTED(type) metric("otel_sdk_exporter_span_exported_total{error_type=\"" type "\"}")
-#define DROPPED(reason) metric("otel_sdk_span_dropped_total{reason=\"" reason "\"}")
+	char name[128];
+
+	snprintf(name, sizeof(name), "otel_sdk_%s%s_%s", before, signal, after);
+	return metric(name);
+}
+
+static inline struct counts read_counts(const char *signal)
+{
+#define EXPORTED(type) metric_of(signal, "exporter_", "exported_total{error_type=\"" type "\"}")
+#define DROPPED(reason) metric_of(signal, "", "dropped_total{reason=\"" reason "\"}")
+#define PROCESSED(type) metric_of(signal, "processor_", "processed_total{error_type=\"" type "\"}")
+	bool of_logs = strcmp(signal, "log") == 0;
+
 	return (struct counts){
-		.started = metric("otel_sdk_span_started_total"),
-		.queued = metric("otel_sdk_processor_span_queue_size"),
+		.live = of_logs ? 0 : metric("otel_sdk_span_live"),
+		.queued = metric_of(signal, "processor_", "queue_size"),
+		.in_flight = metric_of(signal, "exporter_", "inflight"),
+		.started = metric_of(signal, "", of_logs ? "created_total" : "started_total"),
 		.exported = EXPORTED(""),
 		.rejected = EXPORTED("rejected"),
 		.status_4xx = EXPORTED("4xx"),
@@ -59,37 +79,59 @@ static inline struct counts read_counts(void)
 		.export_failed = DROPPED("export_failed"),
 		.refused = DROPPED("rejected"),
 		.shutdown = DROPPED("shutdown"),
+		.passed = PROCESSED(""),
+		.away_full = PROCESSED("queue_full"),
+		.away_large = PROCESSED("too_large"),
+		.away_late = PROCESSED("already_shutdown"),
 	};
 #undef EXPORTED
 #undef DROPPED
+#undef PROCESSED
 }
 
-/* Since the test began. False: the sums do not hold, as while the exporter counts between two readings. */
-static inline bool counts_hold(struct counts *now)
+/* The laws of self_metrics.h. They do not hold while the exporter counts between two readings. */
+static inline bool laws_hold(const struct counts *c)
 {
-	struct counts *before = &counts_before;
+	double dropped = c->queue_full + c->export_failed + c->refused + c->shutdown;
+	double away = c->away_full + c->away_large + c->away_late;
+	double failed = c->rejected + c->status_4xx + c->status_5xx + c->connection + c->timeout + c->protocol;
 
-	*now = read_counts();
-	assert_true(sizeof(*now) % sizeof(double) == 0);
-	for (size_t i = 0; i < sizeof(*now) / sizeof(double); i++)
-		if (i != 1)
-			((double *)now)[i] -= ((double *)before)[i];
-	double dropped = now->queue_full + now->export_failed + now->refused + now->shutdown;
-	return now->started == now->exported + dropped + now->queued;
+	return c->started == c->live + c->queued + c->exported + dropped &&
+	       c->started == c->live + c->queued - c->in_flight + c->passed + away &&
+	       c->passed == c->in_flight + c->exported + failed;
+}
+
+static inline bool counts_hold(const char *signal, const struct counts *before, struct counts *now)
+{
+	*now = read_counts(signal);
+	for (size_t i = COUNTS_NOW; i < COUNTS; i++)
+		((double *)now)[i] -= ((const double *)before)[i];
+	return laws_hold(now);
+}
+
+static inline struct counts counts_of(const char *signal, const struct counts *before)
+{
+	struct counts c;
+
+	for (int i = 0; !counts_hold(signal, before, &c); i++) {
+		if (i == 1000)
+			fail_msg("%g started, but %g live + %g queued (%g in flight) + %g exported + %g + %g + %g + %g "
+				 "dropped; %g passed, %g + %g + %g turned away",
+				 c.started, c.live, c.queued, c.in_flight, c.exported, c.queue_full, c.export_failed,
+				 c.refused, c.shutdown, c.passed, c.away_full, c.away_large, c.away_late);
+		clock_sleep_until(clock_monotonic_ns() + VIRTUAL_MS);
+	}
+	return c;
 }
 
 static inline struct counts counts(void)
 {
-	struct counts now;
+	return counts_of("span", &counts_before);
+}
 
-	for (int i = 0; !counts_hold(&now); i++) {
-		if (i == 1000)
-			fail_msg("%g started, but %g exported + %g + %g + %g + %g dropped + %g queued", now.started,
-				 now.exported, now.queue_full, now.export_failed, now.refused, now.shutdown,
-				 now.queued);
-		clock_sleep_until(clock_monotonic_ns() + VIRTUAL_MS);
-	}
-	return now;
+static inline struct counts log_counts(void)
+{
+	return counts_of("log", &log_counts_before);
 }
 
 /* ---- life cycle ---- */
@@ -98,7 +140,15 @@ static inline struct counts counts(void)
  */
 static inline int fixture_begin_in_real_time(void **state)
 {
-	static const char *const names[] = {"OTEL_SDK_DISABLED",
+	static const char *const names[] = {"LOG_LEVEL",
+					    "OTEL_SDK_DISABLED",
+					    "OTEL_TRACES_EXPORTER",
+					    "OTEL_LOGS_EXPORTER",
+					    "OTEL_BLRP_SCHEDULE_DELAY",
+					    "OTEL_BLRP_EXPORT_TIMEOUT",
+					    "OTEL_BLRP_MAX_QUEUE_SIZE",
+					    "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+					    "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
 					    "OTEL_TRACES_SAMPLER",
 					    "OTEL_BSP_SCHEDULE_DELAY",
 					    "OTEL_BSP_EXPORT_TIMEOUT",
@@ -142,11 +192,16 @@ static inline int fixture_end(void **state)
 	return rmdir(log_dir);
 }
 
+static inline void start_with(const struct tel_config *config)
+{
+	assert_int_equal(tel_init(config), 0);
+	counts_before = read_counts("span");
+	log_counts_before = read_counts("log");
+}
+
 static inline void start_telemetry(bool no_exporter)
 {
-	assert_int_equal(tel_init(&(struct tel_config){.service_name = "test-service", .no_exporter = no_exporter}), 0);
-	counts_before = (struct counts){0};
-	counts_before = read_counts();
+	start_with(&(struct tel_config){.service_name = "test-service", .no_exporter = no_exporter});
 }
 
 /* Ends telemetry and reads the log. Returns the milliseconds that it took. */

@@ -71,6 +71,38 @@ static void the_end_sends_what_is_queued(void **state)
 	assert_int_equal(logged("\n"), 0);
 }
 
+/* Of a span that is queued nothing but literals belongs to others. */
+static void a_queued_span_stands_alone(void **state)
+{
+	static struct tel_parent parent;
+	struct tel_span span;
+
+	(void)state;
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	tel_parent_init(&parent);
+	tel_parent_header(&parent, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	tel_parent_header(&parent, "tracestate", "vendor=value");
+	tel_parent_end(&parent);
+	tel_span_start_remote(&span, "span", TEL_SERVER, &parent);
+	{
+		char text[] = "copied text";
+		tel_span_set(&span, tel_str("text", text));
+		memset(text, '?', sizeof(text) - 1);
+	}
+	assert_true(counts().live == 1);
+	tel_span_end(&span);
+	memset(&parent, '?', sizeof(parent));
+	memset(&span, '?', sizeof(span));
+	assert_true(counts().live == 0 && counts().queued == 1);
+	wait_until_empty();
+	const struct collector_request *request = &collector.request[0];
+	assert_non_null(memmem(request->body, request->bytes, "\x1a\x0cvendor=value", 14));
+	assert_non_null(memmem(request->body, request->bytes, "copied text", 11));
+	assert_null(memmem(request->body, request->bytes, "???", 3));
+	stop_telemetry(5000);
+}
+
 static void *make_spans_on_a_thread(void *unused)
 {
 	(void)unused;
@@ -225,6 +257,7 @@ static void spans_wait_for_a_collector_that_is_down(void **state)
 	start_telemetry(false);
 	make_spans(5);
 	virtual_pass(4 * VIRTUAL_SECOND);
+	assert_true(counts().in_flight == 5 && counts().passed == 5);
 	struct counts c = counts();
 	assert_true(c.queued == 5);
 	SERVE(OK_EMPTY);
@@ -405,6 +438,7 @@ int main(void)
 		TEST(spans_are_sent),
 		TEST(a_full_batch_does_not_wait),
 		TEST(the_end_sends_what_is_queued),
+		TEST(a_queued_span_stands_alone),
 		TEST(many_threads_many_batches),
 		TEST(busy_is_asked_again_with_the_same_bytes),
 		TEST(busy_for_too_long_loses_the_batch),

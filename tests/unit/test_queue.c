@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bounded queue of finished spans. */
+/* The bounded queue of records. */
 #include "cmocka_all.h"
 
 #include <errno.h>
@@ -9,36 +9,41 @@
 #include <string.h>
 
 #include "tel/src/queue.h"
-#include "tel/src/span.h"
 #include "virtual_clock.h"
 
 static struct queue queue;
 
-/* A span that carries a number, `bytes` of data that follow from it, and a tracestate now and then. */
-static struct span numbered_span(uint64_t number, uint32_t bytes)
-{
-	static const char *const tracestates[] = {NULL, "a=1", "vendor=some-longer-text"};
-	struct span span = {.start_ns = number, .used = bytes, .tracestate = tracestates[number % 3], .baggage = "x"};
+#define DATA_MAX 2100
 
-	memset(span.data, (int)(number & 0xff), bytes);
-	return span;
+/* A record is a number and up to DATA_MAX bytes that follow from it. */
+static int push_numbered(uint64_t number, size_t bytes)
+{
+	char data[DATA_MAX];
+	const struct queue_part parts[] = {{&number, sizeof(number)}, {NULL, 0}, {data, bytes}};
+
+	memset(data, (int)(number & 0xff), bytes);
+	return queue_push(&queue, parts, 3);
 }
 
-static void assert_numbered(const struct span *span, uint64_t number, uint32_t bytes)
+static uint64_t number_of(const void *record)
 {
-	struct span want = numbered_span(number, bytes);
+	uint64_t number;
 
-	assert_int_equal(span->start_ns, number);
-	assert_int_equal(span->used, bytes);
-	assert_memory_equal(span->data, want.data, bytes);
-	assert_null(span->baggage);
-	if (want.tracestate)
-		assert_string_equal(span->tracestate, want.tracestate);
-	else
-		assert_null(span->tracestate);
+	memcpy(&number, record, sizeof(number));
+	return number;
 }
 
-static void spans_come_out_as_they_went_in(void **state)
+static void assert_numbered(const char *record, size_t bytes, uint64_t number, size_t wanted_bytes)
+{
+	assert_int_equal((uintptr_t)record % 8, 0);
+	assert_int_equal(bytes, sizeof(number) + wanted_bytes);
+	assert_int_equal(number_of(record), number);
+	for (size_t i = 0; i < wanted_bytes; i++)
+		if (record[sizeof(number) + i] != (char)number)
+			fail_msg("byte %zu is of another record", i);
+}
+
+static void records_come_out_as_they_went_in(void **state)
 {
 	struct queue_reader reader;
 	uint64_t in = 0, out = 0;
@@ -49,19 +54,20 @@ static void spans_come_out_as_they_went_in(void **state)
 	for (int round = 0; round < 2000; round++) {
 		int count = round % 37;
 		for (int i = 0; i < count; i++, in++) {
-			struct span span = numbered_span(in, (uint32_t)(in * 8 % (SPAN_DATA_BYTES + 8)));
-			if (queue_push(&queue, &span))
+			if (push_numbered(in, in * 7 % DATA_MAX))
 				break;
 		}
 		queue_read(&queue, &reader);
-		const struct span *span;
-		for (int i = 0; i < round % 23 && (span = queue_peek(&queue, &reader)); i++, out++) {
-			assert_numbered(span, out, (uint32_t)(out * 8 % (SPAN_DATA_BYTES + 8)));
-			assert_ptr_equal(queue_peek(&queue, &reader), span);
+		void *record;
+		size_t bytes;
+		for (int i = 0; i < round % 23 && (record = queue_peek(&queue, &reader, &bytes)); i++, out++) {
+			assert_numbered(record, bytes, out, out * 7 % DATA_MAX);
+			assert_ptr_equal(queue_peek(&queue, &reader, &bytes), record);
 			queue_advance(&queue, &reader);
 		}
 		queue_release(&queue, &reader);
 		assert_int_equal(queue_count(&queue), in - out);
+		assert_int_equal(queue_pushed(&queue), in);
 	}
 	assert_true(out > 10000);
 	queue_done(&queue);
@@ -70,65 +76,64 @@ static void spans_come_out_as_they_went_in(void **state)
 static void full_is_full(void **state)
 {
 	struct queue_reader reader;
-	struct span small = numbered_span(3, 0);
+	size_t bytes;
 
 	(void)state;
 	assert_int_equal(queue_init(&queue, 10, 5), 0);
 	for (int i = 0; i < 10; i++)
-		assert_int_equal(queue_push(&queue, &small), 0);
-	assert_int_equal(queue_push(&queue, &small), -ENOBUFS);
+		assert_int_equal(push_numbered(0, 0), 0);
+	assert_int_equal(push_numbered(0, 0), -ENOBUFS);
 	assert_int_equal(queue_count(&queue), 10);
 	queue_read(&queue, &reader);
-	assert_non_null(queue_peek(&queue, &reader));
-	assert_int_equal(queue_push(&queue, &small), -ENOBUFS); /* read is not released */
+	assert_non_null(queue_peek(&queue, &reader, &bytes));
+	assert_int_equal(push_numbered(0, 0), -ENOBUFS); /* read is not released */
 	queue_advance(&queue, &reader);
 	queue_release(&queue, &reader);
-	assert_int_equal(queue_push(&queue, &small), 0);
+	assert_int_equal(push_numbered(0, 0), 0);
 	queue_done(&queue);
 }
 
-static void large_spans_fill_the_bytes_first(void **state)
+static void large_records_fill_the_bytes_first(void **state)
 {
-	struct span large = numbered_span(2, SPAN_DATA_BYTES), small = numbered_span(0, 0);
-	size_t pushed = 0;
+	size_t pushed = 0, bytes;
 
 	(void)state;
 	assert_int_equal(queue_init(&queue, 1000, 900), 0);
-	while (queue_push(&queue, &large) == 0)
+	while (push_numbered(2, DATA_MAX) == 0)
 		pushed++;
 	assert_in_range(pushed, 200, 500);
-	/* nobody may wait for 900 spans that never fit */
+	/* nobody may wait for 900 records that never fit */
 	assert_false(queue_wait(&queue, CLOCK_NEVER, true));
-	assert_int_equal(queue_push(&queue, &large), -ENOBUFS);
+	assert_int_equal(push_numbered(2, DATA_MAX), -ENOBUFS);
 	assert_int_equal(queue_count(&queue), pushed);
-	while (queue_push(&queue, &small) == 0)
+	while (push_numbered(0, 0) == 0)
 		pushed++;
 
 	struct queue_reader reader;
 	queue_read(&queue, &reader);
-	while (queue_peek(&queue, &reader))
+	while (queue_peek(&queue, &reader, &bytes))
 		queue_advance(&queue, &reader);
 	assert_int_equal(reader.read, pushed);
 	queue_release(&queue, &reader);
 	assert_int_equal(queue_count(&queue), 0);
-	assert_int_equal(queue_push(&queue, &large), 0);
+	assert_int_equal(push_numbered(2, DATA_MAX), 0);
 	queue_done(&queue);
 }
 
 static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 {
-	struct span span = numbered_span(0, 0);
 	struct queue_reader reader;
+	size_t bytes;
 
 	(void)state;
 	assert_int_equal(queue_init(&queue, 10, 5), 0);
-	assert_int_equal(queue_push(&queue, &span), 0);
+	assert_int_equal(push_numbered(0, 0), 0);
 	queue_close(&queue);
-	assert_int_equal(queue_push(&queue, &span), -ESHUTDOWN);
+	assert_int_equal(push_numbered(0, 0), -ESHUTDOWN);
 	assert_true(queue_wait(&queue, CLOCK_NEVER, true));
 	assert_true(queue_wait(&queue, CLOCK_NEVER, false));
 	queue_read(&queue, &reader);
-	assert_non_null(queue_peek(&queue, &reader));
+	assert_non_null(queue_peek(&queue, &reader, &bytes));
 	queue_done(&queue);
 }
 
@@ -136,11 +141,10 @@ static void closed_takes_nothing_and_keeps_what_it_has(void **state)
 
 static void push_after_a_while(void *count)
 {
-	struct span span = numbered_span(0, 0);
 
 	clock_sleep_until(clock_monotonic_ns() + 50 * VIRTUAL_MS);
 	for (int i = 0; i < *(int *)count; i++)
-		queue_push(&queue, &span);
+		push_numbered(0, 0);
 }
 
 static void close_after_a_while(void *unused)
@@ -179,32 +183,27 @@ static void a_batch_or_the_end_wakes(void **state)
 /* ---- threads ---- */
 
 #define WRITERS 8
-#define SPANS_EACH 20000
+#define RECORDS_EACH 20000
 
 static atomic_ulong refused;
 
-/* start_ns is the writer, end_ns its number. */
-static void *write_spans(void *writer)
+/* The writer is in the upper half of a record's number. */
+static void *write_records(void *writer)
 {
-	for (uint64_t i = 0; i < SPANS_EACH; i++) {
-		uint32_t bytes = (uint32_t)(i * 16 % 512);
-		struct span span = {.start_ns = (uintptr_t)writer, .end_ns = i, .used = bytes};
-		memset(span.data, (int)i, bytes);
-		if (queue_push(&queue, &span))
+	for (uint64_t i = 0; i < RECORDS_EACH; i++)
+		if (push_numbered((uint64_t)(uintptr_t)writer << 32 | i, i * 16 % 512))
 			atomic_fetch_add(&refused, 1);
-	}
 	return NULL;
 }
 
-static void check_order(const struct span *span, uint64_t *next)
+static void check_order(const void *record, size_t bytes, uint64_t *next)
 {
-	assert_in_range(span->start_ns, 1, WRITERS);
-	assert_true(span->end_ns >= next[span->start_ns - 1]);
-	next[span->start_ns - 1] = span->end_ns + 1;
-	assert_int_equal(span->used, span->end_ns * 16 % 512);
-	for (uint32_t i = 0; i < span->used; i++)
-		if (span->data[i] != (char)span->end_ns)
-			fail_msg("byte %u is of another span", i);
+	uint64_t number = number_of(record), writer = number >> 32, i = number & UINT32_MAX;
+
+	assert_in_range(writer, 1, WRITERS);
+	assert_true(i >= next[writer - 1]);
+	next[writer - 1] = i + 1;
+	assert_numbered(record, bytes, number, i * 16 % 512);
 }
 
 static void many_writers_one_reader(void **state)
@@ -216,20 +215,21 @@ static void many_writers_one_reader(void **state)
 	(void)state;
 	assert_int_equal(queue_init(&queue, 256, 64), 0);
 	for (uintptr_t i = 0; i < WRITERS; i++)
-		assert_int_equal(pthread_create(&writers[i], NULL, write_spans, (void *)(i + 1)), 0);
-	while (read + atomic_load(&refused) < WRITERS * SPANS_EACH) {
+		assert_int_equal(pthread_create(&writers[i], NULL, write_records, (void *)(i + 1)), 0);
+	while (read + atomic_load(&refused) < WRITERS * RECORDS_EACH) {
 		struct queue_reader reader;
-		const struct span *span;
+		size_t bytes;
+		void *record;
 		queue_wait(&queue, clock_monotonic_ns() + VIRTUAL_MS, true);
 		queue_read(&queue, &reader);
-		for (; (span = queue_peek(&queue, &reader)); queue_advance(&queue, &reader))
-			check_order(span, next);
+		for (; (record = queue_peek(&queue, &reader, &bytes)); queue_advance(&queue, &reader))
+			check_order(record, bytes, next);
 		read += reader.read;
 		queue_release(&queue, &reader);
 	}
 	for (int i = 0; i < WRITERS; i++)
 		pthread_join(writers[i], NULL);
-	assert_int_equal(read + atomic_load(&refused), WRITERS * SPANS_EACH);
+	assert_int_equal(read + atomic_load(&refused), WRITERS * RECORDS_EACH);
 	assert_true(read > 0);
 	assert_int_equal(queue_count(&queue), 0);
 	queue_done(&queue);
@@ -238,9 +238,9 @@ static void many_writers_one_reader(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(spans_come_out_as_they_went_in),
+		cmocka_unit_test(records_come_out_as_they_went_in),
 		cmocka_unit_test(full_is_full),
-		cmocka_unit_test(large_spans_fill_the_bytes_first),
+		cmocka_unit_test(large_records_fill_the_bytes_first),
 		cmocka_unit_test(closed_takes_nothing_and_keeps_what_it_has),
 		cmocka_unit_test(a_batch_or_the_end_wakes),
 		cmocka_unit_test(many_writers_one_reader),

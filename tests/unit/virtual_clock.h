@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -177,8 +178,24 @@ int __wrap_thread_start(struct thread *t, const char *name, void (*run)(void *ar
 /* Who waits for an answer is awake, unless there will be none: then time goes by. The server says so here. */
 static const atomic_bool *virtual_server_hangs;
 static pthread_mutex_t virtual_poll_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t virtual_poll_woken = PTHREAD_COND_INITIALIZER;
-static bool virtual_poll_ends;
+static struct virtual_poll {
+	CURLM *multi;
+	pthread_cond_t woken;
+	bool ends; /* the present wait, or the next */
+} virtual_polls[64];
+
+/* With the lock. */
+static inline struct virtual_poll *virtual_poll_of(CURLM *multi)
+{
+	struct virtual_poll *poll = virtual_polls, *end = poll + sizeof(virtual_polls) / sizeof(*virtual_polls);
+
+	while (poll < end && poll->multi && poll->multi != multi)
+		poll++;
+	if (poll == end)
+		abort();
+	poll->multi = multi;
+	return poll;
+}
 
 CURLMcode __real_curl_multi_poll(CURLM *multi, struct curl_waitfd *fds, unsigned count, int ms, int *ready);
 CURLMcode __wrap_curl_multi_poll(CURLM *multi, struct curl_waitfd *fds, unsigned count, int ms, int *ready);
@@ -195,9 +212,10 @@ CURLMcode __wrap_curl_multi_poll(CURLM *multi, struct curl_waitfd *fds, unsigned
 		return __real_curl_multi_poll(multi, fds, count, ms < 5 ? ms : 5, ready);
 	uint64_t deadline_ns = clock_monotonic_ns() + (unsigned)ms * VIRTUAL_MS;
 	pthread_mutex_lock(&virtual_poll_lock);
-	while (!virtual_poll_ends && !late)
-		late = clock_wait_until(&virtual_poll_woken, &virtual_poll_lock, deadline_ns);
-	virtual_poll_ends = false;
+	struct virtual_poll *poll = virtual_poll_of(multi);
+	while (!poll->ends && !late)
+		late = clock_wait_until(&poll->woken, &virtual_poll_lock, deadline_ns);
+	poll->ends = false;
 	pthread_mutex_unlock(&virtual_poll_lock);
 	return CURLM_OK;
 }
@@ -205,8 +223,9 @@ CURLMcode __wrap_curl_multi_poll(CURLM *multi, struct curl_waitfd *fds, unsigned
 CURLMcode __wrap_curl_multi_wakeup(CURLM *multi)
 {
 	pthread_mutex_lock(&virtual_poll_lock);
-	virtual_poll_ends = true;
-	pthread_cond_signal(&virtual_poll_woken);
+	struct virtual_poll *poll = virtual_poll_of(multi);
+	poll->ends = true;
+	pthread_cond_signal(&poll->woken);
 	pthread_mutex_unlock(&virtual_poll_lock);
 	return __real_curl_multi_wakeup(multi);
 }
@@ -239,7 +258,7 @@ static inline void virtual_begin(void)
 	virtual_time.wall_ns = clock_realtime_ns() - virtual_time.now_ns;
 	virtual_time.awake = 1;
 	virtual_time.is_on = virtual_takes_part = true;
-	virtual_poll_ends = false;
+	memset(virtual_polls, 0, sizeof(virtual_polls)); /* which is what PTHREAD_COND_INITIALIZER says */
 	clock_source = (struct clock_source){virtual_realtime_ns, virtual_monotonic_ns, virtual_wait};
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "tel/ship.h"
+#include "tel/src/complain.h"
 #include "tel/src/misuse.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
@@ -19,20 +20,39 @@
 #define CANCEL_GRACE_MS 500 /* an answer that is on its way is worth it: without it the spans are sent twice */
 
 struct tel_batch {
+	enum signal signal;
 	struct otlp_http *http;
 	struct buf resource, scope;
-	struct buf body; /* room for the request's head, then spans */
+	struct buf body; /* room for the request's head, then items */
 	size_t head_room;
-	size_t spans, spans_max;
+	size_t items, items_max;
+	size_t passed; /* of `items`: there was an attempt to send them */
 	struct otlp_result result;
 	unsigned failures; /* in a row */
+	uint64_t began_ns; /* monotonic: the first attempt */
 	bool down;
 	uint64_t warned_ns; /* monotonic; 0: never */
 	atomic_bool cancelled;
 };
 
 static const struct settings *batch_settings; /* NULL before tel_init */
-static atomic_size_t pending;                 /* spans in all batches */
+static atomic_size_t pending_spans;           /* in all batches */
+
+/* What is said about the collector. */
+static const struct {
+	const char *count; /* an attribute */
+	const char *takes_again, *took_part, *refuses, *takes_none;
+} told[SIGNALS] = {
+	[SIGNAL_TRACES] = {"spans", "the collector takes spans again",
+			   "the collector has not taken all spans, or warns", "the collector refuses spans",
+			   "the collector does not take spans"},
+	[SIGNAL_METRICS] = {"data_points", "the collector takes metrics again",
+			    "the collector has not taken all metrics, or warns", "the collector refuses metrics",
+			    "the collector does not take metrics"},
+	[SIGNAL_LOGS] = {"log_records", "the collector takes log records again",
+			 "the collector has not taken all log records, or warns", "the collector refuses log records",
+			 "the collector does not take log records"},
+};
 
 void batch_configure(const struct settings *settings)
 {
@@ -41,25 +61,25 @@ void batch_configure(const struct settings *settings)
 
 /* ---- life cycle ---- */
 
-void batch_clear(struct tel_batch *batch)
+static void clear_batch(struct tel_batch *batch)
 {
-	atomic_fetch_sub_explicit(&pending, batch->spans, memory_order_relaxed);
-	batch->spans = 0;
+	if (batch->signal == SIGNAL_TRACES)
+		atomic_fetch_sub_explicit(&pending_spans, batch->items, memory_order_relaxed);
+	batch->items = batch->passed = 0;
 	buf_reset(&batch->body);
 	if (buf_reserve(&batch->body, batch->head_room))
 		batch->body.len = batch->head_room;
 }
 
-struct tel_batch *tel_batch_new(void)
+struct tel_batch *batch_new(enum signal signal, size_t items_max)
 {
 	struct tel_batch *batch = batch_settings ? calloc(1, sizeof(*batch)) : NULL;
 	size_t count;
 
-	if (!batch_settings)
-		MISUSE("tel_batch_new", "there was no tel_init");
 	if (!batch)
 		return NULL;
-	batch->spans_max = batch_settings->batch_spans;
+	batch->signal = signal;
+	batch->items_max = items_max;
 	buf_init(&batch->resource, 1 << 20);
 	buf_init(&batch->scope, 1024);
 	buf_init(&batch->body, BODY_MAX);
@@ -68,8 +88,8 @@ struct tel_batch *tel_batch_new(void)
 	const struct scope *scope = resource_scope();
 	otlp_add_scope(&batch->scope, scope->name, scope->version);
 	batch->head_room = otlp_head_size_max(&batch->resource, &batch->scope);
-	batch_clear(batch);
-	batch->http = otlp_http_new(&batch_settings->signals[SIGNAL_TRACES]);
+	clear_batch(batch);
+	batch->http = otlp_http_new(&batch_settings->signals[signal]);
 	if (!batch->http || batch->resource.failed || batch->scope.failed || batch->body.failed) {
 		tel_batch_free(batch);
 		return NULL;
@@ -77,13 +97,20 @@ struct tel_batch *tel_batch_new(void)
 	return batch;
 }
 
+struct tel_batch *tel_batch_new(void)
+{
+	if (!batch_settings)
+		MISUSE("tel_batch_new", "there was no tel_init");
+	return batch_settings ? batch_new(SIGNAL_TRACES, batch_settings->batch_spans) : NULL;
+}
+
 void tel_batch_free(struct tel_batch *batch)
 {
 	if (!batch)
 		return;
-	if (batch->spans)
-		self_dropped(DROP_SHUTDOWN, batch->spans);
-	atomic_fetch_sub_explicit(&pending, batch->spans, memory_order_relaxed);
+	if (batch->items > batch->passed)
+		self_turned_away(batch->signal, DROP_SHUTDOWN, batch->items - batch->passed);
+	batch_abandon(batch);
 	otlp_http_free(batch->http);
 	buf_done(&batch->resource);
 	buf_done(&batch->scope);
@@ -93,21 +120,29 @@ void tel_batch_free(struct tel_batch *batch)
 
 /* ---- filling ---- */
 
-bool batch_add(struct tel_batch *batch, const struct span *span)
+bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
+	       size_t bytes)
 {
 	size_t before = batch->body.len;
 
-	if (batch->spans == batch->spans_max)
+	if (batch->items == batch->items_max)
 		return false;
-	otlp_add_span(&batch->body, span);
+	encode(&batch->body, record, bytes);
 	if (batch->body.failed) {
 		batch->body.failed = false;
 		batch->body.len = before;
 		return false;
 	}
-	batch->spans++;
-	atomic_fetch_add_explicit(&pending, 1, memory_order_relaxed);
+	batch->items++;
+	if (batch->signal == SIGNAL_TRACES)
+		atomic_fetch_add_explicit(&pending_spans, 1, memory_order_relaxed);
 	return true;
+}
+
+static void encode_span(struct buf *out, void *span, size_t bytes)
+{
+	(void)bytes;
+	otlp_add_span(out, span);
 }
 
 bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
@@ -118,20 +153,20 @@ bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 		return true; /* another attempt would be as wrong */
 	if (!span->recording)
 		return true;
-	if (!batch_add(batch, span))
+	if (!batch_add(batch, encode_span, (void *)span, 0))
 		return false;
-	self_started();
+	self_made(SIGNAL_TRACES);
 	return true;
 }
 
 size_t tel_batch_count(const struct tel_batch *batch)
 {
-	return MISUSE_NULL(batch, "tel_batch_count") ? 0 : batch->spans;
+	return MISUSE_NULL(batch, "tel_batch_count") ? 0 : batch->items;
 }
 
-size_t batch_pending(void)
+size_t batch_pending_spans(void)
 {
-	return atomic_load_explicit(&pending, memory_order_relaxed);
+	return atomic_load_explicit(&pending_spans, memory_order_relaxed);
 }
 
 /* ---- sending ---- */
@@ -144,47 +179,65 @@ static void warn_of_answer(struct tel_batch *batch, const char *message)
 	if (batch->warned_ns && now_ns - batch->warned_ns < LOG_INTERVAL_NS)
 		return;
 	batch->warned_ns = now_ns;
-	tel_warn(message, tel_str("error", result->answer.message), tel_int("status", result->status),
-		 tel_int("spans", (int64_t)batch->spans), tel_int("rejected", (int64_t)result->answer.rejected));
+	complain_warn(message, tel_str("error", result->answer.message), tel_int("status", result->status),
+		      tel_int(told[batch->signal].count, (int64_t)batch->items),
+		      tel_int("rejected", (int64_t)result->answer.rejected));
+}
+
+/* The batch is done with: `lost` of its items to `error`, for `reason`, and the others are with the collector. */
+static void conclude(struct tel_batch *batch, size_t lost, enum export_error error, enum drop_reason reason)
+{
+	size_t taken = batch->passed - lost;
+
+	if (taken)
+		self_concluded(batch->signal, taken, EXPORT_OK, reason);
+	if (lost)
+		self_concluded(batch->signal, lost, error, reason);
+	self_operation(batch->signal, lost ? error : EXPORT_OK, clock_monotonic_ns() - batch->began_ns);
+	clear_batch(batch);
 }
 
 static void accepted(struct tel_batch *batch)
 {
 	struct otlp_answer *answer = &batch->result.answer;
 
-	if (answer->rejected > batch->spans)
-		answer->rejected = batch->spans;
+	if (answer->rejected > batch->items)
+		answer->rejected = batch->items;
 	if (batch->down)
-		tel_info("the collector takes spans again");
+		complain_info(told[batch->signal].takes_again);
 	batch->down = false;
 	batch->failures = 0;
 	if (answer->rejected || answer->message[0])
-		warn_of_answer(batch, "the collector has not taken all spans, or warns");
-	self_exported(EXPORT_OK, batch->spans - answer->rejected);
-	if (answer->rejected) {
-		self_exported(EXPORT_REJECTED, answer->rejected);
-		self_dropped(DROP_REJECTED, answer->rejected);
-	}
-	batch_clear(batch);
+		warn_of_answer(batch, told[batch->signal].took_part);
+	conclude(batch, answer->rejected, EXPORT_REJECTED, DROP_REJECTED);
 }
 
 static void refused(struct tel_batch *batch)
 {
 	batch->failures = 0;
 	batch->down = true;
-	warn_of_answer(batch, "the collector refuses spans");
-	self_exported(batch->result.error, batch->spans);
-	self_dropped(DROP_REJECTED, batch->spans);
-	batch_clear(batch);
+	warn_of_answer(batch, told[batch->signal].refuses);
+	conclude(batch, batch->items, batch->result.error, DROP_REJECTED);
+}
+
+/* Items may have come since the last attempt. */
+static void pass_items(struct tel_batch *batch)
+{
+	if (!batch->passed)
+		batch->began_ns = clock_monotonic_ns();
+	if (batch->items > batch->passed)
+		self_passed(batch->signal, batch->items - batch->passed);
+	batch->passed = batch->items;
 }
 
 const struct otlp_result *batch_post(struct tel_batch *batch)
 {
 	struct buf *body = &batch->body;
-	size_t spans_bytes = body->len - batch->head_room;
-	const char *request = otlp_write_head(body->data + batch->head_room, spans_bytes, &batch->resource,
+	size_t items_bytes = body->len - batch->head_room;
+	const char *request = otlp_write_head(body->data + batch->head_room, items_bytes, &batch->resource,
 					      &batch->scope);
 
+	pass_items(batch);
 	otlp_http_post(batch->http, request, (size_t)(body->data + body->len - request), &batch->result);
 	switch (batch->result.outcome) {
 	case OTLP_ACCEPTED: accepted(batch); break;
@@ -194,16 +247,25 @@ const struct otlp_result *batch_post(struct tel_batch *batch)
 	case OTLP_UNKNOWN:
 		batch->failures++;
 		batch->down = true;
-		warn_of_answer(batch, "the collector does not take spans");
+		warn_of_answer(batch, told[batch->signal].takes_none);
 	}
 	return &batch->result;
 }
 
 void batch_give_up(struct tel_batch *batch)
 {
-	self_exported(batch->result.error, batch->spans);
-	self_dropped(DROP_EXPORT_FAILED, batch->spans);
-	batch_clear(batch);
+	conclude(batch, batch->items, batch->result.error, DROP_EXPORT_FAILED);
+}
+
+size_t batch_abandon(struct tel_batch *batch)
+{
+	size_t passed = batch->passed;
+
+	if (passed)
+		conclude(batch, passed, batch->result.error, DROP_SHUTDOWN);
+	else
+		clear_batch(batch);
+	return passed;
 }
 
 unsigned batch_backoff_ms(unsigned failures, uint64_t random)
@@ -239,7 +301,7 @@ void tel_batch_cancel(struct tel_batch *batch)
 
 enum tel_sent tel_batch_send(struct tel_batch *batch, unsigned *retry_ms)
 {
-	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->spans == 0)
+	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->items == 0)
 		return TEL_SENT_OK;
 	if (atomic_load(&batch->cancelled)) {
 		*retry_ms = BACKOFF_MIN_MS;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of a batch, for the exporter; what others see is in ship.h. Internal to tel/. */
+/*
+ * A batch of spans, metrics or log records: encoded, and the connection that sends them. The public part, for spans, is
+ * in ship.h. Internal to tel/.
+ */
 #ifndef TEL_BATCH_H
 #define TEL_BATCH_H
 
@@ -7,23 +10,30 @@
 #include "tel/src/otlp_http.h"
 #include "tel/src/settings.h"
 
-/* What tel_batch_new uses; it must stay. Before threads. */
+/* What batches use; it must stay. Before threads. */
 void batch_configure(const struct settings *settings);
 
-/* The same as tel_batch_add, but the span is counted elsewhere. */
-bool batch_add(struct tel_batch *batch, const struct span *span);
+/* A batch of up to `items_max` of them. Returns NULL when memory is short, or before batch_configure. */
+struct tel_batch *batch_new(enum signal signal, size_t items_max);
 
 /*
- * One attempt. Counts and logs what came of it (a failure at most once a minute, and that it is over), and empties the
+ * Appends an item, which is counted as made elsewhere: `encode` writes the record as a field OTLP_ITEM of `out`, and
+ * may change it for that. False: the batch is full.
+ */
+bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
+	       size_t bytes);
+
+/*
+ * One attempt. Counts and tells what came of it (a failure at most once a minute, and that it is over), and empties the
  * batch when the collector has it or refuses it. The result is valid until the next attempt.
  */
 const struct otlp_result *batch_post(struct tel_batch *batch);
 
-/* Empties the batch, counting its spans as failed for the reason of the last attempt. */
+/* Empties the batch, counting its items as failed for the reason of the last attempt. */
 void batch_give_up(struct tel_batch *batch);
 
-/* Empties the batch, counting nothing. */
-void batch_clear(struct tel_batch *batch);
+/* Empties the batch at the end of the program. Returns how many items were counted: those that it tried to send. */
+size_t batch_abandon(struct tel_batch *batch);
 
 /* From any thread: attempts end within `grace_ms` from now. */
 void batch_stop(struct tel_batch *batch, unsigned grace_ms);
@@ -38,6 +48,6 @@ unsigned batch_backoff_ms(unsigned failures, uint64_t random);
 unsigned batch_retry_ms(const struct tel_batch *batch);
 
 /* Spans in all batches. Any thread. */
-size_t batch_pending(void);
+size_t batch_pending_spans(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "tel/src/batch.h"
+#include "tel/src/complain.h"
 #include "tel/src/exemplar.h"
 #include "tel/src/export.h"
 #include "tel/src/log.h"
@@ -53,11 +54,11 @@ static int start(const struct tel_config *config)
 	self_metrics_init();
 	spans_on = telemetry_on && otel_settings.signals[SIGNAL_TRACES].otlp;
 	exports = spans_on && !config->no_exporter;
-	int error = exports ? export_start(&otel_settings) : 0;
+	if (!exports)
+		self_queue(SIGNAL_TRACES, batch_pending_spans, NULL, otel_settings.batch_spans);
+	int error = export_start(&otel_settings, exports, telemetry_on && otel_settings.signals[SIGNAL_LOGS].otlp);
 	if (error)
 		return error;
-	self_queue(exports ? export_queued : batch_pending,
-		   exports ? otel_settings.queue_spans : otel_settings.batch_spans);
 	span_configure(spans_on, &otel_settings.sampler, exports ? export_span : NULL);
 	return 0;
 }
@@ -66,9 +67,10 @@ static int start(const struct tel_config *config)
 static void tell_failed_metric(int error)
 {
 	if (error)
-		tel_warn("a metric cannot be registered", tel_str("metric", metrics_failed()),
-			 tel_lit("reason", error == -ENOMEM ? "memory is short"
-							    : "its declaration is wrong, or differs from another one"));
+		complain_warn("a metric cannot be registered", tel_str("metric", metrics_failed()),
+			      tel_lit("reason", error == -ENOMEM
+							? "memory is short"
+							: "its declaration is wrong, or differs from another one"));
 }
 
 /* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
@@ -86,7 +88,7 @@ int tel_init(const struct tel_config *config)
 	if (!error)
 		error = start(config);
 	if (error) {
-		tel_error("telemetry cannot start", tel_str("reason", strerror(-error)));
+		complain_error("telemetry cannot start", tel_str("reason", strerror(-error)));
 		telemetry_on = false;
 		batch_configure(NULL);
 		settings_done(&otel_settings);

@@ -11,12 +11,13 @@
 #include "base/env.h"
 #include "base/json_write.h"
 #include "base/lock.h"
+#include "tel/src/complain.h"
+#include "tel/src/export.h"
 #include "tel/src/log_file.h"
 #include "tel/src/misuse.h"
+#include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/tel.h"
-
-#define VALUE_MAX 4096 /* bytes of one value: one long text must not push the rest out of the line */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
@@ -42,8 +43,8 @@ static int start_file(const char *path)
 		fprintf(stderr, "%s: LOG_DIR: %s cannot be written: %s\n", program_invocation_short_name, path,
 			strerror(-error));
 	} else if (lock_error) {
-		tel_warn("the log is not locked: another program may write it, too", tel_str("file", path),
-			 tel_str("reason", strerror(-lock_error)));
+		complain_warn("the log is not locked: another program may write it, too", tel_str("file", path),
+			      tel_str("reason", strerror(-lock_error)));
 	}
 	return error;
 }
@@ -73,10 +74,10 @@ void log_stop(unsigned budget_ms)
 
 static const char cut_mark[] = ",\"truncated\":true";
 
-static void add_time(struct json_writer *w)
+static void add_time(struct json_writer *w, uint64_t time_ns)
 {
 	char text[CLOCK_RFC3339_SIZE];
-	size_t length = clock_rfc3339(clock_realtime_ns(), 6, text);
+	size_t length = clock_rfc3339(time_ns, 6, text);
 
 	json_key(w, "ts");
 	json_string(w, text, length);
@@ -102,7 +103,7 @@ static bool add_text(struct json_writer *w, const char *text, size_t bytes)
 	size_t room = w->out->max - w->out->len;
 
 	room = room > 2 ? room - 2 : 0;
-	return json_string_cut(w, text, bytes, room < VALUE_MAX ? room : VALUE_MAX);
+	return json_string_cut(w, text, bytes, room < LOG_VALUE_MAX ? room : LOG_VALUE_MAX);
 }
 
 static bool add_attr_value(struct json_writer *w, const struct tel_attr *attr)
@@ -134,8 +135,7 @@ static bool add_member(struct json_writer *w, const struct tel_attr *attr)
 }
 
 /* The room of `line` is less than its storage by what always has to fit: the mark and the end. */
-static void build_line(struct buf *line, enum tel_level level, const char *message, const struct tel_attr *attrs,
-		       size_t count)
+static void build_line(struct buf *line, const struct log_record *r)
 {
 	const char *service = resource_service_name();
 	struct json_writer w;
@@ -143,17 +143,16 @@ static void build_line(struct buf *line, enum tel_level level, const char *messa
 
 	json_init(&w, line);
 	json_begin_object(&w);
-	add_time(&w);
+	add_time(&w, r->time_ns);
 	json_key(&w, "level");
-	json_text(&w, level_names[level]);
+	json_text(&w, level_names[r->level]);
 	json_key(&w, "service");
 	whole &= add_text(&w, service, strlen(service));
 	json_key(&w, "msg");
-	whole &= add_text(&w, message, strlen(message));
-	struct tel_context context = tel_span_context(tel_span_current());
-	add_context(&w, &context);
-	for (size_t i = 0; i < count; i++)
-		whole &= attrs[i].key && add_member(&w, &attrs[i]);
+	whole &= add_text(&w, r->message, strlen(r->message));
+	add_context(&w, &r->context);
+	for (size_t i = 0; i < r->count; i++)
+		whole &= r->attrs[i].key && add_member(&w, &r->attrs[i]);
 
 	line->max = LOG_LINE_MAX;
 	if (!whole)
@@ -162,23 +161,66 @@ static void build_line(struct buf *line, enum tel_level level, const char *messa
 	buf_addc(line, '\n');
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): MISUSE logs, once, what is sound */
-void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count)
+static void put_line(const struct log_record *record, char storage[LOG_LINE_MAX + 1])
 {
-	char storage[LOG_LINE_MAX + 1];
 	struct buf line;
 
+	buf_init_fixed(&line, storage, LOG_LINE_MAX + 1);
+	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
+	build_line(&line, record);
+	log_file_add(line.data, line.len, record->level == TEL_LEVEL_ERROR);
+}
+
+static void check_keys(const struct tel_attr *attrs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!attrs[i].key)
+			MISUSE("tel_log", "a key is NULL");
+}
+
+static struct log_record make_record(enum tel_level level, const char *message, const struct tel_attr *attrs,
+				     size_t count)
+{
+	return (struct log_record){.time_ns = clock_realtime_ns(),
+				   .level = level,
+				   .message = message,
+				   .context = tel_span_context(tel_span_current()),
+				   .attrs = attrs,
+				   .count = count};
+}
+
+static void put_record(const struct log_record *record)
+{
+	char storage[LOG_LINE_MAX + 1];
+
+	put_line(record, storage);
+	if (!export_takes_logs())
+		return;
+	struct buf encoded;
+	buf_init_fixed(&encoded, storage, sizeof(storage));
+	otlp_add_log_record(&encoded, record);
+	export_log_record(encoded.data, encoded.len);
+}
+
+void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count)
+{
 	if ((unsigned)level > TEL_LEVEL_ERROR) {
 		MISUSE("tel_log", "there is no such level");
 		return;
 	}
 	if (MISUSE_NULL(message && (attrs || !count), "tel_log") || level < least_level)
 		return;
-	for (size_t i = 0; i < count; i++)
-		if (!attrs[i].key)
-			MISUSE("tel_log", "a key is NULL");
-	buf_init_fixed(&line, storage, sizeof(storage));
-	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
-	build_line(&line, level, message, attrs, count);
-	log_file_add(line.data, line.len, level == TEL_LEVEL_ERROR);
+	check_keys(attrs, count);
+	struct log_record record = make_record(level, message, attrs, count);
+	put_record(&record);
+}
+
+void complain(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count)
+{
+	char storage[LOG_LINE_MAX + 1];
+
+	if (level < least_level)
+		return;
+	struct log_record record = make_record(level, message, attrs, count);
+	put_line(&record, storage);
 }

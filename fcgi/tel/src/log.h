@@ -6,14 +6,15 @@
 /*
  * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
  * metrics_init. Until then lines go to stderr at once. The file is locked until log_stop, under its name: rotation does
- * not touch that. Returns 0 or -errno, -EBUSY when another process writes the file; then nothing was started, and
- * stderr says why.
+ * not touch that. Returns 0 or -errno, -EBUSY when another process
+ * writes the file; then nothing was started, and stderr says why.
  */
 int log_start(const char *name);
 
 /*
  * Writes what is left, within `budget_ms`, and ends the thread; what could not be written is counted as dropped. Lines
- * logged afterwards are written at once. log_start may follow (in tests).
+ * logged afterwards are written at once, or dropped and counted where they would go to the host. log_start may follow
+ * (in tests).
  */
 void log_stop(unsigned budget_ms);
 

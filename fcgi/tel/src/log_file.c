@@ -94,7 +94,7 @@ static void use_file(int file)
 	must_break = file != STDERR_FILENO && is_regular(file) && !cut_half_line(file);
 }
 
-static void complain(const char *what, int error)
+static void note_on_stderr(const char *what, int error)
 {
 	uint64_t now = clock_monotonic_ns();
 
@@ -158,7 +158,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 	if (done && data[done - 1] != '\n')
 		must_break = !is_regular(log_fd) || !cut_half_line(log_fd);
 	count_event(&write_errors, 1);
-	complain("write to", error);
+	note_on_stderr("write to", error);
 	return complete;
 }
 
@@ -168,7 +168,7 @@ static void open_again(void)
 		return;
 	int file = open_file(log_path);
 	if (file < 0) {
-		complain("open", -file);
+		note_on_stderr("open", -file);
 		return;
 	}
 	close(log_fd);

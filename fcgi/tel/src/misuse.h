@@ -5,15 +5,16 @@
 
 #include <stdatomic.h>
 
-#include "tel/tel.h"
+#include "tel/src/complain.h"
 
-/* Logs, the first time that this place is reached, that `call` was refused; both literals. Attributes may follow. */
+/* Complains, the first time that this place is reached, that `call` was refused; both literals. Attributes may follow.
+ */
 #define MISUSE(call, ...)                                                                                              \
 	do {                                                                                                           \
 		static atomic_flag said = ATOMIC_FLAG_INIT;                                                            \
 		if (!atomic_flag_test_and_set_explicit(&said, memory_order_relaxed))                                   \
-			tel_warn("a call of the telemetry library was refused", tel_lit("call", call),                 \
-				 MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                              \
+			complain_warn("a call of the telemetry library was refused", tel_lit("call", call),            \
+				      MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                         \
 	} while (0)
 
 /* True when `pointer` is NULL: then `call` has to be refused, and that was logged as above. */

@@ -7,16 +7,15 @@
 #include <sys/mman.h>
 
 #include "base/clock.h"
-#include "tel/src/span.h"
 
-#define BYTES_PER_SPAN 512
+#define BYTES_PER_RECORD 512
 #define RING_BYTES_MIN 65536
 
-/* A record never wraps around the end of the ring: a record without a span fills what is left there. */
+/* A record never wraps around the end of the ring: what is left there is filled with one that is empty. */
 struct record {
 	uint32_t bytes; /* with this header; a multiple of 8 */
-	bool has_span;
-	struct span span[]; /* span_size bytes, then the tracestate */
+	uint32_t data_bytes;
+	_Alignas(8) char data[];
 };
 
 int queue_init(struct queue *q, size_t capacity, size_t wake_at)
@@ -26,7 +25,7 @@ int queue_init(struct queue *q, size_t capacity, size_t wake_at)
 			    .ring_bytes = RING_BYTES_MIN,
 			    .capacity = capacity,
 			    .wake_at = wake_at};
-	while (q->ring_bytes < capacity * BYTES_PER_SPAN)
+	while (q->ring_bytes < capacity * BYTES_PER_RECORD)
 		q->ring_bytes *= 2;
 	q->ring = mmap(NULL, q->ring_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (q->ring == MAP_FAILED)
@@ -53,50 +52,52 @@ static struct record *record_at(const struct queue *q, uint64_t position)
 }
 
 /* Contiguous room, or NULL. Under the lock. */
-static struct record *make_room(struct queue *q, size_t bytes)
+static struct record *make_room(struct queue *q, size_t data_bytes)
 {
+	size_t bytes = round_up(sizeof(struct record) + data_bytes);
 	size_t to_end = q->ring_bytes - (q->head & (q->ring_bytes - 1));
 	size_t skipped = bytes > to_end ? to_end : 0;
 
-	if (q->spans == q->capacity || q->head - q->tail + skipped + bytes > q->ring_bytes)
+	if (q->records == q->capacity || q->head - q->tail + skipped + bytes > q->ring_bytes)
 		return NULL;
 	if (skipped) {
 		*record_at(q, q->head) = (struct record){.bytes = (uint32_t)skipped};
 		q->head += skipped;
 	}
 	struct record *record = record_at(q, q->head);
-	*record = (struct record){.bytes = (uint32_t)bytes, .has_span = true};
+	*record = (struct record){.bytes = (uint32_t)bytes, .data_bytes = (uint32_t)data_bytes};
 	q->head += bytes;
 	return record;
 }
 
-/* A batch waits; or spans are so large that the ring is full before. Under the lock. */
+/* A batch waits; or records are so large that the ring is full before. Under the lock. */
 static bool is_batch_due(const struct queue *q)
 {
-	return q->spans >= q->wake_at || q->head - q->tail > q->ring_bytes / 2;
+	return q->records >= q->wake_at || q->head - q->tail > q->ring_bytes / 2;
 }
 
-static void copy_span(struct span *to, const struct span *from, size_t span_bytes, size_t tracestate_bytes)
+static void copy_parts(char *to, const struct queue_part *parts, size_t count)
 {
-	memcpy(to, from, span_bytes);
-	to->outer = NULL;
-	to->baggage = NULL;
-	if (tracestate_bytes)
-		to->tracestate = memcpy((char *)to + span_bytes, from->tracestate, tracestate_bytes);
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].bytes)
+			memcpy(to, parts[i].data, parts[i].bytes);
+		to += parts[i].bytes;
+	}
 }
 
-int queue_push(struct queue *q, const struct span *span)
+int queue_push(struct queue *q, const struct queue_part *parts, size_t count)
 {
-	size_t span_bytes = span_size(span);
-	size_t tracestate_bytes = span->tracestate ? strlen(span->tracestate) + 1 : 0;
-	size_t bytes = round_up(sizeof(struct record) + span_bytes + tracestate_bytes);
+	size_t bytes = 0;
 
+	for (size_t i = 0; i < count; i++)
+		bytes += parts[i].bytes;
 	pthread_mutex_lock(&q->lock);
 	bool was_due = is_batch_due(q), closed = q->closed;
 	struct record *record = closed ? NULL : make_room(q, bytes);
 	if (record) {
-		copy_span(record->span, span, span_bytes, tracestate_bytes);
-		q->spans++;
+		copy_parts(record->data, parts, count);
+		q->records++;
+		q->pushed++;
 	}
 	bool becomes_due = !was_due && is_batch_due(q);
 	pthread_mutex_unlock(&q->lock);
@@ -108,9 +109,17 @@ int queue_push(struct queue *q, const struct span *span)
 size_t queue_count(struct queue *q)
 {
 	pthread_mutex_lock(&q->lock);
-	size_t spans = q->spans;
+	size_t records = q->records;
 	pthread_mutex_unlock(&q->lock);
-	return spans;
+	return records;
+}
+
+uint64_t queue_pushed(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	uint64_t pushed = q->pushed;
+	pthread_mutex_unlock(&q->lock);
+	return pushed;
 }
 
 void queue_close(struct queue *q)
@@ -141,12 +150,14 @@ void queue_read(struct queue *q, struct queue_reader *reader)
 }
 
 /* Needs no lock: nobody writes between tail and head. */
-const struct span *queue_peek(const struct queue *q, struct queue_reader *reader)
+void *queue_peek(const struct queue *q, struct queue_reader *reader, size_t *bytes)
 {
 	while (reader->at != reader->end) {
-		const struct record *record = record_at(q, reader->at);
-		if (record->has_span)
-			return record->span;
+		struct record *record = record_at(q, reader->at);
+		if (record->data_bytes) {
+			*bytes = record->data_bytes;
+			return record->data;
+		}
 		reader->at += record->bytes;
 	}
 	return NULL;
@@ -162,8 +173,8 @@ void queue_release(struct queue *q, const struct queue_reader *reader)
 {
 	pthread_mutex_lock(&q->lock);
 	q->tail = reader->at;
-	q->spans -= reader->read;
-	if (q->spans == 0)
+	q->records -= reader->read;
+	if (q->records == 0)
 		q->head = q->tail = 0; /* a queue that is drained in time stays in the same warm pages */
 	pthread_mutex_unlock(&q->lock);
 }

@@ -12,6 +12,7 @@
 #include "base/env.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "tel/src/complain.h"
 #include "tel/src/misuse.h"
 #include "tel/src/pairs.h"
 #include "tel/tel.h"
@@ -65,7 +66,7 @@ static bool parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
 /* The values are for the collector's eyes. */
 static void warn_of_variable(const char *variable, const char *reason)
 {
-	tel_warn("a setting cannot be used", tel_lit("variable", variable), tel_lit("reason", reason));
+	complain_warn("a setting cannot be used", tel_lit("variable", variable), tel_lit("reason", reason));
 }
 
 /* Returns 0 or -ENOMEM. */

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What telemetry tells about its own spans. At rest, spans started = exported ("" only) + dropped (all reasons) +
- * queued. Internal to tel/.
+ * What telemetry tells about itself (semantic conventions, "OpenTelemetry SDK metrics"). At any time, for spans and for
+ * log records:
+ *
+ *	made = live + queued + exported (without an error) + dropped (for all reasons)
+ *	made = live + queued - in flight + processed (with or without an error)
+ *	processed (without an error) = in flight + exported (with or without an error)
+ *
+ * where queued has what is in flight, and log records do not live. Any thread. Internal to tel/.
  */
 #ifndef TEL_SELF_METRICS_H
 #define TEL_SELF_METRICS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-/* error_type of otel_sdk_exporter_span_exported_total; the first is the success. */
+#include "tel/src/settings.h"
+
+/* error.type of otel.sdk.exporter.….exported; the first is the success. */
 enum export_error {
 	EXPORT_OK,
 	EXPORT_REJECTED,   /* "rejected": by partial success */
@@ -20,7 +29,7 @@ enum export_error {
 	EXPORT_ERRORS
 };
 
-/* reason of otel_sdk_span_dropped_total */
+/* reason of otel.sdk.span.dropped and otel.sdk.log.dropped */
 enum drop_reason {
 	DROP_QUEUE_FULL,
 	DROP_EXPORT_FAILED, /* no definitive answer in time */
@@ -32,11 +41,26 @@ enum drop_reason {
 /* Makes every series, so that each is exposed from the start. After metrics_init, before threads. */
 void self_metrics_init(void);
 
-void self_started(void);
-void self_exported(enum export_error error, size_t spans);
-void self_dropped(enum drop_reason reason, size_t spans);
+/* A span was started, a log record created. */
+void self_made(enum signal signal);
 
-/* Shown at the next scrape, from then on at every one. */
-void self_queue(size_t (*queued)(void), size_t capacity);
+/* They never get to the exporter: the queue was full or closed (DROP_SHUTDOWN), or they fit in no batch
+ * (DROP_EXPORT_FAILED). */
+void self_turned_away(enum signal signal, enum drop_reason reason, size_t count);
+
+/* The exporter begins its first attempt to send them. */
+void self_passed(enum signal signal, size_t count);
+
+/* The fate of what was passed. `reason` says why it is lost, where `error` is not EXPORT_OK. */
+void self_concluded(enum signal signal, size_t count, enum export_error error, enum drop_reason reason);
+
+/* The fate of a batch, so long after its first attempt began. */
+void self_operation(enum signal signal, enum export_error error, uint64_t duration_ns);
+
+/*
+ * From now on a scrape asks: `queued` for what waits or is in flight, `left` (NULL: none ever lived) for how many spans
+ * have ended since the process began.
+ */
+void self_queue(enum signal signal, size_t (*queued)(void), uint64_t (*left)(void), size_t capacity);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/env.h"
 #include "base/plain.h"
+#include "tel/src/complain.h"
 #include "tel/src/settings_read.h"
 #include "tel/tel.h"
 
@@ -276,7 +277,7 @@ void settings_set_transport(struct settings *s, tel_send *send, void *arg)
 #ifdef TEL_NO_HTTP
 	if (send || !wanted)
 		return;
-	tel_warn("the library was built without HTTP, and the program brings no transport: nothing is exported");
+	complain_warn("the library was built without HTTP, and the program brings no transport: nothing is exported");
 	for (enum signal signal = 0; signal < SIGNALS; signal++)
 		s->signals[signal].otlp = false;
 #else

@@ -7,12 +7,12 @@
 
 #include "base/env.h"
 #include "base/plain.h"
-#include "tel/tel.h"
+#include "tel/src/complain.h"
 
 void setting_ignored(const char *variable, const char *value, const char *reason, const char *used)
 {
-	tel_warn("a setting cannot be used", tel_str("variable", variable),
-		 tel_str("value", value ? value : "(hidden)"), tel_str("reason", reason), tel_str("used", used));
+	complain_warn("a setting cannot be used", tel_str("variable", variable),
+		      tel_str("value", value ? value : "(hidden)"), tel_str("reason", reason), tel_str("used", used));
 }
 
 long setting_number(const char *variable, long fallback, long min, long max)

@@ -166,7 +166,7 @@ static void make_current(struct span *span, const char *name, enum tel_kind kind
 		return;
 	span->recording = true;
 	start_clock(span);
-	self_started();
+	self_made(SIGNAL_TRACES);
 }
 
 /* A name that is missing would end the process when it is encoded. */

@@ -71,6 +71,8 @@ TEL_API struct tel_attr tel_int(const char *key, int64_t value);
 TEL_API struct tel_attr tel_double(const char *key, double value);
 TEL_API struct tel_attr tel_bool(const char *key, bool value);
 
+enum tel_level { TEL_LEVEL_DEBUG, TEL_LEVEL_INFO, TEL_LEVEL_WARN, TEL_LEVEL_ERROR };
+
 /* ---- a transport of one's own: for programs that have an HTTP client, and for builds without libcurl ------------- */
 
 struct tel_header {
@@ -131,7 +133,7 @@ struct tel_config {
 	const char *scope_name;    /* instrumentation scope of spans; NULL: service_name */
 	const char *scope_version; /* NULL: none */
 	const char *log_name;      /* $LOG_DIR/<log_name>.log; NULL: service_name. Without LOG_DIR lines go to stderr */
-	bool no_exporter;          /* spans are not queued and no exporter thread runs (see ship.h) */
+	bool no_exporter;          /* spans are not queued, and no thread exports them (see ship.h) */
 	tel_send *send;            /* sends what is exported; NULL: libcurl does */
 	void *send_arg;            /* its first argument */
 };
@@ -153,7 +155,8 @@ TEL_API void tel_shutdown(unsigned budget_ms);
 /* Opens the log file again (after rotation). Call from main's signal loop; the log thread does the work. */
 TEL_API void tel_log_reopen(void);
 
-/* Returns false when OTEL_SDK_DISABLED=true: no spans, no metrics; propagation and logs go on. */
+/* Returns false when OTEL_SDK_DISABLED=true: no spans, no metrics, nothing is exported; propagation and log lines go
+ * on. */
 TEL_API bool tel_enabled(void);
 
 /* ---- context: what crosses process boundaries -------------------------------------------------------------------- */
@@ -399,11 +402,12 @@ TEL_API bool tel_metrics_write(const char *content_type, bool (*write)(void *arg
 
 /* ---- logs -------------------------------------------------------------------------------------------------------- */
 
-enum tel_level { TEL_LEVEL_DEBUG, TEL_LEVEL_INFO, TEL_LEVEL_WARN, TEL_LEVEL_ERROR };
-
 /*
  * tel_info("message", tel_str("key", text), …), and so tel_debug, tel_warn and tel_error: one JSON line, with the ids
- * of the current span. `message` is a literal. LOG_LEVEL (debug info warn error) sets the least level.
+ * of the current span. `message` is a literal. LOG_LEVEL (debug info warn error) sets the least level. With
+ * OTEL_LOGS_EXPORTER=otlp it is also queued as a log record for the collector (OpenTelemetry specification, "Logs Data
+ * Model"), which OTEL_BLRP_* and OTEL_EXPORTER_OTLP_LOGS_* are about. A text of more than 4096 bytes is cut, and a
+ * member or attribute truncated=true tells that.
  */
 TEL_API void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count);
 

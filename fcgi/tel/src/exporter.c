@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "tel/src/exporter.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "tel/src/complain.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* ---- any thread ---- */
+
+void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count)
+{
+	int error = e->running ? queue_push(&e->queue, parts, count) : -ESHUTDOWN;
+
+	if (!error)
+		return;
+	atomic_fetch_add_explicit(&e->turned_away, 1, memory_order_relaxed);
+	self_turned_away(e->config.signal, error == -ENOBUFS ? DROP_QUEUE_FULL : DROP_SHUTDOWN, 1);
+}
+
+size_t exporter_queued(struct exporter *e)
+{
+	return e->running ? queue_count(&e->queue) : 0;
+}
+
+uint64_t exporter_offered(struct exporter *e)
+{
+	return e->pushed + (e->running ? queue_pushed(&e->queue) : 0) +
+	       atomic_load_explicit(&e->turned_away, memory_order_relaxed);
+}
+
+/* ---- its thread ---- */
+
+static bool stopping(struct exporter *e)
+{
+	return atomic_load(&e->stop_ns) != UINT64_MAX;
+}
+
+/* Waits until the collector wants to be asked again. False: that is after the end. */
+static bool wait_for_turn(struct exporter *e)
+{
+	while (clock_monotonic_ns() < e->resume_ns) {
+		if (e->resume_ns >= atomic_load(&e->stop_ns))
+			return false;
+		if (stopping(e)) /* the queue is closed, so it does not wait any more */
+			clock_sleep_until(e->resume_ns);
+		else
+			queue_wait(&e->queue, e->resume_ns, false);
+	}
+	return clock_monotonic_ns() < atomic_load(&e->stop_ns);
+}
+
+/*
+ * Sends the batch, with retries until its time is up (OTEL_BSP_EXPORT_TIMEOUT, OTEL_BLRP_EXPORT_TIMEOUT). A batch that
+ * may have arrived is not sent again: a trace with a gap is better than one with doubles. False: the program ends
+ * before there is an answer.
+ */
+static bool send_batch(struct exporter *e)
+{
+	uint64_t give_up_ns = UINT64_MAX;
+
+	while (wait_for_turn(e)) {
+		if (give_up_ns == UINT64_MAX)
+			give_up_ns = clock_monotonic_ns() + e->config.timeout_ms * NS_PER_MS;
+		enum otlp_outcome outcome = batch_post(e->batch)->outcome;
+		if (outcome == OTLP_ACCEPTED || outcome == OTLP_REFUSED)
+			return true;
+		if (stopping(e) && outcome != OTLP_BUSY)
+			return false;
+		e->resume_ns = clock_monotonic_ns() + batch_retry_ms(e->batch) * NS_PER_MS;
+		if (outcome == OTLP_UNKNOWN || e->resume_ns > give_up_ns) {
+			batch_give_up(e->batch);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Records leave the queue when their fate is known. False: none was there, or the program ends. */
+static bool export_batch(struct exporter *e)
+{
+	struct queue_reader reader;
+	size_t bytes;
+	void *record;
+
+	queue_read(&e->queue, &reader);
+	while ((record = queue_peek(&e->queue, &reader, &bytes)) &&
+	       batch_add(e->batch, e->config.encode, record, bytes))
+		queue_advance(&e->queue, &reader);
+	if (reader.read == 0 && !record)
+		return false;
+	if (reader.read == 0) { /* a single record that is too large for any batch */
+		queue_advance(&e->queue, &reader);
+		self_turned_away(e->config.signal, DROP_EXPORT_FAILED, 1);
+	} else if (!send_batch(e)) {
+		return false; /* exporter_end_stop counts what is in the batch and in the queue */
+	}
+	queue_release(&e->queue, &reader);
+	return true;
+}
+
+static void export_until_stop(void *exporter)
+{
+	struct exporter *e = exporter;
+
+	for (;;) {
+		queue_wait(&e->queue, clock_monotonic_ns() + e->config.delay_ms * NS_PER_MS, true);
+		/* What was not answered stays in the queue to be counted: it must not be sent once more. */
+		if (!export_batch(e) && stopping(e))
+			return;
+	}
+}
+
+/* ---- life cycle ---- */
+
+int exporter_start(struct exporter *e, const struct exporter_config *config)
+{
+	e->config = *config;
+	e->resume_ns = 0;
+	atomic_store(&e->stop_ns, UINT64_MAX);
+	int error = queue_init(&e->queue, config->queue, config->batch);
+	if (error)
+		return error;
+	e->batch = batch_new(config->signal, config->batch);
+	error = e->batch ? thread_start(&e->thread, config->thread, export_until_stop, e) : -ENOMEM;
+	e->running = !error;
+	if (error) {
+		tel_batch_free(e->batch);
+		queue_done(&e->queue);
+	}
+	return error;
+}
+
+void exporter_begin_stop(struct exporter *e, unsigned budget_ms)
+{
+	if (!e->running)
+		return;
+	atomic_store(&e->stop_ns, clock_monotonic_ns() + budget_ms * NS_PER_MS);
+	batch_stop(e->batch, budget_ms);
+	queue_close(&e->queue);
+}
+
+void exporter_end_stop(struct exporter *e)
+{
+	if (!e->running)
+		return;
+	thread_stop(&e->thread, CLOCK_NEVER);
+	size_t left = queue_count(&e->queue), passed = batch_abandon(e->batch);
+
+	if (left > passed)
+		self_turned_away(e->config.signal, DROP_SHUTDOWN, left - passed);
+	if (left)
+		complain_warn(e->config.signal == SIGNAL_LOGS ? "log records were not sent before the end"
+							      : "spans were not sent before the end",
+			      tel_int(e->config.signal == SIGNAL_LOGS ? "log_records" : "spans", (int64_t)left));
+	e->pushed += queue_pushed(&e->queue);
+	e->running = false;
+	tel_batch_free(e->batch);
+	queue_done(&e->queue);
+}
