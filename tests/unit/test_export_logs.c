@@ -45,6 +45,8 @@ static bool sent(const void *bytes, size_t count)
 	return false;
 }
 
+#define SENT(literal) sent(literal, sizeof(literal) - 1)
+
 /* ---- what is sent ---- */
 
 static void records_are_sent_and_written(void **state)
@@ -103,12 +105,50 @@ static void a_record_has_the_ids_of_its_span(void **state)
 	assert_true(counts().shutdown == 1);
 }
 
+static void an_event_is_a_record_with_a_name(void **state)
+{
+	(void)state;
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	tel_event("payment.declined", tel_int("amount", 7));
+	tel_event("bare.event");
+	wait_until_sent();
+	assert_true(SENT("\x62\x10payment.declined"));
+	assert_true(SENT("\x62\x0a"
+			 "bare.event"));
+	assert_true(SENT("\x10\x09\x1a\x04INFO"));
+	stop_telemetry(5000);
+	assert_int_equal(
+		logged("\"level\":\"info\",\"service\":\"test-service\",\"msg\":\"payment.declined\",\"event\":"
+		       "\"payment.declined\",\"amount\":7}"),
+		1);
+	assert_int_equal(logged("\"msg\":\"bare.event\",\"event\":\"bare.event\"}"), 1);
+	assert_true(log_counts().exported == 2);
+}
+
+static void the_level_holds_for_events_too(void **state)
+{
+	(void)state;
+	setenv("LOG_LEVEL", "warn", 1);
+	SERVE(OK_EMPTY);
+	start_telemetry(false);
+	tel_event("payment.declined");
+	tel_info("info");
+	tel_warn("warn");
+	stop_telemetry(5000);
+	assert_true(log_counts().exported == 1);
+	assert_int_equal(logged("\n"), 1);
+}
+
 static void calls_that_make_no_sense_are_refused(void **state)
 {
 	(void)state;
 	SERVE(OK_EMPTY);
 	start_telemetry(false);
 	for (int i = 0; i < 2; i++) {
+		tel_event(NULL);
+		tel_event("");
+		tel_event_attrs("no.attributes", NULL, 1);
 		tel_log((enum tel_level)4, "no such level", NULL, 0);
 		tel_log((enum tel_level) - 1, "no such level", NULL, 0);
 		tel_log(TEL_LEVEL_INFO, NULL, NULL, 0);
@@ -116,8 +156,8 @@ static void calls_that_make_no_sense_are_refused(void **state)
 	}
 	stop_telemetry(5000);
 	assert_true(log_counts().started == 0);
-	assert_int_equal(logged("a call of the telemetry library was refused"), 2);
-	assert_int_equal(logged("\n"), 2);
+	assert_int_equal(logged("a call of the telemetry library was refused"), 4);
+	assert_int_equal(logged("\n"), 4);
 }
 
 static void spans_of_a_host_that_ships_them_do_not_matter(void **state)
@@ -258,9 +298,10 @@ static void logging_allocates_nothing(void **state)
 	for (int i = 0; i < 400; i++)
 		tel_info("record", tel_str("method", "GET"), tel_double("duration_ms", i / 7.0), tel_str("bad", "\xff"),
 			 tel_str("text", i % 100 ? "" : text));
+	tel_event("event", tel_int("n", 1));
 	assert_int_equal(atomic_load(&allocations), before);
 	stop_telemetry(20000);
-	assert_true(log_counts().exported == 401);
+	assert_true(log_counts().exported == 402);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_logs, fixture_end)
@@ -270,6 +311,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(records_are_sent_and_written),
 		TEST(a_record_has_the_ids_of_its_span),
+		TEST(an_event_is_a_record_with_a_name),
+		TEST(the_level_holds_for_events_too),
 		TEST(calls_that_make_no_sense_are_refused),
 		TEST(spans_of_a_host_that_ships_them_do_not_matter),
 		TEST(nothing_is_sent_unless_it_is_asked_for),

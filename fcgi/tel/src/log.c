@@ -151,6 +151,10 @@ static void build_line(struct buf *line, const struct log_record *r)
 	json_key(&w, "msg");
 	whole &= add_text(&w, r->message, strlen(r->message));
 	add_context(&w, &r->context);
+	if (r->event_name) {
+		struct tel_attr event = tel_lit("event", r->event_name);
+		whole &= add_member(&w, &event);
+	}
 	for (size_t i = 0; i < r->count; i++)
 		whole &= r->attrs[i].key && add_member(&w, &r->attrs[i]);
 
@@ -212,6 +216,22 @@ void tel_log(enum tel_level level, const char *message, const struct tel_attr *a
 		return;
 	check_keys(attrs, count);
 	struct log_record record = make_record(level, message, attrs, count);
+	put_record(&record);
+}
+
+void tel_event_attrs(const char *name, const struct tel_attr *attrs, size_t count)
+{
+	if (MISUSE_NULL(name && (attrs || !count), "tel_event"))
+		return;
+	if (!*name) {
+		MISUSE("tel_event", "the name is empty");
+		return;
+	}
+	if (TEL_LEVEL_INFO < least_level)
+		return;
+	check_keys(attrs, count);
+	struct log_record record = make_record(TEL_LEVEL_INFO, name, attrs, count);
+	record.event_name = name;
 	put_record(&record);
 }
 

@@ -272,7 +272,10 @@ TEL_API void tel_span_rename(struct tel_span *span, const char *first, const cha
  * room that is left is dropped and counted. */
 TEL_API void tel_span_set_attrs(struct tel_span *span, const struct tel_attr *attrs, size_t count);
 
-/* tel_span_event(span, "name", tel_str("key", text), …): adds an event with the time of now. `name` is a literal. */
+/*
+ * tel_span_event(span, "name", tel_str("key", text), …): adds an event to what the span itself has, with the time of
+ * now; it is exported with the span and nowhere else. `name` is a literal. See tel_event for one that stands alone.
+ */
 TEL_API void tel_span_event_attrs(struct tel_span *span, const char *name, const struct tel_attr *attrs, size_t count);
 
 /* Links to a span of another trace. */
@@ -411,6 +414,13 @@ TEL_API bool tel_metrics_write(const char *content_type, bool (*write)(void *arg
  */
 TEL_API void tel_log(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count);
 
+/*
+ * tel_event("payment.declined", tel_str("key", text), …): something that happened, in the course of the current span or
+ * of none. It is a log record of level info with an event name, and a line whose msg and event are the name, a literal.
+ * OpenTelemetry has events as log records; those of a span (tel_span_event) are deprecated there.
+ */
+TEL_API void tel_event_attrs(const char *name, const struct tel_attr *attrs, size_t count);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
@@ -441,6 +451,7 @@ TEL_API void tel_log(enum tel_level level, const char *message, const struct tel
 #define tel_info(...) TEL_LOG_(TEL_LEVEL_INFO, __VA_ARGS__)
 #define tel_warn(...) TEL_LOG_(TEL_LEVEL_WARN, __VA_ARGS__)
 #define tel_error(...) TEL_LOG_(TEL_LEVEL_ERROR, __VA_ARGS__)
+#define tel_event(...) tel_event_attrs(TEL_FIRST_(__VA_ARGS__, 0), TEL_ATTRS_(__VA_ARGS__))
 #define TEL_LOG_(level, ...) tel_log((level), TEL_FIRST_(__VA_ARGS__, 0), TEL_ATTRS_(__VA_ARGS__))
 
 #else
@@ -460,6 +471,11 @@ struct tel_arguments_ { /* the same for C++, where an array has no compound lite
 	{
 		const struct tel_attr attrs[] = {attr..., tel_int("", 0)};
 		tel_log(level, message, attrs, sizeof...(attr));
+	}
+	template <class... Attr> static void named(const char *name, Attr... attr)
+	{
+		const struct tel_attr attrs[] = {attr..., tel_int("", 0)};
+		tel_event_attrs(name, attrs, sizeof...(attr));
 	}
 	template <class... Label>
 	static void measure(void (*function)(struct tel_metric *, double, const char *const *, size_t),
@@ -487,6 +503,7 @@ struct tel_arguments_ { /* the same for C++, where an array has no compound lite
 #define tel_info(...) tel_arguments_::log(TEL_LEVEL_INFO, __VA_ARGS__)
 #define tel_warn(...) tel_arguments_::log(TEL_LEVEL_WARN, __VA_ARGS__)
 #define tel_error(...) tel_arguments_::log(TEL_LEVEL_ERROR, __VA_ARGS__)
+#define tel_event(...) tel_arguments_::named(__VA_ARGS__)
 
 #endif
 
