@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the library says about itself: settings that cannot be used, calls that make no sense, a collector that does not
- * answer. It goes to the log as a line, and never to the log exporter: what
+ * answer. It goes to the host's tel_config.complain, else to the log as a line, and never to the log exporter: what
  * that one complains of would make more of it. Used as tel_info and so on. Internal to tel/.
  */
 #ifndef TEL_COMPLAIN_H

@@ -80,6 +80,7 @@ int tel_init(const struct tel_config *config)
 		return -EINVAL;
 	int metric_error = metrics_init(!env_bool("OTEL_SDK_DISABLED"));
 	const char *log_name = config->log_name ? config->log_name : config->service_name;
+	log_configure(config);
 	int error = log_start(log_name ? log_name : program_invocation_short_name);
 
 	if (error)

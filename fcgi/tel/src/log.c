@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,8 +24,22 @@ static const char *const level_names[] = {"debug", "info", "warn", "error", NULL
 
 ENV_SETTING(level_setting, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = level_names, .fallback = TEL_LEVEL_INFO);
 
+/* Where the host wants lines to go; NULL: into the file. */
+struct sink {
+	void (*take)(void *arg, enum tel_level level, const char *line, size_t bytes);
+	void *arg;
+};
+
 static enum tel_level least_level = TEL_LEVEL_INFO;
 static struct lock lock = {.fd = -1};
+static struct sink line_sink, complaint_sink;
+static atomic_bool sinks_open;
+
+void log_configure(const struct tel_config *config)
+{
+	line_sink = (struct sink){config->log_line, config->log_line_arg};
+	complaint_sink = config->complain ? (struct sink){config->complain, config->complain_arg} : line_sink;
+}
 
 /* Two programs that write one file would cut each other's lines. */
 static int start_file(const char *path)
@@ -55,6 +70,9 @@ int log_start(const char *name)
 	char path[PATH_MAX];
 
 	least_level = (enum tel_level)env_choice(&level_setting);
+	atomic_store(&sinks_open, true);
+	if (line_sink.take)
+		return 0;
 	if (!dir)
 		return log_file_start(NULL);
 	if (snprintf(path, sizeof(path), "%s/%s.log", dir, name) >= (int)sizeof(path)) {
@@ -66,6 +84,7 @@ int log_start(const char *name)
 
 void log_stop(unsigned budget_ms)
 {
+	atomic_store(&sinks_open, false);
 	log_file_stop(budget_ms);
 	lock_release(&lock);
 }
@@ -165,14 +184,33 @@ static void build_line(struct buf *line, const struct log_record *r)
 	buf_addc(line, '\n');
 }
 
-static void put_line(const struct log_record *record, char storage[LOG_LINE_MAX + 1])
+/* A line that the sink itself logs would come back to it for ever. */
+static void give_line(const struct sink *sink, enum tel_level level, struct buf *line)
+{
+	static _Thread_local bool giving;
+
+	if (giving || !atomic_load_explicit(&sinks_open, memory_order_relaxed)) {
+		log_count_lines(0, 1);
+		return;
+	}
+	line->data[--line->len] = '\0'; /* instead of the newline */
+	giving = true;
+	sink->take(sink->arg, level, line->data, line->len);
+	giving = false;
+	log_count_lines(1, 0);
+}
+
+static void put_line(const struct sink *sink, const struct log_record *record, char storage[LOG_LINE_MAX + 1])
 {
 	struct buf line;
 
 	buf_init_fixed(&line, storage, LOG_LINE_MAX + 1);
 	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
 	build_line(&line, record);
-	log_file_add(line.data, line.len, record->level == TEL_LEVEL_ERROR);
+	if (sink->take)
+		give_line(sink, record->level, &line);
+	else
+		log_file_add(line.data, line.len, record->level == TEL_LEVEL_ERROR);
 }
 
 static void check_keys(const struct tel_attr *attrs, size_t count)
@@ -197,7 +235,7 @@ static void put_record(const struct log_record *record)
 {
 	char storage[LOG_LINE_MAX + 1];
 
-	put_line(record, storage);
+	put_line(&line_sink, record, storage);
 	if (!export_takes_logs())
 		return;
 	struct buf encoded;
@@ -242,5 +280,5 @@ void complain(enum tel_level level, const char *message, const struct tel_attr *
 	if (level < least_level)
 		return;
 	struct log_record record = make_record(level, message, attrs, count);
-	put_line(&record, storage);
+	put_line(&complaint_sink, &record, storage);
 }

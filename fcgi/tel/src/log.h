@@ -3,10 +3,15 @@
 #ifndef TEL_LOG_H
 #define TEL_LOG_H
 
+struct tel_config;
+
+/* Takes the host's own sinks for lines and complaints, or none. Before log_start. */
+void log_configure(const struct tel_config *config);
+
 /*
  * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
  * metrics_init. Until then lines go to stderr at once. The file is locked until log_stop, under its name: rotation does
- * not touch that. Returns 0 or -errno, -EBUSY when another process
+ * not touch that. With a sink of the host's only LOG_LEVEL is read. Returns 0 or -errno, -EBUSY when another process
  * writes the file; then nothing was started, and stderr says why.
  */
 int log_start(const char *name);

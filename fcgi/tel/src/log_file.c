@@ -175,7 +175,7 @@ static void open_again(void)
 	use_file(file);
 }
 
-static void count_lines(unsigned written, unsigned dropped)
+void log_count_lines(unsigned written, unsigned dropped)
 {
 	count_event(&lines_written, written);
 	count_event(&lines_dropped, dropped);
@@ -218,7 +218,7 @@ static void write_until_stop(void *unused)
 		pthread_mutex_lock(&thread.lock);
 		if (abandoned)
 			break;
-		count_lines(written, batch->count - written);
+		log_count_lines(written, batch->count - written);
 		batch->used = batch->count = 0;
 	}
 	log_running = false; /* who logs from now on writes */
@@ -252,7 +252,7 @@ void log_file_stop(unsigned budget_ms)
 	pthread_mutex_lock(&thread.lock);
 	log_running = false;
 	abandoned = true;
-	count_lines(0, filling->count + writing->count);
+	log_count_lines(0, filling->count + writing->count);
 	pthread_mutex_unlock(&thread.lock);
 	pthread_detach(thread.id);
 }
@@ -264,7 +264,7 @@ static void enqueue(const char *line, size_t bytes, bool at_once)
 	size_t before = filling->used;
 
 	if (bytes > BUFFER_BYTES - before) {
-		count_lines(0, 1);
+		log_count_lines(0, 1);
 		return;
 	}
 	memcpy(filling->data + before, line, bytes);
@@ -282,7 +282,7 @@ void log_file_add(const char *line, size_t bytes, bool at_once)
 		enqueue(line, bytes, at_once);
 	} else {
 		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
-		count_lines(written, 1 - written);
+		log_count_lines(written, 1 - written);
 	}
 	pthread_mutex_unlock(&thread.lock);
 }

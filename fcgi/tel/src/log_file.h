@@ -24,4 +24,7 @@ void log_file_stop(unsigned budget_ms);
  */
 void log_file_add(const char *line, size_t bytes, bool urgent);
 
+/* Counts lines that went elsewhere, or nowhere. Any thread. */
+void log_count_lines(unsigned written, unsigned dropped);
+
 #endif

@@ -136,6 +136,23 @@ struct tel_config {
 	bool no_exporter;          /* spans are not queued, and no thread exports them (see ship.h) */
 	tel_send *send;            /* sends what is exported; NULL: libcurl does */
 	void *send_arg;            /* its first argument */
+
+	/*
+	 * Takes each line of the log instead of the file or stderr: a JSON object of `bytes` bytes, without a newline,
+	 * with a NUL after them; valid during the call. It is called on the thread that logs, by several at once, and
+	 * that thread waits for it. What it logs itself is dropped and counted, and so are lines after tel_shutdown.
+	 * LOG_DIR is not read then. NULL: the file or stderr.
+	 */
+	void (*log_line)(void *arg, enum tel_level level, const char *line, size_t bytes);
+	void *log_line_arg;
+
+	/*
+	 * Takes, in the same way, what the library says about itself: settings that cannot be used, calls that were
+	 * refused, trouble of an exporter (a line a minute at most). NULL: these are lines of the log. They are never
+	 * exported.
+	 */
+	void (*complain)(void *arg, enum tel_level level, const char *line, size_t bytes);
+	void *complain_arg;
 };
 
 /*
