@@ -401,6 +401,7 @@ static void null_spans(void **state)
 {
 	struct tel_span shipped;
 	struct tel_carrier carrier;
+	char *variables[4], storage[100];
 
 	(void)state;
 	begin_with_spans();
@@ -422,6 +423,9 @@ static void null_spans(void **state)
 		tel_span_inject(none, &carrier);
 		assert_string_equal(carrier.traceparent, "");
 		assert_null(carrier.tracestate);
+		assert_int_equal(tel_span_environment(none, NULL, variables, 4, storage, sizeof(storage)), 0);
+		assert_int_equal(tel_span_environment(current, NULL, NULL, 4, storage, sizeof(storage)), 0);
+		assert_int_equal(tel_span_environment(current, NULL, variables, 4, NULL, sizeof(storage)), 0);
 		tel_span_end(none);
 
 		memset(&shipped, 0xff, sizeof(shipped));
@@ -437,6 +441,7 @@ static void null_spans(void **state)
 	NULL_SAID("tel_span_link");
 	NULL_SAID("tel_span_recording");
 	NULL_SAID("tel_span_context");
+	NULL_SAID("tel_span_environment");
 	NULL_SAID("tel_span_end");
 }
 
@@ -454,13 +459,15 @@ static void null_parents(void **state)
 		tel_parent_header(&parent, NULL, "x");
 		tel_parent_header(&parent, "traceparent", NULL);
 		tel_parent_end(NULL);
+		tel_parent_environment(NULL);
 		assert_false(tel_context_valid(tel_parent_context(NULL)));
 	}
 	tel_parent_header(&parent, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
 	tel_parent_end(&parent);
 	assert_true(tel_context_valid(tel_parent_context(&parent))); /* nothing else was taken for a traceparent */
-	end(4);
+	end(5);
 	NULL_SAID("tel_parent_init");
+	NULL_SAID("tel_parent_environment");
 	NULL_SAID("tel_parent_header");
 	NULL_SAID("tel_parent_end");
 	NULL_SAID("tel_parent_context");
@@ -508,11 +515,16 @@ static void lines_that_make_no_sense(void **state)
 		tel_log(TEL_LEVEL_INFO, "no attributes", NULL, 1);
 		tel_log((enum tel_level)7, "too loud", NULL, 0);
 		tel_log((enum tel_level) - 1, "too quiet", NULL, 0);
+		tel_event(NULL);
+		tel_event("");
+		tel_event_attrs("no attributes", NULL, 1);
 		tel_info("keyless", tel_int(NULL, 4711), tel_int("n", 42));
 		tel_info("empty", tel_str("text", NULL), tel_strn("part", NULL, 9), tel_lit("literal", NULL));
 	}
-	end(3);
+	end(5);
 	NULL_SAID("tel_log");
+	NULL_SAID("tel_event");
+	assert_said("tel_event", "the name is empty");
 	assert_said("tel_log", "there is no such level");
 	assert_said("tel_log", "a key is NULL");
 	assert_int_equal(count_of("no attributes") + count_of("too loud") + count_of("too quiet"), 0);
