@@ -23,6 +23,8 @@
 #define BURST 100 /* operations between two looks at the clock */
 
 TEL_COUNTER(operations, "bench.operations", "{operation}", "Operations.");
+TEL_COUNTER(sent, "bench.sent", "{message}", "Operations with a label.", "channel");
+TEL_GAUGE(active, "bench.active", "{request}", "Operations under way.");
 TEL_HISTOGRAM(durations, "bench.duration", "s", "Durations.", tel_http_bounds, "route");
 
 static struct queue queue;
@@ -84,6 +86,34 @@ static void count(void)
 	tel_counter_add(&operations, 1);
 }
 
+static void count_by_label(void)
+{
+	tel_counter_add(&sent, 1, "email");
+}
+
+/* A series that was found before. */
+static struct tel_series *kept_counter, *kept_histogram;
+
+static void add_to_series(void)
+{
+	tel_series_add(kept_counter, 1);
+}
+
+static void add_fraction(void)
+{
+	tel_series_add(kept_counter, 0.25);
+}
+
+static void record_in_series(void)
+{
+	tel_series_record(kept_histogram, 0.0042, NULL);
+}
+
+static void change_gauge(void)
+{
+	tel_gauge_add(&active, 1);
+}
+
 static void log_line(void)
 {
 	tel_info("request", tel_lit("method", "GET"), tel_str("route", "/api/v1/users/{id}"), tel_int("status", 200),
@@ -94,6 +124,7 @@ struct work {
 	void (*operation)(void);
 	long rounds;
 	double ns; /* of processor time of this thread, an operation */
+	pthread_barrier_t *begin;
 };
 
 static double thread_ns(void)
@@ -110,6 +141,7 @@ static void *run(void *argument)
 	struct work *work = argument;
 	double spent = 0;
 
+	pthread_barrier_wait(work->begin);
 	for (long done = 0; done < work->rounds; done += BURST) {
 		double begin = thread_ns();
 		for (int i = 0; i < BURST; i++)
@@ -127,16 +159,19 @@ static double run_on(unsigned threads, void (*operation)(void), long rounds)
 {
 	pthread_t ids[THREADS_MAX];
 	struct work work[THREADS_MAX];
+	pthread_barrier_t begin; /* so that they get in each other's way */
 	double ns = 0;
 
+	pthread_barrier_init(&begin, NULL, threads);
 	for (unsigned i = 0; i < threads; i++) {
-		work[i] = (struct work){.operation = operation, .rounds = rounds / threads / effort};
+		work[i] = (struct work){.operation = operation, .rounds = rounds / threads / effort, .begin = &begin};
 		pthread_create(&ids[i], NULL, run, &work[i]);
 	}
 	for (unsigned i = 0; i < threads; i++) {
 		pthread_join(ids[i], NULL);
 		ns += work[i].ns;
 	}
+	pthread_barrier_destroy(&begin);
 	return ns / threads;
 }
 
@@ -222,7 +257,14 @@ int main(int argc, char **argv)
 	report("span, not sampled", standard_span, 2000000);
 	report_encoding("encode", standard_span, &all);
 	report_encoding("encode a SERVER span", server_span, &all);
+	kept_counter = tel_series(&sent, "kept");
+	kept_histogram = tel_series(&durations, "kept");
 	report("count", count, 2000000);
+	report("find a series and count", count_by_label, 2000000);
+	report("count in a kept series", add_to_series, 2000000);
+	report("add a fraction to a kept series", add_fraction, 2000000);
+	report("observe in a kept series", record_in_series, 2000000);
+	report("change a gauge", change_gauge, 2000000);
 	report("find a series and observe", observe, 2000000);
 	report("log line", log_line, 200000);
 

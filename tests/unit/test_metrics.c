@@ -25,6 +25,8 @@ TEL_COUNTER(many, "test.many", "{thing}", "More series than there may be.", "num
 TEL_COUNTER(raced, "test.raced", "{thing}", "Made by two threads at once.", "number", "other");
 TEL_COUNTER(overtaken, "test.overtaken", "{thing}", "Made by another thread just before.", "number");
 TEL_COUNTER(text, "test.text", "{thing}", "Label values of all kinds.", "text");
+TEL_COUNTER(grown, "test.grown", "{thing}", "Read while it grows.");
+TEL_COUNTER(spread, "test.spread", "{thing}", "Counted by threads at once.", "kind");
 TEL_HISTOGRAM(seconds, "test", "s", "A histogram.", few_bounds, "kind");
 TEL_HISTOGRAM(unlabelled, "test.unlabelled", "s", "A histogram without labels.", few_bounds);
 TEL_HISTOGRAM(shared, "test.shared", "s", "Observed by many threads.", few_bounds, "kind");
@@ -43,7 +45,7 @@ static struct tel_span sampled_span(uint8_t fill)
 
 static uint64_t bucket(const struct tel_series *series, unsigned index)
 {
-	return atomic_load(&series->buckets[index]);
+	return series_bucket(series, index);
 }
 
 static unsigned count_series(const struct tel_metric *metric)
@@ -70,6 +72,9 @@ static void counters_and_gauges(void **state)
 	assert_true(series_value(tel_series(&level)) == -2);
 	tel_counter_set(&plain, 100);
 	assert_true(series_value(tel_series(&plain)) == 100);
+	tel_counter_add(&plain, 2);
+	tel_counter_add(&plain, INFINITY);
+	assert_true(series_value(tel_series(&plain)) == 102);
 }
 
 static void one_name_is_one_family(void **state)
@@ -307,6 +312,69 @@ static void no_observation_is_lost(void **state)
 	assert_true(series_value(tel_series(&level)) == 0);
 }
 
+static atomic_bool reading_ends;
+
+static void *count_until_the_end(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&reading_ends)) {
+		tel_counter_add(&grown, 0.1);
+		tel_counter_add(&grown, 1e6);
+		tel_series_record(tel_series(&seconds, "grown"), 0.3, NULL);
+	}
+	return NULL;
+}
+
+static void nothing_goes_back(void **state)
+{
+	pthread_t threads[THREADS];
+	const struct tel_series *counter = tel_series(&grown), *histogram = tel_series(&seconds, "grown");
+	double count = 0, sum = 0;
+	uint64_t in_bucket = 0;
+
+	(void)state;
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, count_until_the_end, NULL), 0);
+	for (int i = 0; i < 20000 || count < 1e9; i++) {
+		double now = series_value(counter), now_sum = series_value(histogram);
+		uint64_t now_in_bucket = series_bucket(histogram, 2);
+		assert_true(now >= count && now_sum >= sum && now_in_bucket >= in_bucket);
+		count = now;
+		sum = now_sum;
+		in_bucket = now_in_bucket;
+	}
+	atomic_store(&reading_ends, true);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void *add_one(void *series)
+{
+	tel_series_add(series, 1);
+	return NULL;
+}
+
+/* Eight threads that begin one after the other, and series that lie side by side: no line has two of them. */
+static void threads_share_no_line(void **state)
+{
+	struct tel_series *series[] = {tel_series(&spread, "a"), tel_series(&spread, "b")};
+	pthread_t threads[METRIC_CELLS];
+
+	(void)state;
+	for (int i = 0; i < METRIC_CELLS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, add_one, series[0]), 0);
+	for (int i = 0; i < METRIC_CELLS; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(series_value(series[0]) == METRIC_CELLS && series_value(series[1]) == 0);
+	for (int s = 0; s < 2; s++) {
+		assert_int_equal((uintptr_t)series[s]->cells % METRIC_LINE, 0);
+		assert_int_equal(series[s]->cell_words * sizeof(uint64_t) % METRIC_LINE, 0);
+	}
+	for (int i = 0; i < METRIC_CELLS; i++) /* each has one step */
+		assert_true(atomic_load(&series[0]->cells[i * series[0]->cell_words]) ==
+			    atomic_load(&series[0]->cells[0]));
+}
+
 /* ---- cost ---- */
 
 static void observing_allocates_nothing(void **state)
@@ -343,6 +411,8 @@ int main(void)
 		cmocka_unit_test(another_thread_is_faster),
 		cmocka_unit_test(threads_share_series),
 		cmocka_unit_test(no_observation_is_lost),
+		cmocka_unit_test(nothing_goes_back),
+		cmocka_unit_test(threads_share_no_line),
 		cmocka_unit_test(observing_allocates_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

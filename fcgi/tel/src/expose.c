@@ -224,7 +224,7 @@ static void add_histogram(struct buf *out, const struct tel_series *series, bool
 	uint64_t count = 0;
 
 	for (unsigned i = 0; i <= bounds; i++) {
-		count += atomic_load_explicit(&series->buckets[i], memory_order_relaxed);
+		count += series_bucket(series, i);
 		add_family_name(out, series->metric);
 		buf_adds(out, "_bucket{");
 		if (add_labels(out, series))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of metrics, for the exposition. Internal to tel/; what others see is in tel.h. */
+/*
+ * Inside of metrics, for those who read them. metrics.c registers, metrics_series.c finds, metrics_record.c counts.
+ * Internal to tel/; the interface of a program is tel.h.
+ */
 #ifndef TEL_METRICS_H
 #define TEL_METRICS_H
 
@@ -25,24 +28,67 @@ bool metrics_enabled(void);
 /* Registers the scrape hook of process_*; metrics_init does. */
 void process_metrics_init(void);
 
-#define METRIC_SERIES_MAX 256
-
-struct tel_series {
-	const struct tel_metric *metric;
-	_Atomic uint64_t value;     /* bits of a double: the value, or a histogram's sum */
-	_Atomic uint64_t *buckets;  /* one per bound and one for +Inf; not cumulative */
-	struct exemplar *exemplars; /* the same */
-	uint64_t hash;
-	size_t key_bytes; /* 0: the overflow series, or no labels */
-	char *key;        /* the label values, NUL after each */
-};
-
-double series_value(const struct tel_series *series);
-
 /* All metrics, by name; follow `next`. */
 const struct tel_metric *metrics_first(void);
 
 unsigned metric_bound_count(const struct tel_metric *metric);
+
+/* ---- series ------------------------------------------------------------------------------------------------------ */
+
+#define METRIC_SERIES_MAX 256
+#define METRIC_VALUE_BYTES 64 /* of a label value with its NUL */
+#define METRIC_SLOTS 1024     /* a power of two, so that a search soon meets an empty slot */
+
+/*
+ * Threads that add to one series at once would take turns at its cache line, so a counter and a histogram have several
+ * cells, each on lines of its own; a thread always adds to the same one. A reader adds the cells up. A cell is 64-bit
+ * words: the bits of a double, which is a counter's steps or the sum of a histogram, and then a histogram's buckets,
+ * one per bound and one for +Inf, not cumulative.
+ */
+#define METRIC_CELLS 8
+#define METRIC_LINE 64 /* bytes of a cache line */
+
+struct tel_series {
+	const struct tel_metric *metric;
+	_Atomic uint64_t value;     /* bits of a double: of a gauge; of a counter, what is to be added to its cells */
+	_Atomic uint64_t *cells;    /* NULL: a gauge. What is set must have one place, so its threads take turns */
+	size_t cell_words;          /* from one cell to the next */
+	struct exemplar *exemplars; /* one per bucket */
+	uint64_t hash;
+	size_t key_bytes; /* 0: the overflow series, or no labels */
+	char *key;        /* the label values, NUL after each */
+} __attribute__((aligned(METRIC_LINE)));
+
+/*
+ * The series of one metric: an array filled from the front, and an open-addressing hash table into it. A metric without
+ * labels has one series, and no table.
+ */
+struct series_set {
+	unsigned labels;
+	size_t stride; /* bytes of a series and what it points to */
+	char *series;
+	atomic_uint count;
+	_Atomic(struct tel_series *) overflow; /* once it is in use */
+	_Atomic(struct tel_series *) slots[];
+};
+
+/* What is recorded here is not kept: it has no metric. */
+extern struct tel_series series_nowhere;
+
+/* Bytes of a series of the metric with all it points to, a multiple of METRIC_LINE. */
+size_t series_bytes(const struct tel_metric *metric, unsigned labels);
+
+/* Makes a series of zeroed memory, of series_bytes at a multiple of METRIC_LINE. */
+struct tel_series *series_at(void *memory, const struct tel_metric *metric);
+
+/*
+ * A counter's or gauge's value, or a histogram's sum. Any thread; of a counter that only grows a later reading is never
+ * less than an earlier one.
+ */
+double series_value(const struct tel_series *series);
+
+/* Observations in one bucket; the same holds. */
+uint64_t series_bucket(const struct tel_series *series, unsigned index);
 
 /* Series in the order of their making; NULL after the last. The overflow series, if any, is the last one. */
 const struct tel_series *metric_series(const struct tel_metric *metric, unsigned index);

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Observations: no lock, no memory, no line of the cache that all threads write. */
+#include <math.h>
+#include <string.h>
+
+#include "tel/src/metrics.h"
+#include "tel/src/misuse.h"
+#include "tel/src/span.h"
+
+/* ---- numbers as 64 bits ------------------------------------------------------------------------------------------ */
+
+static double from_bits(uint64_t bits)
+{
+	double value;
+
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+static uint64_t to_bits(double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+static void add_double(_Atomic uint64_t *target, double value)
+{
+	uint64_t old = atomic_load_explicit(target, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_weak_explicit(target, &old, to_bits(from_bits(old) + value),
+						      memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+/* ---- cells ------------------------------------------------------------------------------------------------------- */
+
+/* The cell that this thread adds to; threads that begin one after the other have different ones. */
+static _Atomic uint64_t *own_cell(const struct tel_series *series)
+{
+	static atomic_uint threads;
+	static _Thread_local unsigned number; /* from 1; 0: none yet */
+
+	if (!number)
+		number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % METRIC_CELLS;
+	return series->cells + (number - 1) * series->cell_words;
+}
+
+/*
+ * Each cell only grows, a later reading of one is not less than an earlier one, and rounding keeps the order of sums:
+ * so the whole never goes back.
+ */
+static double add_cells(const struct tel_series *series, double value)
+{
+	for (unsigned i = 0; series->cells && i < METRIC_CELLS; i++)
+		value += from_bits(atomic_load_explicit(&series->cells[i * series->cell_words], memory_order_relaxed));
+	return value;
+}
+
+double series_value(const struct tel_series *series)
+{
+	return add_cells(series, from_bits(atomic_load_explicit(&series->value, memory_order_relaxed)));
+}
+
+uint64_t series_bucket(const struct tel_series *series, unsigned index)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < METRIC_CELLS; i++)
+		count += atomic_load_explicit(&series->cells[i * series->cell_words + 1 + index], memory_order_relaxed);
+	return count;
+}
+
+/* ---- observations by series -------------------------------------------------------------------------------------- */
+
+void tel_series_add(struct tel_series *series, double value)
+{
+	if (!metrics_enabled() || !series->metric)
+		return;
+	switch (series->metric->type) {
+	case TEL_METRIC_GAUGE: add_double(&series->value, value); return;
+	case TEL_METRIC_COUNTER:
+		if (!(value >= 0) || isinf(value))
+			break;
+		add_double(own_cell(series), value);
+		return;
+	case TEL_METRIC_HISTOGRAM: break;
+	}
+	MISUSE("tel_series_add", "a counter takes no step that is negative or infinite, and a histogram none",
+	       tel_str("metric", series->metric->name));
+}
+
+void tel_series_set(struct tel_series *series, double value)
+{
+	if (!metrics_enabled() || !series->metric)
+		return;
+	if (series->metric->type == TEL_METRIC_HISTOGRAM) {
+		MISUSE("tel_series_set", "a histogram has no value of its own",
+		       tel_str("metric", series->metric->name));
+		return;
+	}
+	/* the cells of a counter stay as they are: what another thread adds meanwhile comes on top */
+	atomic_store_explicit(&series->value, to_bits(value - add_cells(series, 0)), memory_order_relaxed);
+}
+
+void tel_series_record(struct tel_series *series, double value, const struct tel_span *span)
+{
+	unsigned bucket = 0;
+
+	if (!metrics_enabled() || !series->metric)
+		return;
+	if (series->metric->type != TEL_METRIC_HISTOGRAM || !(value >= 0)) {
+		MISUSE("tel_series_record", "it takes a histogram, and a value that is not negative",
+		       tel_str("metric", series->metric->name));
+		return;
+	}
+	const double *bounds = series->metric->bounds;
+	while (bounds[bucket] != 0 && value > bounds[bucket])
+		bucket++;
+	_Atomic uint64_t *cell = own_cell(series);
+	add_double(cell, value);
+	atomic_fetch_add_explicit(&cell[1 + bucket], 1, memory_order_relaxed);
+	if (span)
+		exemplar_offer(&series->exemplars[bucket], value, const_span_of(span));
+}
+
+/* ---- observations by metric: the series is found, and the kind of the metric must be the function's ------- */
+
+static struct tel_series *series_of(struct tel_metric *metric, enum tel_metric_type type, const char *call,
+				    const char *const *labels, size_t count)
+{
+	if (metric->type == type)
+		return tel_series_find(metric, labels, count);
+	MISUSE("a metric of another kind", call, tel_str("metric", metric->name));
+	return &series_nowhere;
+}
+
+void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add takes a counter", labels, count), value);
+}
+
+void tel_counter_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set takes a counter", labels, count), value);
+}
+
+void tel_gauge_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add takes a gauge", labels, count), value);
+}
+
+void tel_gauge_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set takes a gauge", labels, count), value);
+}
+
+void tel_histogram_record_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
+{
+	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record takes a histogram",
+					      labels, count);
+
+	tel_series_record(series, value, tel_span_current());
+}
