@@ -84,11 +84,52 @@ static void one_name_is_one_family(void **state)
 	assert_ptr_equal(tel_series(&by_kind, "x"), tel_series(&by_kind_again, "x"));
 	unsigned found = 0;
 	for (const struct tel_metric *metric = metrics_first(); metric; metric = metric->next) {
-		found += strcmp(metric->name, "test.plain") == 0;
+		const struct series_set *set = metric->state;
+		found += strcmp(set->family, "test_plain") == 0;
 		if (metric->next)
-			assert_true(strcmp(metric->name, metric->next->name) < 0);
+			assert_true(strcmp(set->family, ((const struct series_set *)metric->next->state)->family) < 0);
 	}
 	assert_int_equal(found, 1);
+}
+
+static void wrong_declarations_are_refused_and_told(void **state)
+{
+	static const double same_bounds[] = {0.001, 0.01, 1, 0}, other_bounds[] = {0.001, 0.01, 2, 0};
+	static struct tel_metric wrong[] = {
+		{"test.plain", "{other}", "", TEL_METRIC_COUNTER, NULL, {NULL}, NULL, NULL},
+		{"test.plain", "{thing}", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+		{"test.plain", "{thing}", "", TEL_METRIC_COUNTER, NULL, {"kind"}, NULL, NULL},
+		{"test.unlabelled", "s", "", TEL_METRIC_HISTOGRAM, other_bounds, {NULL}, NULL, NULL},
+		{"", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+		{"test.nothing", "", NULL, TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+		{"test.boundless", "s", "", TEL_METRIC_HISTOGRAM, NULL, {NULL}, NULL, NULL},
+		{"test.le", "s", "", TEL_METRIC_HISTOGRAM, few_bounds, {"le"}, NULL, NULL},
+		{"test.nameless", "", "", TEL_METRIC_GAUGE, NULL, {""}, NULL, NULL},
+		{"test_plain", "{thing}", "", TEL_METRIC_COUNTER, NULL, {NULL}, NULL, NULL},
+		{"test.plain.total", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+		{"test.unlabelled.seconds.count", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+		{"target", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
+	};
+	static struct tel_metric right = {"test.unlabelled", "s",    "",   TEL_METRIC_HISTOGRAM,
+					  same_bounds,       {NULL}, NULL, NULL};
+	const unsigned count = sizeof(wrong) / sizeof(*wrong);
+	struct metric_failure failure;
+
+	(void)state;
+	assert_false(metrics_failure(0, &failure));
+	for (unsigned i = 0; i < count; i++) {
+		tel_metric_register(&wrong[i]);
+		assert_true(metrics_failure(i, &failure));
+		assert_string_equal(failure.metric, wrong[i].name);
+		assert_ptr_equal(tel_series_find(&wrong[i], NULL, 0), &series_nowhere);
+		tel_counter_add(&wrong[i], 1);
+	}
+	assert_string_equal(failure.other, "target_info");
+	assert_true(metrics_failure(9, &failure));
+	assert_string_equal(failure.other, "test.plain");
+	tel_metric_register(&right);
+	assert_false(metrics_failure(count, &failure));
+	assert_ptr_equal(tel_series(&right), tel_series(&unlabelled));
 }
 
 static void histograms_count_into_their_bucket(void **state)
@@ -402,6 +443,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_and_gauges),
 		cmocka_unit_test(one_name_is_one_family),
+		cmocka_unit_test(wrong_declarations_are_refused_and_told),
 		cmocka_unit_test(histograms_count_into_their_bucket),
 		cmocka_unit_test(bounds_hold_those_of_the_conventions),
 		cmocka_unit_test(disabled_observations_do_nothing),

@@ -64,13 +64,13 @@ static int start(const struct tel_config *config)
 }
 
 /* A metric that is wrong is one that nobody has; the program is not worse for it. */
-static void tell_failed_metric(int error)
+static void tell_failed_metrics(void)
 {
-	if (error)
-		complain_warn("a metric cannot be registered", tel_str("metric", metrics_failed()),
-			      tel_lit("reason", error == -ENOMEM
-							? "memory is short"
-							: "its declaration is wrong, or differs from another one"));
+	struct metric_failure failure;
+
+	for (unsigned i = 0; metrics_failure(i, &failure); i++)
+		complain_warn("a metric cannot be registered", tel_str("metric", failure.metric),
+			      tel_str("reason", failure.reason), tel_str("other", failure.other));
 }
 
 /* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
@@ -78,9 +78,9 @@ int tel_init(const struct tel_config *config)
 {
 	if (MISUSE_NULL(config, "tel_init"))
 		return -EINVAL;
-	int metric_error = metrics_init(!env_bool("OTEL_SDK_DISABLED"));
 	const char *log_name = config->log_name ? config->log_name : config->service_name;
 	log_configure(config);
+	metrics_init(!env_bool("OTEL_SDK_DISABLED"));
 	int error = log_start(log_name ? log_name : program_invocation_short_name);
 
 	if (error)
@@ -96,7 +96,7 @@ int tel_init(const struct tel_config *config)
 		log_stop(FAILED_LOG_MS);
 		return error;
 	}
-	tell_failed_metric(metric_error);
+	tell_failed_metrics();
 	return 0;
 }
 

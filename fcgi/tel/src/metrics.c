@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/metrics.h"
 
-#include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "base/clock.h"
+#include "tel/src/misuse.h"
+#include "tel/src/prometheus_name.h"
 
 /* Sub-millisecond latencies are the rule on one machine: finer bounds come before those of the conventions. */
 const double tel_http_bounds[] = {0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1,
@@ -12,31 +16,67 @@ const double tel_db_bounds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0
 
 #define CHUNK_BYTES (1 << 20)
 
-static struct tel_metric *metrics; /* by name */
-static const char *failed_metric;  /* the last one that could not be registered; NULL: none */
-static int registration_error;
+#define HOOKS_MAX 16
+#define FAILURES_MAX 16
+#define FAMILY_MAX_BYTES 256 /* with the NUL; a longer name is cut */
+
+static struct tel_metric *metrics; /* by their family */
+static struct metric_failure failures[FAILURES_MAX];
+static unsigned failure_count;
 static bool metrics_on = true;
+static uint64_t start_ns;
 
-int metrics_init(bool is_enabled)
+static void (*hooks[HOOKS_MAX])(void);
+static unsigned hook_count;
+static pthread_mutex_t collecting = PTHREAD_MUTEX_INITIALIZER;
+
+void metrics_init(bool is_enabled)
 {
-	static bool hooked;
-
 	metrics_on = is_enabled;
-	if (metrics_on && !hooked) {
-		hooked = true;
+	if (!start_ns)
+		start_ns = clock_realtime_ns();
+	if (metrics_on)
 		process_metrics_init();
-	}
-	return registration_error;
 }
 
-const char *metrics_failed(void)
+bool metrics_failure(unsigned number, struct metric_failure *out)
 {
-	return failed_metric;
+	if (number >= failure_count)
+		return false;
+	*out = failures[number];
+	return true;
 }
 
 bool metrics_enabled(void)
 {
 	return metrics_on;
+}
+
+uint64_t metrics_start_ns(void)
+{
+	return start_ns;
+}
+
+/* ---- hooks ------------------------------------------------------------------------------------------------------- */
+
+void tel_metrics_hook(void (*hook)(void))
+{
+	for (unsigned i = 0; i < hook_count; i++)
+		if (hooks[i] == hook)
+			return;
+	if (!hook || hook_count == HOOKS_MAX) {
+		MISUSE("tel_metrics_hook", hook ? "there are 16 hooks already" : "the hook is NULL");
+		return;
+	}
+	hooks[hook_count++] = hook;
+}
+
+void metrics_run_hooks(void)
+{
+	pthread_mutex_lock(&collecting);
+	for (unsigned i = 0; i < hook_count; i++)
+		hooks[i]();
+	pthread_mutex_unlock(&collecting);
 }
 
 const struct tel_metric *metrics_first(void)
@@ -101,8 +141,18 @@ static bool same_meaning(const struct tel_metric *a, const struct tel_metric *b)
 	       (!bounds || memcmp(a->bounds, b->bounds, bounds * sizeof(*a->bounds)) == 0);
 }
 
-/* Makes room for all the series that the metric may have. False: there is none. */
-static bool make_set(struct tel_metric *metric)
+/* A copy for ever of what the buffer has; NULL: there is no memory. */
+static const char *reserve_text(const struct buf *text)
+{
+	char *copy = reserve(text->len + 1);
+
+	if (copy && text->len)
+		memcpy(copy, text->data, text->len);
+	return copy;
+}
+
+/* Makes room for all the series that the metric may have. NULL: there is none. */
+static struct series_set *make_set(const struct tel_metric *metric)
 {
 	unsigned labels = label_count(metric);
 	size_t bytes = series_bytes(metric, labels);
@@ -111,7 +161,7 @@ static bool make_set(struct tel_metric *metric)
 	char *series = reserve((labels ? METRIC_SERIES_MAX + 1 : 1) * bytes); /* and the overflow series */
 
 	if (!set || !series)
-		return false;
+		return NULL;
 	set->labels = labels;
 	set->stride = bytes;
 	set->series = series;
@@ -119,45 +169,99 @@ static bool make_set(struct tel_metric *metric)
 		series_at(series, metric);
 		atomic_store_explicit(&set->count, 1, memory_order_relaxed);
 	}
+	return set;
+}
+
+static bool name_set(struct series_set *set, const struct tel_metric *metric)
+{
+	char unit_storage[FAMILY_MAX_BYTES], family_storage[FAMILY_MAX_BYTES];
+	struct buf unit, family;
+
+	buf_init_fixed(&unit, unit_storage, sizeof(unit_storage));
+	buf_init_fixed(&family, family_storage, sizeof(family_storage));
+	prometheus_add_unit(&unit, metric);
+	set->unit = reserve_text(&unit);
+	if (set->unit)
+		prometheus_add_family(&family, metric, set->unit);
+	set->family = reserve_text(&family);
+	return set->unit && set->family;
+}
+
+static void fail_registration(const struct tel_metric *metric, const char *reason, const char *other)
+{
+	if (failure_count < FAILURES_MAX)
+		failures[failure_count++] = (struct metric_failure){metric->name ? metric->name : "(no name)", reason,
+								    other};
+}
+
+/* What is wrong with the declaration; NULL: nothing. */
+static const char *misdeclared(const struct tel_metric *metric)
+{
+	if (!metric->name || !*metric->name || !metric->unit || !metric->help)
+		return "it has no name, no unit or no help";
+	if (!metric->bounds != (metric->type != TEL_METRIC_HISTOGRAM))
+		return "a histogram has bounds, and no other metric has";
+	if (metric_bound_count(metric) > TEL_BOUNDS_MAX)
+		return "it has more than 20 bounds";
+	for (unsigned i = 0; i < label_count(metric); i++) {
+		if (!*metric->labels[i])
+			return "a label has no name";
+		if (metric->bounds && prometheus_same_label(metric->labels[i], "le"))
+			return "the label le tells the bounds of a histogram";
+	}
+	return NULL;
+}
+
+/* The name of a metric that Prometheus could not tell from this one; NULL: there is none. */
+static const char *find_clash(const struct series_set *set, const struct tel_metric *metric)
+{
+	if (prometheus_clash(set->family, metric->type, "target_info", TEL_METRIC_GAUGE) ||
+	    prometheus_clash(set->family, metric->type, "target", TEL_METRIC_GAUGE))
+		return "target_info";
+	for (const struct tel_metric *other = metrics; other; other = other->next) {
+		const struct series_set *its = other->state;
+		if (prometheus_clash(set->family, metric->type, its->family, other->type))
+			return other->name;
+	}
+	return NULL;
+}
+
+static void insert(struct tel_metric *metric, struct series_set *set)
+{
+	struct tel_metric **place = &metrics;
+
+	while (*place && strcmp(((const struct series_set *)(*place)->state)->family, set->family) < 0)
+		place = &(*place)->next;
 	metric->state = set;
-	return true;
-}
-
-static void fail_registration(const struct tel_metric *metric, int error)
-{
-	failed_metric = metric->name ? metric->name : "(no name)";
-	registration_error = error;
-}
-
-static bool is_declared_well(const struct tel_metric *metric)
-{
-	return metric->name && metric->unit && metric->help &&
-	       !metric->bounds == (metric->type != TEL_METRIC_HISTOGRAM) &&
-	       metric_bound_count(metric) <= TEL_BOUNDS_MAX;
+	metric->next = *place;
+	*place = metric;
 }
 
 void tel_metric_register(struct tel_metric *metric)
 {
-	struct tel_metric **place = &metrics;
+	struct tel_metric *same = metrics;
+	const char *reason = misdeclared(metric);
 
-	if (!is_declared_well(metric)) {
-		fail_registration(metric, -EINVAL);
-		return;
-	}
-	while (*place && strcmp((*place)->name, metric->name) < 0)
-		place = &(*place)->next;
-	struct tel_metric *other = *place;
-	if (other && strcmp(other->name, metric->name) == 0) {
-		if (same_meaning(other, metric))
-			metric->state = other->state;
+	while (!reason && same && strcmp(same->name, metric->name) != 0)
+		same = same->next;
+	if (!reason && same) {
+		if (same_meaning(same, metric))
+			metric->state = same->state;
 		else
-			fail_registration(metric, -EINVAL);
+			reason = "another declaration of its name differs";
+	}
+	if (reason)
+		fail_registration(metric, reason, NULL);
+	if (reason || same)
+		return;
+	struct series_set *set = make_set(metric);
+	if (!set || !name_set(set, metric)) {
+		fail_registration(metric, "memory is short", NULL);
 		return;
 	}
-	if (!make_set(metric)) {
-		fail_registration(metric, -ENOMEM);
-		return;
-	}
-	metric->next = other;
-	*place = metric;
+	const char *clash = find_clash(set, metric);
+	if (clash)
+		fail_registration(metric, "Prometheus has the same name for another one", clash);
+	else
+		insert(metric, set);
 }

@@ -14,21 +14,32 @@
 #include "tel/src/exemplar.h"
 #include "tel/tel.h"
 
-/*
- * Before threads: `enabled` false makes every observation a no-op and the exposition empty. Returns 0, or why a metric
- * could not be registered: -ENOMEM, or -EINVAL: its declaration is wrong, or another declaration of the name differs.
- */
-int metrics_init(bool enabled);
+/* Before threads: `enabled` false makes every observation a no-op and the exposition empty. */
+void metrics_init(bool enabled);
 
-/* The last metric that could not be registered, NULL: all were. */
-const char *metrics_failed(void);
+/*
+ * Why a metric was not registered: its declaration is wrong or differs from another one of the name, Prometheus would
+ * have the same name for another one, or memory is short. Returns the one of that number, in the order of their
+ * registration, 16 at most; false: there are no more.
+ */
+struct metric_failure {
+	const char *metric, *reason; /* literals */
+	const char *other;           /* the metric that is in its way; NULL: none */
+};
+bool metrics_failure(unsigned number, struct metric_failure *out);
 
 bool metrics_enabled(void);
 
 /* Registers the scrape hook of process_*; metrics_init does. */
 void process_metrics_init(void);
 
-/* All metrics, by name; follow `next`. */
+/* Runs the hooks of tel_metrics_hook, for one caller at a time: before the metrics are read. */
+void metrics_run_hooks(void);
+
+/* Realtime: when metrics_init was called first. What a counter counts it has counted since then. */
+uint64_t metrics_start_ns(void);
+
+/* All metrics, by the name that Prometheus has; follow `next`. */
 const struct tel_metric *metrics_first(void);
 
 unsigned metric_bound_count(const struct tel_metric *metric);
@@ -64,6 +75,7 @@ struct tel_series {
  * labels has one series, and no table.
  */
 struct series_set {
+	const char *family, *unit; /* prometheus_name.h; "": no unit */
 	unsigned labels;
 	size_t stride; /* bytes of a series and what it points to */
 	char *series;

@@ -132,34 +132,33 @@ static struct tel_series *series_of(struct tel_metric *metric, enum tel_metric_t
 {
 	if (metric->type == type)
 		return tel_series_find(metric, labels, count);
-	MISUSE("a metric of another kind", call, tel_str("metric", metric->name));
+	MISUSE(call, "the metric is of another kind", tel_str("metric", metric->name));
 	return &series_nowhere;
 }
 
 void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add takes a counter", labels, count), value);
+	tel_series_add(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_add", labels, count), value);
 }
 
 void tel_counter_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set takes a counter", labels, count), value);
+	tel_series_set(series_of(metric, TEL_METRIC_COUNTER, "tel_counter_set", labels, count), value);
 }
 
 void tel_gauge_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add takes a gauge", labels, count), value);
+	tel_series_add(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_add", labels, count), value);
 }
 
 void tel_gauge_set_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set takes a gauge", labels, count), value);
+	tel_series_set(series_of(metric, TEL_METRIC_GAUGE, "tel_gauge_set", labels, count), value);
 }
 
 void tel_histogram_record_to(struct tel_metric *metric, double value, const char *const *labels, size_t count)
 {
-	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record takes a histogram",
-					      labels, count);
+	struct tel_series *series = series_of(metric, TEL_METRIC_HISTOGRAM, "tel_histogram_record", labels, count);
 
 	tel_series_record(series, value, tel_span_current());
 }
