@@ -258,12 +258,13 @@ static bool hand_over(struct buf *text, bool (*write)(void *arg, const char *tex
 bool tel_metrics_write(const char *content_type, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
 {
 	bool openmetrics = strncmp(content_type, "application/openmetrics-text", 28) == 0, good = true;
+	const struct tel_metric *metric = NULL;
 	BUF(text, FAMILY_MAX);
 
 	if (metrics_enabled()) {
 		metrics_run_hooks();
 		add_target_info(&text, openmetrics);
-		for (const struct tel_metric *metric = metrics_first(); good && metric; metric = metric->next) {
+		while (good && (metric = metrics_next(metric, METRIC_PROMETHEUS))) {
 			add_family(&text, metric, openmetrics);
 			good = hand_over(&text, write, arg);
 		}

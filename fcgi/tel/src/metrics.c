@@ -57,6 +57,30 @@ uint64_t metrics_start_ns(void)
 	return start_ns;
 }
 
+void metric_hide(struct tel_metric *metric, enum metric_reader reader)
+{
+	struct series_set *set = metric->state;
+
+	if (set)
+		set->hidden[reader] = true;
+}
+
+void metric_sums(struct tel_metric *gauge)
+{
+	struct series_set *set = gauge->state;
+
+	if (set)
+		set->up_down = true;
+}
+
+const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metric_reader reader)
+{
+	metric = metric ? metric->next : metrics;
+	while (metric && ((const struct series_set *)metric->state)->hidden[reader])
+		metric = metric->next;
+	return metric;
+}
+
 /* ---- hooks ------------------------------------------------------------------------------------------------------- */
 
 void tel_metrics_hook(void (*hook)(void))
@@ -77,11 +101,6 @@ void metrics_run_hooks(void)
 	for (unsigned i = 0; i < hook_count; i++)
 		hooks[i]();
 	pthread_mutex_unlock(&collecting);
-}
-
-const struct tel_metric *metrics_first(void)
-{
-	return metrics;
 }
 
 /* ---- registration, before main --------------------------------------------------------------------------------- */

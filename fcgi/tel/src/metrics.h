@@ -39,10 +39,19 @@ void metrics_run_hooks(void);
 /* Realtime: when metrics_init was called first. What a counter counts it has counted since then. */
 uint64_t metrics_start_ns(void);
 
-/* All metrics, by the name that Prometheus has; follow `next`. */
-const struct tel_metric *metrics_first(void);
-
 unsigned metric_bound_count(const struct tel_metric *metric);
+
+enum metric_reader { METRIC_PROMETHEUS, METRIC_OTLP, METRIC_READERS };
+
+/* Before threads: the reader is not shown the metric, because the other one has another name for it. */
+void metric_hide(struct tel_metric *metric, enum metric_reader reader);
+
+/* Before threads: the gauge is a sum of steps up and down, which OTLP tells apart. */
+void metric_sums(struct tel_metric *gauge);
+
+/* In the order of their Prometheus names: the first metric after `metric` (NULL: of all) that the reader is shown;
+ * NULL: there is none. */
+const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metric_reader reader);
 
 /* ---- series ------------------------------------------------------------------------------------------------------ */
 
@@ -76,6 +85,8 @@ struct tel_series {
  */
 struct series_set {
 	const char *family, *unit; /* prometheus_name.h; "": no unit */
+	bool hidden[METRIC_READERS];
+	bool up_down; /* a gauge that is a sum, an UpDownCounter of OpenTelemetry */
 	unsigned labels;
 	size_t stride; /* bytes of a series and what it points to */
 	char *series;

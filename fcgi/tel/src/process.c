@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-/* process_*: the names and meanings of the Prometheus client libraries. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,19 +9,39 @@
 
 #include "tel/src/metrics.h"
 
+/* The names and meanings of the Prometheus client libraries, for /metrics. */
 TEL_COUNTER(cpu_seconds, "process.cpu", "s", "Total user and system CPU time spent in seconds.");
 TEL_GAUGE(resident_bytes, "process.resident_memory", "By", "Resident memory size in bytes.");
 TEL_GAUGE(virtual_bytes, "process.virtual_memory", "By", "Virtual memory size in bytes.");
 TEL_GAUGE(open_fds, "process.open_fds", "{fd}", "Number of open file descriptors.");
-TEL_GAUGE(max_fds, "process.max_fds", "{fd}", "Maximum number of open file descriptors.");
 TEL_GAUGE(start_time, "process.start_time", "s", "Start time of the process since the Unix epoch in seconds.");
+
+/* Those of the semantic conventions ("Semantic conventions for OS process metrics"), for OTLP. */
+TEL_COUNTER(cpu_time, "process.cpu.time", "s", "CPU time used, by the mode of the CPU.", "cpu.mode");
+TEL_GAUGE(memory_usage, "process.memory.usage", "By", "Physical memory in use.");
+TEL_GAUGE(memory_virtual, "process.memory.virtual", "By", "Committed virtual memory.");
+TEL_GAUGE(fd_count, "process.unix.file_descriptor.count", "{file_descriptor}", "File descriptors in use.");
+TEL_GAUGE(uptime, "process.uptime", "s", "How long the process has been running.");
+
+/* For both: the conventions have no name for it. */
+TEL_GAUGE(max_fds, "process.max_fds", "{fd}", "Maximum number of open file descriptors.");
+
+static double seconds_of(const struct timeval *time)
+{
+	return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
 
 static void set_cpu(void)
 {
 	struct timespec used;
+	struct rusage usage;
 
 	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0)
 		tel_counter_set(&cpu_seconds, (double)used.tv_sec + (double)used.tv_nsec / 1e9);
+	if (getrusage(RUSAGE_SELF, &usage) == 0) {
+		tel_counter_set(&cpu_time, seconds_of(&usage.ru_utime), "user");
+		tel_counter_set(&cpu_time, seconds_of(&usage.ru_stime), "system");
+	}
 }
 
 /* The text of a small file in /proc; "" when it cannot be read. */
@@ -45,7 +64,9 @@ static void set_memory(void)
 	unsigned long size = strtoul(text, &rest, 10);
 	unsigned long resident = strtoul(rest, NULL, 10);
 	tel_gauge_set(&virtual_bytes, (double)size * page);
+	tel_gauge_set(&memory_virtual, (double)size * page);
 	tel_gauge_set(&resident_bytes, (double)resident * page);
+	tel_gauge_set(&memory_usage, (double)resident * page);
 }
 
 static void set_fds(void)
@@ -59,6 +80,7 @@ static void set_fds(void)
 			count++;
 		closedir(dir);
 		tel_gauge_set(&open_fds, (double)count);
+		tel_gauge_set(&fd_count, (double)count);
 	}
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
 		tel_gauge_set(&max_fds, (double)limit.rlim_cur);
@@ -76,16 +98,31 @@ static unsigned long long start_ticks(void)
 	return field ? strtoull(field, NULL, 10) : 0;
 }
 
+static double seconds_since_boot(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double started_after_boot; /* seconds; 0: unknown */
+
 /* /proc/stat knows the time of boot to a second only, so it is taken as the difference of two clocks. */
 static void set_start_time(void)
 {
-	struct timespec now, since_boot;
-	unsigned long long ticks = start_ticks();
+	struct timespec now;
 
-	if (!ticks || clock_gettime(CLOCK_REALTIME, &now) || clock_gettime(CLOCK_BOOTTIME, &since_boot))
-		return;
-	double boot = (double)(now.tv_sec - since_boot.tv_sec) + (double)(now.tv_nsec - since_boot.tv_nsec) / 1e9;
-	tel_gauge_set(&start_time, boot + (double)ticks / (double)sysconf(_SC_CLK_TCK));
+	started_after_boot = (double)start_ticks() / (double)sysconf(_SC_CLK_TCK);
+	if (started_after_boot > 0 && clock_gettime(CLOCK_REALTIME, &now) == 0)
+		tel_gauge_set(&start_time, (double)now.tv_sec + (double)now.tv_nsec / 1e9 - seconds_since_boot() +
+						   started_after_boot);
+}
+
+static void set_uptime(void)
+{
+	if (started_after_boot > 0)
+		tel_gauge_set(&uptime, seconds_since_boot() - started_after_boot);
 }
 
 static void scrape(void)
@@ -93,10 +130,23 @@ static void scrape(void)
 	set_cpu();
 	set_memory();
 	set_fds();
+	set_uptime();
 }
 
 void process_metrics_init(void)
 {
+	struct tel_metric *const of_prometheus[] = {&cpu_seconds, &resident_bytes, &virtual_bytes, &open_fds,
+						    &start_time};
+	struct tel_metric *const sums[] = {&memory_usage, &memory_virtual, &fd_count};
+
+	for (size_t i = 0; i < sizeof(of_prometheus) / sizeof(*of_prometheus); i++)
+		metric_hide(of_prometheus[i], METRIC_OTLP);
+	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
+		metric_hide(sums[i], METRIC_PROMETHEUS);
+		metric_sums(sums[i]);
+	}
+	metric_hide(&cpu_time, METRIC_PROMETHEUS);
+	metric_hide(&uptime, METRIC_PROMETHEUS);
 	set_start_time();
 	tel_metrics_hook(scrape);
 }
