@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.otlp import compile_proto, read_logs, read_spans
+from lib.otlp import compile_proto, read_logs, read_metrics, read_spans
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -112,3 +112,42 @@ def test_logs(read):
     assert (event.body, event.attributes) == ("payment.declined", {"text": "测试"})
     assert long.body == "not UTF-8: \ufffd"
     assert long.attributes == {"long": "x" * 4095, "last": 1, "truncated": True}
+
+
+def test_metrics(read):
+    request = read("otlp_metrics.bin", "ExportMetricsServiceRequest")
+    (resource_metrics,) = request.resource_metrics
+    (scope_metrics,) = resource_metrics.scope_metrics
+    assert resource_metrics.schema_url == scope_metrics.schema_url == SCHEMA
+    assert (scope_metrics.scope.name, scope_metrics.scope.version) == ("apm", "1.2.3")
+    metrics = {metric.name: metric for metric in read_metrics(request)}
+    assert {name: (metric.kind, metric.unit, metric.description) for name, metric in metrics.items()} == {
+        "test.orders": ("counter", "{order}", "A counter."),
+        "test.level": ("gauge", "", "A gauge: 测试."),
+        "test.steps": ("sum", "By", "A sum of steps up and down."),
+        "test.duration": ("histogram", "s", "A histogram."),
+        "test.all": ("histogram", "s", "One bucket."),
+        "test.many": ("counter", "", "More series than there may be."),
+    }
+    begin, now = 1763815800123456789, 1763815900123456789
+    assert all(metric.resource == {"service.name": "order-service", "service.namespace": "apm", "text": "héllo"}
+               for metric in metrics.values())
+    assert all((point.start, point.time) == (0 if metric.kind == "gauge" else begin, now)
+               for metric in metrics.values() for point in metric.points)
+
+    assert [(point.attributes, point.value) for point in metrics["test.orders"].points] == [
+        ({"payment.method": "card", "country": "测试"}, 3.5), ({"country": "de"}, 0.0)]
+    assert [(point.attributes, point.value) for point in metrics["test.level"].points] == [({}, -1.25)]
+    assert [(point.attributes, point.value) for point in metrics["test.steps"].points] == [({}, 5.0)]
+    many = metrics["test.many"].points
+    assert len(many) == 256 and many[0].attributes == {"number": "1"}  # the first of 257 is in no request of this test
+    assert [point.attributes for point in many[-2:]] == [{"number": "255"}, {"otel.metric.overflow": True}]
+    assert many[-1].value == 256 + 257
+
+    (point,) = metrics["test.duration"].points
+    assert (point.attributes, point.count, point.sum) == ({"http.route": "/x"}, 5, 12.0501)
+    assert (point.bounds, point.buckets) == ([0.001, 0.1, 1.0], [2, 1, 1, 1])
+    assert point.exemplars == [
+        (0.0001, 1763815800123456789, TRACE, SPAN), (11.0, 1763815800123456789, TRACE, SPAN)]
+    (point,) = metrics["test.all"].points
+    assert (point.count, point.sum, point.bounds, point.buckets) == (0, 0.0, [], [0])

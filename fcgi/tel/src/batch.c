@@ -120,12 +120,12 @@ void tel_batch_free(struct tel_batch *batch)
 
 /* ---- filling ---- */
 
-bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
-	       size_t bytes)
+bool batch_add_many(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
+		    size_t bytes, size_t items)
 {
 	size_t before = batch->body.len;
 
-	if (batch->items == batch->items_max)
+	if (items > batch->items_max - batch->items)
 		return false;
 	encode(&batch->body, record, bytes);
 	if (batch->body.failed) {
@@ -133,10 +133,16 @@ bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *re
 		batch->body.len = before;
 		return false;
 	}
-	batch->items++;
+	batch->items += items;
 	if (batch->signal == SIGNAL_TRACES)
-		atomic_fetch_add_explicit(&pending_spans, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&pending_spans, items, memory_order_relaxed);
 	return true;
+}
+
+bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
+	       size_t bytes)
+{
+	return batch_add_many(batch, encode, record, bytes, 1);
 }
 
 static void encode_span(struct buf *out, void *span, size_t bytes)

@@ -23,6 +23,10 @@ struct tel_batch *batch_new(enum signal signal, size_t items_max);
 bool batch_add(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
 	       size_t bytes);
 
+/* The same for a record that is so many items, 1 at least, which go together. False: there is no room for them all. */
+bool batch_add_many(struct tel_batch *batch, void (*encode)(struct buf *out, void *record, size_t bytes), void *record,
+		    size_t bytes, size_t items);
+
 /*
  * One attempt. Counts and tells what came of it (a failure at most once a minute, and that it is over), and empties the
  * batch when the collector has it or refuses it. The result is valid until the next attempt.

@@ -11,6 +11,7 @@
 #include "tel/src/exemplar.h"
 #include "tel/src/export.h"
 #include "tel/src/log.h"
+#include "tel/src/metric_reader.h"
 #include "tel/src/metrics.h"
 #include "tel/src/misuse.h"
 #include "tel/src/resource.h"
@@ -59,6 +60,12 @@ static int start(const struct tel_config *config)
 	int error = export_start(&otel_settings, exports, telemetry_on && otel_settings.signals[SIGNAL_LOGS].otlp);
 	if (error)
 		return error;
+	if (telemetry_on && otel_settings.signals[SIGNAL_METRICS].otlp)
+		error = metric_reader_start(&otel_settings);
+	if (error) {
+		export_stop(0);
+		return error;
+	}
 	span_configure(spans_on, &otel_settings.sampler, exports ? export_span : NULL);
 	return 0;
 }
@@ -100,16 +107,26 @@ int tel_init(const struct tel_config *config)
 	return 0;
 }
 
+/* What is left of `budget_ms` since `begin_ns`. */
+static unsigned left_of(unsigned budget_ms, uint64_t begin_ns)
+{
+	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
+
+	return spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0;
+}
+
+/* Metrics come after spans and log records, whose fate they tell, and the log comes last. */
 void tel_shutdown(unsigned budget_ms)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
+	const unsigned export_ms = budget_ms / 4 * 3; /* the rest is for the log */
 
-	export_stop(budget_ms / 4 * 3); /* the rest is for the log */
+	export_stop(otel_settings.signals[SIGNAL_METRICS].otlp ? budget_ms / 2 : export_ms);
 	span_configure(false, &otel_settings.sampler,
 		       exports ? export_span : NULL); /* which counts those that end now */
+	metric_reader_stop(left_of(export_ms, begin_ns));
 	telemetry_on = false;
-	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
-	log_stop(spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0);
+	log_stop(left_of(budget_ms, begin_ns));
 	batch_configure(NULL);
 	settings_done(&otel_settings);
 	transport_end();

@@ -113,6 +113,8 @@ double series_value(const struct tel_series *series);
 /* Observations in one bucket; the same holds. */
 uint64_t series_bucket(const struct tel_series *series, unsigned index);
 
+unsigned metric_series_count(const struct tel_metric *metric);
+
 /* Series in the order of their making; NULL after the last. The overflow series, if any, is the last one. */
 const struct tel_series *metric_series(const struct tel_metric *metric, unsigned index);
 

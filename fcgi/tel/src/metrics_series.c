@@ -263,6 +263,15 @@ struct tel_series *tel_series_find(struct tel_metric *metric, const char *const 
 	return series ? series : find_cleaned(metric, labels, count);
 }
 
+unsigned metric_series_count(const struct tel_metric *metric)
+{
+	struct series_set *set = metric->state;
+
+	/* in this order: when there is the overflow series, there are all others */
+	unsigned overflow = atomic_load_explicit(&set->overflow, memory_order_acquire) ? 1 : 0;
+	return atomic_load_explicit(&set->count, memory_order_acquire) + overflow;
+}
+
 const struct tel_series *metric_series(const struct tel_metric *metric, unsigned index)
 {
 	struct series_set *set = metric->state;

@@ -104,6 +104,18 @@ void protobuf_add_bytes(struct buf *out, unsigned field, const void *data, size_
 		protobuf_commit(out, protobuf_put_bytes(p, field, data, bytes));
 }
 
+void protobuf_add_packed_fixed64(struct buf *out, unsigned field, const uint64_t *values, size_t count)
+{
+	char *p = protobuf_room(out, 2 * PROTOBUF_VARINT_MAX + 8 * count);
+
+	if (!p)
+		return;
+	p = protobuf_put_length(p, field, 8 * count);
+	for (size_t i = 0; i < count; i++)
+		p = put_fixed(p, values[i], 8);
+	protobuf_commit(out, p);
+}
+
 size_t protobuf_begin(struct buf *out, unsigned field)
 {
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 1);

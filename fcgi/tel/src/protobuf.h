@@ -18,6 +18,7 @@ void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value);
 void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value);
 void protobuf_add_double(struct buf *out, unsigned field, double value);
 void protobuf_add_bytes(struct buf *out, unsigned field, const void *data, size_t bytes);
+void protobuf_add_packed_fixed64(struct buf *out, unsigned field, const uint64_t *values, size_t count);
 
 /* Appends a string; each part of it that is not UTF-8 becomes one U+FFFD. */
 void protobuf_add_text(struct buf *out, unsigned field, const char *text, size_t bytes);

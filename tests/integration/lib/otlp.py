@@ -72,6 +72,32 @@ class LogRecord:
     event_name: str
 
 
+@dataclass
+class Metric:
+    service: str
+    resource: dict
+    scope: str
+    name: str
+    unit: str
+    description: str
+    kind: str  # counter, sum, gauge, histogram
+    points: list
+
+
+@dataclass
+class Point:
+    """Of a number: value. Of a histogram: count, sum, bounds, buckets and exemplars (value, time, trace id, span id)."""
+    attributes: dict
+    start: int
+    time: int
+    value: float = None
+    count: int = None
+    sum: float = None
+    bounds: list = None
+    buckets: list = None
+    exemplars: list = None
+
+
 def any_value(value):
     kind = value.WhichOneof("value")
     if kind is None:
@@ -148,6 +174,47 @@ def read_logs(request):
                 )
 
 
+def read_histogram_point(point):
+    assert len(point.bucket_counts) == len(point.explicit_bounds) + 1 and sum(point.bucket_counts) == point.count
+    assert list(point.explicit_bounds) == sorted(set(point.explicit_bounds))
+    return Point(attribute_map(point.attributes), point.start_time_unix_nano, point.time_unix_nano, count=point.count,
+                 sum=point.sum, bounds=list(point.explicit_bounds), buckets=list(point.bucket_counts),
+                 exemplars=[(exemplar.as_double, exemplar.time_unix_nano, exemplar.trace_id.hex(),
+                             exemplar.span_id.hex()) for exemplar in point.exemplars])
+
+
+def read_number_point(point):
+    assert point.WhichOneof("value") == "as_double" and not point.exemplars
+    return Point(attribute_map(point.attributes), point.start_time_unix_nano, point.time_unix_nano,
+                 value=point.as_double)
+
+
+def read_metric(metric, resource, scope):
+    kind = metric.WhichOneof("data")
+    data = getattr(metric, kind)
+    if kind != "gauge":
+        assert data.aggregation_temporality == 2, "it is not cumulative"
+    return Metric(
+        service=resource.get("service.name", ""),
+        resource=resource,
+        scope=scope,
+        name=metric.name,
+        unit=metric.unit,
+        description=metric.description,
+        kind="counter" if kind == "sum" and data.is_monotonic else kind,
+        points=[(read_histogram_point if kind == "histogram" else read_number_point)(point)
+                for point in data.data_points])
+
+
+def read_metrics(request):
+    """The metrics of an ExportMetricsServiceRequest, with their resource."""
+    for resource_metrics in request.resource_metrics:
+        resource = attribute_map(resource_metrics.resource.attributes)
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                yield read_metric(metric, resource, scope_metrics.scope.name)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -198,8 +265,8 @@ def plain(headers, body):
 
 class Collector:
     """
-    Keeps every span and log record it gets. `answer` (status, headers) may be replaced; `gate` cleared makes it hang;
-    `misbehave(handler, body)` does with a request whatever it likes instead. `tls`: an SSLContext, for https.
+    Keeps every span, log record and metric it gets. `answer` (status, headers) may be replaced; `gate` cleared makes
+    it hang; `misbehave(handler, body)` does with a request whatever it likes instead. `tls`: an SSLContext, for https.
     """
 
     def __init__(self, classes, tls=None):
@@ -208,6 +275,7 @@ class Collector:
         self.lock = threading.Lock()
         self.by_trace = {}
         self.logs = []
+        self.metrics = []  # a list of metrics for each request
         self.errors = []
         self.requests = 0
         self.encodings = set()
@@ -246,11 +314,14 @@ class Collector:
             if answer[0] != 200:
                 return answer
             try:
-                assert path in ("/v1/traces", "/v1/logs"), f"path {path}"
+                assert path in ("/v1/traces", "/v1/logs", "/v1/metrics"), f"path {path}"
                 assert headers.get("Content-Type") == "application/x-protobuf", headers.get("Content-Type")
                 self.encodings.add(headers.get("Content-Encoding", "identity"))
                 if path == "/v1/traces":
                     self.keep(self.decode(headers, body))
+                elif path == "/v1/metrics":
+                    self.metrics.append(list(read_metrics(self.classes.ExportMetricsServiceRequest.FromString(
+                        plain(headers, body)))))
                 else:
                     self.logs.extend(read_logs(self.classes.ExportLogsServiceRequest.FromString(
                         plain(headers, body))))

@@ -405,8 +405,8 @@ TEL_API void tel_series_set(struct tel_series *series, double value);
 /* `span` gives the exemplar when it is sampled; NULL: none. It may have ended. */
 TEL_API void tel_series_record(struct tel_series *series, double value, const struct tel_span *span);
 
-/* `hook` runs before every exposition, to set gauges, one at a time. At most 16, each once, however often it is given;
- * before threads start. It must not call tel_metrics_write. */
+/* `hook` runs before metrics are read, for an exposition or to be sent, to set gauges; one at a time. At most 16, each
+ * once, however often it is given; before threads start. It must not call tel_metrics_write. */
 TEL_API void tel_metrics_hook(void (*hook)(void));
 
 /* Returns the content type that answers an Accept header (NULL: none sent): OpenMetrics when it is accepted, else text
