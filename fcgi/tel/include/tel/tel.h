@@ -337,7 +337,11 @@ struct tel_series; /* one combination of label values */
  * metric: both then feed one. `name` and label names are OpenTelemetry's, with dots; `unit` is in UCUM ("s", "By",
  * "{order}", "" for none). /metrics shows the name that Prometheus gives it: "orders.created" in "{order}" is
  * orders_created_total, "http.server.request.duration" in "s" is http_server_request_duration_seconds (OpenTelemetry
- * specification, "Prometheus and OpenMetrics Compatibility").
+ * specification, "Prometheus and OpenMetrics Compatibility"). A metric whose declaration makes no sense, or to which
+ * Prometheus would give the name of another one, keeps nothing, and tel_init says so.
+ *
+ * /metrics is tel_metrics_write. When OTEL_METRICS_EXPORTER has otlp, metrics are also sent to the collector, every
+ * OTEL_METRIC_EXPORT_INTERVAL (60 s by default) and by tel_shutdown.
  */
 struct tel_metric {
 	const char *name, *unit, *help;
