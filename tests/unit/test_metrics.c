@@ -409,9 +409,10 @@ static void threads_share_no_line(void **state)
 	for (int i = 0; i < METRIC_CELLS; i++)
 		pthread_join(threads[i], NULL);
 	assert_true(series_value(series[0]) == METRIC_CELLS && series_value(series[1]) == 0);
-	for (int s = 0; s < 2; s++) {
-		assert_int_equal((uintptr_t)series[s]->cells % METRIC_LINE, 0);
-		assert_int_equal(series[s]->cell_words * sizeof(uint64_t) % METRIC_LINE, 0);
+	const struct tel_series *all[] = {series[0], series[1], tel_series(&seconds, "a"), tel_series(&unlabelled)};
+	for (int s = 0; s < 4; s++) {
+		assert_int_equal((uintptr_t)all[s]->cells % METRIC_LINE, 0);
+		assert_int_equal(all[s]->cell_words * sizeof(uint64_t) % METRIC_LINE, 0);
 	}
 	for (int i = 0; i < METRIC_CELLS; i++) /* each has one step */
 		assert_true(atomic_load(&series[0]->cells[i * series[0]->cell_words]) ==
