@@ -273,7 +273,7 @@ static void metrics_that_nobody_registered(void **state)
 		tel_series_set(tel_series(&loose), 1);
 		tel_counter_add(&loose, 1, "x");
 	}
-	for (metric = metrics_first(); metric; metric = metric->next)
+	for (metric = NULL; (metric = metrics_next(metric, METRIC_PROMETHEUS));)
 		assert_string_not_equal(metric->name, "test.loose");
 	end(1);
 	assert_said("tel_series", "the metric is not registered");

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/hex.h"
 #include "tel/src/metrics.h"
+#include "tel/src/misuse.h"
 #include "tel/src/prometheus_name.h"
 #include "tel/src/resource.h"
 
@@ -257,6 +258,8 @@ static bool hand_over(struct buf *text, bool (*write)(void *arg, const char *tex
 
 bool tel_metrics_write(const char *content_type, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
 {
+	if (MISUSE_NULL(content_type && write, "tel_metrics_write"))
+		return false;
 	bool openmetrics = strncmp(content_type, "application/openmetrics-text", 28) == 0, good = true;
 	const struct tel_metric *metric = NULL;
 	BUF(text, FAMILY_MAX);

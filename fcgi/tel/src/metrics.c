@@ -88,8 +88,10 @@ void tel_metrics_hook(void (*hook)(void))
 	for (unsigned i = 0; i < hook_count; i++)
 		if (hooks[i] == hook)
 			return;
-	if (!hook || hook_count == HOOKS_MAX) {
-		MISUSE("tel_metrics_hook", hook ? "there are 16 hooks already" : "the hook is NULL");
+	if (MISUSE_NULL(hook, "tel_metrics_hook"))
+		return;
+	if (hook_count == HOOKS_MAX) {
+		MISUSE("tel_metrics_hook", "there are 16 hooks already");
 		return;
 	}
 	hooks[hook_count++] = hook;
@@ -259,8 +261,11 @@ static void insert(struct tel_metric *metric, struct series_set *set)
 void tel_metric_register(struct tel_metric *metric)
 {
 	struct tel_metric *same = metrics;
-	const char *reason = misdeclared(metric);
+	const char *reason;
 
+	if (MISUSE_NULL(metric, "tel_metric_register"))
+		return;
+	reason = misdeclared(metric);
 	while (!reason && same && strcmp(same->name, metric->name) != 0)
 		same = same->next;
 	if (!reason && same) {

@@ -74,45 +74,58 @@ uint64_t series_bucket(const struct tel_series *series, unsigned index)
 
 /* ---- observations by series -------------------------------------------------------------------------------------- */
 
+static void say_other_kind(const struct tel_metric *metric, const char *call)
+{
+	MISUSE(call, "the metric is of another kind", tel_str("metric", metric->name));
+}
+
+static void say_bad_value(const struct tel_metric *metric, const char *call)
+{
+	MISUSE(call, "the value is negative, or no number", tel_str("metric", metric->name));
+}
+
+/* A series that leads nowhere takes all: what is wrong with it was said. */
 void tel_series_add(struct tel_series *series, double value)
 {
-	if (!metrics_enabled() || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_add") || !metrics_enabled() || !series->metric)
 		return;
 	switch (series->metric->type) {
 	case TEL_METRIC_GAUGE: add_double(&series->value, value); return;
 	case TEL_METRIC_COUNTER:
-		if (!(value >= 0) || isinf(value))
-			break;
-		add_double(own_cell(series), value);
+		if (value >= 0 && !isinf(value))
+			add_double(own_cell(series), value);
+		else
+			say_bad_value(series->metric, "tel_series_add");
 		return;
-	case TEL_METRIC_HISTOGRAM: break;
+	case TEL_METRIC_HISTOGRAM: say_other_kind(series->metric, "tel_series_add");
 	}
-	MISUSE("tel_series_add", "a counter takes no step that is negative or infinite, and a histogram none",
-	       tel_str("metric", series->metric->name));
 }
 
 void tel_series_set(struct tel_series *series, double value)
 {
-	if (!metrics_enabled() || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_set") || !metrics_enabled() || !series->metric)
 		return;
-	if (series->metric->type == TEL_METRIC_HISTOGRAM) {
-		MISUSE("tel_series_set", "a histogram has no value of its own",
-		       tel_str("metric", series->metric->name));
-		return;
-	}
 	/* the cells of a counter stay as they are: what another thread adds meanwhile comes on top */
-	atomic_store_explicit(&series->value, to_bits(value - add_cells(series, 0)), memory_order_relaxed);
+	if (series->metric->type == TEL_METRIC_HISTOGRAM)
+		say_other_kind(series->metric, "tel_series_set");
+	else if (series->metric->type == TEL_METRIC_COUNTER && !(value >= 0))
+		say_bad_value(series->metric, "tel_series_set");
+	else
+		atomic_store_explicit(&series->value, to_bits(value - add_cells(series, 0)), memory_order_relaxed);
 }
 
 void tel_series_record(struct tel_series *series, double value, const struct tel_span *span)
 {
 	unsigned bucket = 0;
 
-	if (!metrics_enabled() || !series->metric)
+	if (MISUSE_NULL(series, "tel_series_record") || !metrics_enabled() || !series->metric)
 		return;
-	if (series->metric->type != TEL_METRIC_HISTOGRAM || !(value >= 0)) {
-		MISUSE("tel_series_record", "it takes a histogram, and a value that is not negative",
-		       tel_str("metric", series->metric->name));
+	if (series->metric->type != TEL_METRIC_HISTOGRAM) {
+		say_other_kind(series->metric, "tel_series_record");
+		return;
+	}
+	if (!(value >= 0)) {
+		say_bad_value(series->metric, "tel_series_record");
 		return;
 	}
 	const double *bounds = series->metric->bounds;
@@ -130,9 +143,11 @@ void tel_series_record(struct tel_series *series, double value, const struct tel
 static struct tel_series *series_of(struct tel_metric *metric, enum tel_metric_type type, const char *call,
 				    const char *const *labels, size_t count)
 {
+	if (MISUSE_NULL(metric, call))
+		return &series_nowhere;
 	if (metric->type == type)
 		return tel_series_find(metric, labels, count);
-	MISUSE(call, "the metric is of another kind", tel_str("metric", metric->name));
+	say_other_kind(metric, call);
 	return &series_nowhere;
 }
 

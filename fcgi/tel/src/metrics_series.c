@@ -245,12 +245,18 @@ static bool has_null(const char *const *labels, size_t count)
 
 struct tel_series *tel_series_find(struct tel_metric *metric, const char *const *labels, size_t count)
 {
-	struct series_set *set = metric->state;
+	struct series_set *set = metric ? metric->state : NULL;
 	_Atomic(struct tel_series *) *slot;
 	struct key key;
 
-	if (!set || count != set->labels) {
-		MISUSE("tel_series", set ? "there are more or fewer labels than the metric has" : "no such metric",
+	if (MISUSE_NULL(metric && (labels || !count), "tel_series"))
+		return &series_nowhere;
+	if (!set) {
+		MISUSE("tel_series", "the metric is not registered", tel_str("metric", metric->name));
+		return &series_nowhere;
+	}
+	if (count != set->labels) {
+		MISUSE("tel_series", "there are more or fewer labels than the metric has",
 		       tel_str("metric", metric->name));
 		return &series_nowhere;
 	}
