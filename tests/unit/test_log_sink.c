@@ -2,8 +2,10 @@
 /* Lines and complaints that a host takes itself. */
 #include "cmocka_all.h"
 
+#include <errno.h>
 #include <pthread.h>
 
+#include "tel/src/complain.h"
 #include "tel/src/misuse.h"
 #include "telemetry_fixture.h"
 
@@ -168,6 +170,46 @@ static void complaints_are_lines_where_nobody_takes_them(void **state)
 	tel_shutdown(1000);
 }
 
+/* Not stderr: that is the host's. */
+static void a_log_that_cannot_be_opened_is_told(void **state)
+{
+	const struct tel_config config = {
+		.service_name = "test-service", .complain = take, .complain_arg = &of_complaints};
+
+	(void)state;
+	setenv("LOG_DIR", "/nonexistent/directory", 1);
+	assert_int_equal(tel_init(&config), -ENOENT);
+	assert_int_equal(of_complaints.lines, 1);
+	assert_int_equal(of_complaints.level, TEL_LEVEL_ERROR);
+	assert_non_null(
+		strstr(of_complaints.line, "/nonexistent/directory/test-service.log cannot be written: No such"));
+	complain_warn("late");
+	assert_int_equal(of_complaints.lines, 1); /* the host has given up */
+	setenv("LOG_DIR", log_dir, 1);
+}
+
+/* Whoever takes that may log, too. */
+static void a_log_that_cannot_be_opened_again_is_told(void **state)
+{
+	char path[300], moved[300];
+
+	(void)state;
+	start_with(&(struct tel_config){
+		.service_name = "test-service", .complain = take_and_log, .complain_arg = &of_complaints});
+	tel_info("before");
+	virtual_pass(VIRTUAL_SECOND);
+	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
+	snprintf(moved, sizeof(moved), "%s.1", log_dir);
+	assert_int_equal(rename(log_dir, moved), 0);
+	tel_log_reopen();
+	VIRTUAL_UNTIL(of_complaints.lines == 1, 10);
+	assert_non_null(strstr(of_complaints.line, "\"failed\":\"open\""));
+	assert_non_null(strstr(of_complaints.line, path));
+	assert_int_equal(rename(moved, log_dir), 0);
+	stop_telemetry(1000);
+	assert_int_equal(logged("from within the sink"), 1); /* the old file goes on */
+}
+
 /* The exporter complains on its own thread, and of its records none is a complaint. */
 static void trouble_of_an_exporter_is_told(void **state)
 {
@@ -202,6 +244,8 @@ int main(void)
 		TEST(many_threads_log_at_once),
 		TEST(complaints_go_to_the_host),
 		TEST(complaints_are_lines_where_nobody_takes_them),
+		TEST(a_log_that_cannot_be_opened_is_told),
+		TEST(a_log_that_cannot_be_opened_again_is_told),
 		TEST(trouble_of_an_exporter_is_told),
 	};
 

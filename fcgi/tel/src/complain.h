@@ -11,6 +11,9 @@
 
 void complain(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count);
 
+/* Returns true when the host takes complaints: then those about the log itself go there, and not to stderr. */
+bool complain_to_host(void);
+
 #define complain_info(...) COMPLAIN_(TEL_LEVEL_INFO, __VA_ARGS__)
 #define complain_warn(...) COMPLAIN_(TEL_LEVEL_WARN, __VA_ARGS__)
 #define complain_error(...) COMPLAIN_(TEL_LEVEL_ERROR, __VA_ARGS__)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,26 @@ void log_configure(const struct tel_config *config)
 	complaint_sink = config->complain ? (struct sink){config->complain, config->complain_arg} : line_sink;
 }
 
+bool complain_to_host(void)
+{
+	return complaint_sink.take;
+}
+
+/* Says why the log cannot be opened. */
+__attribute__((format(printf, 1, 2))) static void tell_why(const char *format, ...)
+{
+	char reason[PATH_MAX + 200];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(reason, sizeof(reason), format, arguments);
+	va_end(arguments);
+	if (complain_to_host())
+		complain_error("the log cannot be opened", tel_str("reason", reason));
+	else
+		fprintf(stderr, "%s: LOG_DIR%s\n", program_invocation_short_name, reason);
+}
+
 /* Two programs that write one file would cut each other's lines. */
 static int start_file(const char *path)
 {
@@ -48,15 +69,13 @@ static int start_file(const char *path)
 	int lock_error = lock_take(&lock, path, &holder);
 
 	if (lock_error == -EBUSY) {
-		fprintf(stderr, "%s: LOG_DIR: process %d writes %s: stop it, or give this program another LOG_DIR\n",
-			program_invocation_short_name, (int)holder, path);
+		tell_why(": process %d writes %s: stop it, or give this program another LOG_DIR", (int)holder, path);
 		return lock_error;
 	}
 	int error = log_file_start(path);
 	if (error) {
 		lock_release(&lock);
-		fprintf(stderr, "%s: LOG_DIR: %s cannot be written: %s\n", program_invocation_short_name, path,
-			strerror(-error));
+		tell_why(": %s cannot be written: %s", path, strerror(-error));
 	} else if (lock_error) {
 		complain_warn("the log is not locked: another program may write it, too", tel_str("file", path),
 			      tel_str("reason", strerror(-lock_error)));
@@ -64,29 +83,35 @@ static int start_file(const char *path)
 	return error;
 }
 
+static int start_in(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s.log", dir, name) < (int)sizeof(path))
+		return start_file(path);
+	tell_why(" is too long");
+	return -ENAMETOOLONG;
+}
+
 int log_start(const char *name)
 {
 	const char *dir = env_string("LOG_DIR", NULL);
-	char path[PATH_MAX];
+	int error = 0;
 
 	least_level = (enum tel_level)env_choice(&level_setting);
 	atomic_store(&sinks_open, true);
-	if (line_sink.take)
-		return 0;
-	if (!dir)
-		return log_file_start(NULL);
-	if (snprintf(path, sizeof(path), "%s/%s.log", dir, name) >= (int)sizeof(path)) {
-		fprintf(stderr, "%s: LOG_DIR is too long\n", program_invocation_short_name);
-		return -ENAMETOOLONG;
-	}
-	return start_file(path);
+	if (!line_sink.take)
+		error = dir ? start_in(dir, name) : log_file_start(NULL);
+	if (error)
+		atomic_store(&sinks_open, false);
+	return error;
 }
 
 void log_stop(unsigned budget_ms)
 {
-	atomic_store(&sinks_open, false);
 	log_file_stop(budget_ms);
 	lock_release(&lock);
+	atomic_store(&sinks_open, false);
 }
 
 /* ---- one line --------------------------------------------------------------------------------------------------- */

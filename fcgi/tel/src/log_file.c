@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
+#include "tel/src/complain.h"
 #include "tel/tel.h"
 
 #define BUFFER_BYTES (128 << 10)
@@ -41,6 +42,7 @@ static bool abandoned;   /* the thread hung in a write when it was told to stop;
 static bool reopen, urgent;
 static struct lines *filling = &buffers[0];
 static struct lines *writing = &buffers[1];
+static _Thread_local bool is_log_thread;
 static bool must_break; /* a pipe or terminal has got half a line */
 static uint64_t last_complaint_ns;
 
@@ -94,14 +96,19 @@ static void use_file(int file)
 	must_break = file != STDERR_FILENO && is_regular(file) && !cut_half_line(file);
 }
 
-static void note_on_stderr(const char *what, int error)
+/* The thread alone tells the host: others write with the lock, and what the host then logs would wait for it. */
+static void tell_trouble(const char *what, int error)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (log_fd == STDERR_FILENO || (last_complaint_ns && now - last_complaint_ns < COMPLAINT_NS))
 		return;
 	last_complaint_ns = now;
-	dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, log_path, strerror(error));
+	if (is_log_thread && complain_to_host())
+		complain_error("the log has trouble", tel_lit("failed", what), tel_str("file", log_path),
+			       tel_str("reason", strerror(error)));
+	else
+		dprintf(STDERR_FILENO, "log: cannot %s %s: %s\n", what, log_path, strerror(error));
 }
 
 /*
@@ -158,7 +165,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 	if (done && data[done - 1] != '\n')
 		must_break = !is_regular(log_fd) || !cut_half_line(log_fd);
 	count_event(&write_errors, 1);
-	note_on_stderr("write to", error);
+	tell_trouble("write to", error);
 	return complete;
 }
 
@@ -168,7 +175,7 @@ static void open_again(void)
 		return;
 	int file = open_file(log_path);
 	if (file < 0) {
-		note_on_stderr("open", -file);
+		tell_trouble("open", -file);
 		return;
 	}
 	close(log_fd);
@@ -201,6 +208,7 @@ static void wait_for_work(void)
 static void write_until_stop(void *unused)
 {
 	(void)unused;
+	is_log_thread = true;
 	pthread_mutex_lock(&thread.lock);
 	while (!thread.stopping || filling->used) {
 		wait_for_work();

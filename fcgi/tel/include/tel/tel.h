@@ -148,8 +148,8 @@ struct tel_config {
 
 	/*
 	 * Takes, in the same way, what the library says about itself: settings that cannot be used, calls that were
-	 * refused, trouble of an exporter (a line a minute at most). NULL: these are lines of the log. They are never
-	 * exported.
+	 * refused, trouble of an exporter or of the log (a line a minute at most). NULL: these are lines of the log,
+	 * and stderr has what the log cannot. They are never exported.
 	 */
 	void (*complain)(void *arg, enum tel_level level, const char *line, size_t bytes);
 	void *complain_arg;
@@ -158,8 +158,8 @@ struct tel_config {
 /*
  * Reads OTEL_*, LOG_DIR and LOG_LEVEL, opens the log, allocates every buffer, starts the exporter and the log thread.
  * Call once in main, after blocking the signals that main will wait for. What is set in OTEL_* and cannot be used is
- * logged. Returns 0 or -errno: the log cannot be opened, and stderr says why (-EBUSY: another process writes it);
- * -ENOMEM, -EAGAIN: no memory, no thread. What `config` points at must outlive the program.
+ * logged. Returns 0 or -errno: the log cannot be opened, and `complain` or stderr says why (-EBUSY: another process
+ * writes it); -ENOMEM, -EAGAIN: no memory, no thread. What `config` points at must outlive the program.
  */
 TEL_API int tel_init(const struct tel_config *config);
 
