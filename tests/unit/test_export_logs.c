@@ -15,14 +15,22 @@
 	} while (0)
 
 /* The collector has one connection at a time: spans go elsewhere, or nowhere. */
-static int begin_logs(void **state)
+static int set_up(int error)
 {
-	int error = fixture_begin(state);
-
 	setenv("OTEL_LOGS_EXPORTER", "otlp", 1);
 	setenv("OTEL_TRACES_EXPORTER", "none", 1);
 	setenv("OTEL_BLRP_SCHEDULE_DELAY", "50", 1);
 	return error;
+}
+
+static int begin_logs(void **state)
+{
+	return set_up(fixture_begin(state));
+}
+
+static int begin_in_real_time(void **state)
+{
+	return set_up(fixture_begin_in_real_time(state));
 }
 
 static void make_records(int count)
@@ -281,6 +289,36 @@ static void the_end_of_both_keeps_to_one_budget(void **state)
 	assert_true(counts().shutdown == 5);
 }
 
+/* Each allocation of the start fails once: nothing is left over then, and the next start is as if there had been none.
+ */
+static void a_start_without_memory_leaves_nothing(void **state)
+{
+	const struct tel_config config = {.service_name = "test-service"};
+	unsigned failed_starts = 0;
+
+	(void)state;
+	setenv("OTEL_TRACES_EXPORTER", "otlp", 1);
+	for (unsigned long number = 1;; number++) {
+		unsigned long failures = atomic_load(&allocation_failures);
+		atomic_store(&failing_allocation, atomic_load(&allocations) + number);
+		int error = tel_init(&config);
+		atomic_store(&failing_allocation, 0);
+		assert_true(error == 0 || error == -ENOMEM);
+		failed_starts += error != 0;
+		if (!error)
+			tel_shutdown(1000);
+		if (atomic_load(&allocation_failures) == failures)
+			break;
+	}
+	assert_true(failed_starts > 10);
+	SERVE(OK_EMPTY);
+	setenv("OTEL_TRACES_EXPORTER", "none", 1);
+	start_telemetry(false);
+	make_records(3);
+	stop_telemetry(5000);
+	assert_true(log_counts().exported == 3);
+}
+
 /* ---- the cost ---- */
 
 static void logging_allocates_nothing(void **state)
@@ -321,6 +359,7 @@ int main(void)
 		TEST(busy_is_asked_again_and_partial_success_is_counted),
 		TEST(the_end_sends_what_is_queued),
 		TEST(the_end_of_both_keeps_to_one_budget),
+		cmocka_unit_test_setup_teardown(a_start_without_memory_leaves_nothing, begin_in_real_time, fixture_end),
 		TEST(logging_allocates_nothing),
 	};
 
