@@ -529,7 +529,7 @@ static void lines_that_make_no_sense(void **state)
 	assert_said("tel_log", "there is no such level");
 	assert_said("tel_log", "a key is NULL");
 	assert_int_equal(count_of("no attributes") + count_of("too loud") + count_of("too quiet"), 0);
-	assert_int_equal(count_of("4711"), 0);
+	assert_int_equal(count_of(":4711"), 0);
 	assert_int_equal(count_of("\"n\":42"), 3); /* the rest of the line is there */
 	assert_int_equal(count_of("\"text\":\"\",\"part\":\"\",\"literal\":\"\""), 3);
 }
