@@ -211,6 +211,7 @@ WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_mult
 LDFLAGS_test_batch := $(WRAP_TIME)
 LDFLAGS_test_export := $(WRAP_TIME)
 LDFLAGS_test_export_logs := $(WRAP_MALLOC) $(WRAP_TIME)
+LDFLAGS_test_fork := $(WRAP_TIME)
 LDFLAGS_test_log_file := $(WRAP_TIME)
 LDFLAGS_test_log_metrics := $(WRAP_TIME)
 LDFLAGS_test_log_sink := $(WRAP_TIME)

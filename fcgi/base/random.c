@@ -11,7 +11,25 @@ static _Thread_local bool seeded;
 
 #define WARM_UP 16
 
-static uint64_t next_random(void);
+static uint64_t rotate_left(uint64_t value, int bits)
+{
+	return value << bits | value >> (64 - bits);
+}
+
+/* xoshiro256** (Blackman, Vigna: "Scrambled linear pseudorandom number generators", 2018). */
+static uint64_t step(void)
+{
+	uint64_t result = rotate_left(state[1] * 5, 7) * 9;
+	uint64_t shifted = state[1] << 17;
+
+	state[2] ^= state[0];
+	state[3] ^= state[1];
+	state[1] ^= state[2];
+	state[0] ^= state[3];
+	state[2] ^= shifted;
+	state[3] = rotate_left(state[3], 45);
+	return result;
+}
 
 /* Where getrandom(2) is not allowed: what no other thread on no other machine is likely to have at this moment. */
 static void seed_without_kernel(void)
@@ -36,29 +54,20 @@ static void seed(void)
 	state[0] |= 1; /* all zeros is the one state that never leaves itself */
 	seeded = true;
 	for (int i = 0; !whole && i < WARM_UP; i++)
-		next_random(); /* spreads the bits that differ */
+		step(); /* spreads the bits that differ */
 }
 
-static uint64_t rotate_left(uint64_t value, int bits)
-{
-	return value << bits | value >> (64 - bits);
-}
-
-/* xoshiro256** (Blackman, Vigna: "Scrambled linear pseudorandom number generators", 2018). */
 static uint64_t next_random(void)
 {
 	if (!seeded)
 		seed();
-	uint64_t result = rotate_left(state[1] * 5, 7) * 9;
-	uint64_t shifted = state[1] << 17;
-
-	state[2] ^= state[0];
-	state[3] ^= state[1];
-	state[1] ^= state[2];
-	state[0] ^= state[3];
-	state[2] ^= shifted;
-	state[3] = rotate_left(state[3], 45);
-	return result;
+	return step();
 }
 
 uint64_t (*random_source)(void) = next_random;
+
+/* The child has the one thread that forked. */
+void random_after_fork(void)
+{
+	seeded = false;
+}

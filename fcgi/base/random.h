@@ -8,6 +8,9 @@
 /* Tests replace it for byte-exact output, before threads start. */
 extern uint64_t (*random_source)(void);
 
+/* In a forked child: its bits differ from its parent's from here on. (pthread_atfork calls it, where there is one.) */
+void random_after_fork(void);
+
 static inline uint64_t random_u64(void)
 {
 	return random_source();

@@ -33,6 +33,8 @@ struct tel_batch {
 	bool down;
 	uint64_t warned_ns; /* monotonic; 0: never */
 	atomic_bool cancelled;
+	unsigned generation;    /* of the process that made it */
+	struct tel_batch *next; /* of those that are kept */
 };
 
 static const struct settings *batch_settings; /* NULL before tel_init */
@@ -59,6 +61,41 @@ void batch_configure(const struct settings *settings)
 	batch_settings = settings;
 }
 
+/*
+ * A forked child has its parent's batches, and must neither send what is in them nor touch their connections, which the
+ * parent goes on with; so they are not freed there either.
+ */
+static unsigned generation; /* counts forks on the way from the first process to this one */
+
+void batch_in_child(void)
+{
+	generation++;
+	atomic_store_explicit(&pending_spans, 0, memory_order_relaxed);
+}
+
+void batch_keep(struct tel_batch *batch)
+{
+	static struct tel_batch *kept;
+
+	if (!batch)
+		return;
+	batch->next = kept;
+	kept = batch;
+}
+
+static bool is_inherited(const struct tel_batch *batch)
+{
+	return batch->generation != generation;
+}
+
+/* True: `call` has to be refused, and that was logged. */
+static bool refuses_inherited(const struct tel_batch *batch, const char *call)
+{
+	if (is_inherited(batch))
+		MISUSE("a batch", "it belongs to the parent of this process", tel_lit("function", call));
+	return is_inherited(batch);
+}
+
 /* ---- life cycle ---- */
 
 static void clear_batch(struct tel_batch *batch)
@@ -78,6 +115,7 @@ struct tel_batch *batch_new(enum signal signal, size_t items_max)
 
 	if (!batch)
 		return NULL;
+	batch->generation = generation;
 	batch->signal = signal;
 	batch->items_max = items_max;
 	buf_init(&batch->resource, 1 << 20);
@@ -106,7 +144,7 @@ struct tel_batch *tel_batch_new(void)
 
 void tel_batch_free(struct tel_batch *batch)
 {
-	if (!batch)
+	if (!batch || is_inherited(batch))
 		return;
 	if (batch->items > batch->passed)
 		self_turned_away(batch->signal, DROP_SHUTDOWN, batch->items - batch->passed);
@@ -155,7 +193,7 @@ bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 {
 	const struct span *span = const_span_of(public_span);
 
-	if (MISUSE_NULL(batch && span, "tel_batch_add"))
+	if (MISUSE_NULL(batch && span, "tel_batch_add") || refuses_inherited(batch, "tel_batch_add"))
 		return true; /* another attempt would be as wrong */
 	if (!span->recording)
 		return true;
@@ -299,7 +337,7 @@ void batch_stop(struct tel_batch *batch, unsigned grace_ms)
 
 void tel_batch_cancel(struct tel_batch *batch)
 {
-	if (MISUSE_NULL(batch, "tel_batch_cancel"))
+	if (MISUSE_NULL(batch, "tel_batch_cancel") || refuses_inherited(batch, "tel_batch_cancel"))
 		return;
 	atomic_store(&batch->cancelled, true);
 	batch_stop(batch, CANCEL_GRACE_MS);
@@ -307,7 +345,8 @@ void tel_batch_cancel(struct tel_batch *batch)
 
 enum tel_sent tel_batch_send(struct tel_batch *batch, unsigned *retry_ms)
 {
-	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->items == 0)
+	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->items == 0 ||
+	    refuses_inherited(batch, "tel_batch_send"))
 		return TEL_SENT_OK;
 	if (atomic_load(&batch->cancelled)) {
 		*retry_ms = BACKOFF_MIN_MS;

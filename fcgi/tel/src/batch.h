@@ -51,6 +51,10 @@ unsigned batch_backoff_ms(unsigned failures, uint64_t random);
 /* The wait before the next attempt: the backoff, or what the collector asked for if that is longer. */
 unsigned batch_retry_ms(const struct tel_batch *batch);
 
+/* In a forked child: the batches of its parent are not its own. batch_keep: one that nobody needs any more. */
+void batch_in_child(void);
+void batch_keep(struct tel_batch *batch);
+
 /* Spans in all batches. Any thread. */
 size_t batch_pending_spans(void);
 

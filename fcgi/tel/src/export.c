@@ -106,3 +106,9 @@ void export_stop(unsigned budget_ms)
 	exporter_end_stop(&span_exporter);
 	exporter_end_stop(&log_exporter);
 }
+
+void export_in_child(void)
+{
+	exporter_in_child(&span_exporter);
+	exporter_in_child(&log_exporter);
+}

@@ -21,6 +21,9 @@ int export_start(const struct settings *settings, bool spans, bool logs);
  */
 void export_stop(unsigned budget_ms);
 
+/* In a forked child, which has no exporters until export_start: what was queued is the parent's. */
+void export_in_child(void);
+
 /* Any thread: queues a copy, or counts a drop. */
 void export_span(const struct span *span);
 

@@ -18,6 +18,12 @@ void exporter_push(struct exporter *e, const struct queue_part *parts, size_t co
 		return;
 	atomic_fetch_add_explicit(&e->turned_away, 1, memory_order_relaxed);
 	self_turned_away(e->config.signal, error == -ENOBUFS ? DROP_QUEUE_FULL : DROP_SHUTDOWN, 1);
+	if (e->forked && !atomic_exchange(&e->told, true))
+		complain_warn(e->config.signal == SIGNAL_LOGS
+				      ? "log records are not sent: this process was forked, and "
+					"has not called tel_init since"
+				      : "spans are dropped: this process was forked, and has "
+					"not called tel_init since");
 }
 
 size_t exporter_queued(struct exporter *e)
@@ -119,6 +125,7 @@ int exporter_start(struct exporter *e, const struct exporter_config *config)
 {
 	e->config = *config;
 	e->resume_ns = 0;
+	e->forked = false;
 	atomic_store(&e->stop_ns, UINT64_MAX);
 	int error = queue_init(&e->queue, config->queue, config->batch);
 	if (error)
@@ -159,4 +166,18 @@ void exporter_end_stop(struct exporter *e)
 	e->running = false;
 	tel_batch_free(e->batch);
 	queue_done(&e->queue);
+}
+
+void exporter_in_child(struct exporter *e)
+{
+	if (e->running) {
+		queue_done_in_child(&e->queue);
+		batch_keep(e->batch);
+		e->thread = (struct thread)THREAD_INITIALIZER;
+		e->forked = true;
+	}
+	e->running = false;
+	e->pushed = 0;
+	atomic_store(&e->turned_away, 0);
+	atomic_store(&e->told, false);
 }

@@ -24,6 +24,8 @@ struct exporter {
 	struct tel_batch *batch;
 	struct thread thread;
 	bool running;
+	bool forked; /* this process has been, and has not started the exporter since */
+	atomic_bool told;
 	uint64_t resume_ns;           /* monotonic: no attempt before */
 	_Atomic uint64_t stop_ns;     /* monotonic: no attempt after; UINT64_MAX until exporter_stop */
 	_Atomic uint64_t turned_away; /* records that the queue has not taken, ever */
@@ -41,6 +43,9 @@ int exporter_start(struct exporter *e, const struct exporter_config *config);
  */
 void exporter_begin_stop(struct exporter *e, unsigned budget_ms);
 void exporter_end_stop(struct exporter *e);
+
+/* In a forked child: what is queued is the parent's, and there is no thread. */
+void exporter_in_child(struct exporter *e);
 
 /* Any thread: queues a record, as queue_push has it, or counts a drop. */
 void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count);

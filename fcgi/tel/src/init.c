@@ -10,6 +10,8 @@
 #include "tel/src/complain.h"
 #include "tel/src/exemplar.h"
 #include "tel/src/export.h"
+#include "tel/src/fork.h"
+#include "tel/src/init.h"
 #include "tel/src/log.h"
 #include "tel/src/metric_reader.h"
 #include "tel/src/metrics.h"
@@ -25,7 +27,7 @@
 #define FAILED_LOG_MS 1000 /* to say why telemetry cannot start */
 
 static struct settings otel_settings;
-static bool telemetry_on, spans_on, exports;
+static bool initialised, telemetry_on, spans_on, exports;
 
 const char *tel_version(void)
 {
@@ -85,6 +87,11 @@ int tel_init(const struct tel_config *config)
 {
 	if (MISUSE_NULL(config, "tel_init"))
 		return -EINVAL;
+	if (initialised) {
+		MISUSE("tel_init", "it was called before");
+		return -EALREADY;
+	}
+	settings_done(&otel_settings); /* of the parent of a forked child */
 	const char *log_name = config->log_name ? config->log_name : config->service_name;
 	log_configure(config);
 	metrics_init(!env_bool("OTEL_SDK_DISABLED"));
@@ -93,6 +100,8 @@ int tel_init(const struct tel_config *config)
 	if (error)
 		return error;
 	error = read_configuration(config);
+	if (!error)
+		error = fork_watch();
 	if (!error)
 		error = start(config);
 	if (error) {
@@ -103,6 +112,7 @@ int tel_init(const struct tel_config *config)
 		log_stop(FAILED_LOG_MS);
 		return error;
 	}
+	initialised = true;
 	tell_failed_metrics();
 	return 0;
 }
@@ -125,11 +135,16 @@ void tel_shutdown(unsigned budget_ms)
 	span_configure(false, &otel_settings.sampler,
 		       exports ? export_span : NULL); /* which counts those that end now */
 	metric_reader_stop(left_of(export_ms, begin_ns));
-	telemetry_on = false;
+	initialised = telemetry_on = false;
 	log_stop(left_of(budget_ms, begin_ns));
 	batch_configure(NULL);
 	settings_done(&otel_settings);
 	transport_end();
+}
+
+void init_in_child(void)
+{
+	initialised = false;
 }
 
 bool tel_enabled(void)

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -33,6 +34,7 @@ struct sink {
 
 static enum tel_level least_level = TEL_LEVEL_INFO;
 static struct lock lock = {.fd = -1};
+static bool lock_is_shared; /* with a forked child, or with the parent */
 static struct sink line_sink, complaint_sink;
 static atomic_bool sinks_open;
 
@@ -62,11 +64,39 @@ __attribute__((format(printf, 1, 2))) static void tell_why(const char *format, .
 		fprintf(stderr, "%s: LOG_DIR%s\n", program_invocation_short_name, reason);
 }
 
+/* The lock that another process holds, too, remains: it is given back when the last one has closed it. */
+static void give_lock_back(void)
+{
+	if (lock_is_shared && lock.fd >= 0)
+		close(lock.fd);
+	else
+		lock_release(&lock);
+	lock.fd = -1;
+}
+
+/* As lock_take. A forked child has its parent's lock already. */
+static int take_lock(const char *path, pid_t *holder)
+{
+	struct lock taken;
+	int error = lock_take(&taken, path, holder);
+
+	if (lock.fd >= 0 && error == -EBUSY && strcmp(taken.name, lock.name) == 0)
+		return 0;
+	if (error && error != -EBUSY)
+		return error;
+	if (!error) {
+		give_lock_back();
+		lock = taken;
+		lock_is_shared = false;
+	}
+	return error;
+}
+
 /* Two programs that write one file would cut each other's lines. */
 static int start_file(const char *path)
 {
 	pid_t holder;
-	int lock_error = lock_take(&lock, path, &holder);
+	int lock_error = take_lock(path, &holder);
 
 	if (lock_error == -EBUSY) {
 		tell_why(": process %d writes %s: stop it, or give this program another LOG_DIR", (int)holder, path);
@@ -74,7 +104,7 @@ static int start_file(const char *path)
 	}
 	int error = log_file_start(path);
 	if (error) {
-		lock_release(&lock);
+		give_lock_back();
 		tell_why(": %s cannot be written: %s", path, strerror(-error));
 	} else if (lock_error) {
 		complain_warn("the log is not locked: another program may write it, too", tel_str("file", path),
@@ -110,8 +140,19 @@ int log_start(const char *name)
 void log_stop(unsigned budget_ms)
 {
 	log_file_stop(budget_ms);
-	lock_release(&lock);
+	give_lock_back();
 	atomic_store(&sinks_open, false);
+}
+
+void log_before_fork(void)
+{
+	lock_is_shared = lock.fd >= 0;
+	log_file_before_fork();
+}
+
+void log_in_child(void)
+{
+	log_file_in_child();
 }
 
 /* ---- one line --------------------------------------------------------------------------------------------------- */

@@ -23,4 +23,11 @@ int log_start(const char *name);
  */
 void log_stop(unsigned budget_ms);
 
+/*
+ * Around a fork: from then on several processes may write the file, and the lock is held as long as one of them has it.
+ * The child writes what it logs at once, until log_start.
+ */
+void log_before_fork(void);
+void log_in_child(void);
+
 #endif

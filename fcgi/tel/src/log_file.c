@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,7 +44,8 @@ static bool reopen, urgent;
 static struct lines *filling = &buffers[0];
 static struct lines *writing = &buffers[1];
 static _Thread_local bool is_log_thread;
-static bool must_break; /* a pipe or terminal has got half a line */
+static bool must_break;    /* a pipe or terminal has got half a line */
+static atomic_bool shared; /* a forked child has the file as well, or a parent */
 static uint64_t last_complaint_ns;
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
@@ -56,8 +58,8 @@ static bool is_regular(int file)
 }
 
 /*
- * Cuts the half line off the end of a regular file that a full disk or a kill has left. The file has one writer, so
- * nobody else's line can be under way. False: that cannot be done, a newline has to come before the next line.
+ * Cuts the half line off the end of a regular file that a full disk or a kill has left. With one writer nobody else's
+ * line can be under way. False: that cannot be done, a newline has to come before the next line.
  */
 static bool cut_half_line(int file)
 {
@@ -90,10 +92,11 @@ static int open_file(const char *name)
 	return file < 0 ? -errno : file;
 }
 
+/* Of a shared file the end may be somebody's line that is being written. */
 static void use_file(int file)
 {
 	log_fd = file;
-	must_break = file != STDERR_FILENO && is_regular(file) && !cut_half_line(file);
+	must_break = file != STDERR_FILENO && !shared && is_regular(file) && !cut_half_line(file);
 }
 
 /* The thread alone tells the host: others write with the lock, and what the host then logs would wait for it. */
@@ -129,13 +132,27 @@ static bool can_go_on(void)
 	return errno == EINTR || (errno == EAGAIN && poll(&wait, 1, POLL_MS) == 1);
 }
 
+/*
+ * How much of these lines to write at once. A pipe that several processes write takes PIPE_BUF bytes in one piece
+ * (POSIX, write()), so whole lines up to that, and of a longer line the whole.
+ */
+static size_t piece(const char *data, size_t bytes)
+{
+	if (!shared || bytes <= PIPE_BUF)
+		return bytes;
+	const char *newline = memrchr(data, '\n', PIPE_BUF);
+	if (!newline)
+		newline = memchr(data, '\n', bytes);
+	return newline ? (size_t)(newline + 1 - data) : bytes;
+}
+
 /* Bytes written: fewer than `bytes` after an error, which is then in errno. */
 static size_t write_all(const char *data, size_t bytes)
 {
 	size_t done = 0;
 
 	while (done < bytes) {
-		ssize_t n = write(log_fd, data + done, bytes - done);
+		ssize_t n = write(log_fd, data + done, piece(data + done, bytes - done));
 		if (n > 0)
 			done += (size_t)n;
 		else if (n == 0 || !can_go_on())
@@ -163,7 +180,7 @@ static unsigned write_lines(const char *data, size_t bytes, unsigned count)
 	for (size_t i = 0; i < done; i++)
 		complete += data[i] == '\n';
 	if (done && data[done - 1] != '\n')
-		must_break = !is_regular(log_fd) || !cut_half_line(log_fd);
+		must_break = shared || !is_regular(log_fd) || !cut_half_line(log_fd);
 	count_event(&write_errors, 1);
 	tell_trouble("write to", error);
 	return complete;
@@ -178,8 +195,10 @@ static void open_again(void)
 		tell_trouble("open", -file);
 		return;
 	}
-	close(log_fd);
-	use_file(file);
+	if (dup3(file, log_fd, O_CLOEXEC) < 0) /* the number stays: a child that is forked now has it */
+		tell_trouble("open", errno);
+	close(file);
+	use_file(log_fd);
 }
 
 void log_count_lines(unsigned written, unsigned dropped)
@@ -289,6 +308,9 @@ void log_file_add(const char *line, size_t bytes, bool at_once)
 	if (log_running) {
 		enqueue(line, bytes, at_once);
 	} else {
+		if (reopen)
+			open_again();
+		reopen = false;
 		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
 		log_count_lines(written, 1 - written);
 	}
@@ -302,4 +324,23 @@ void tel_log_reopen(void)
 	if (log_running)
 		thread_wake(&thread);
 	pthread_mutex_unlock(&thread.lock);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------------- */
+
+void log_file_before_fork(void)
+{
+	shared = true;
+}
+
+/* Whatever the lock and the buffers were in the midst of. */
+void log_file_in_child(void)
+{
+	thread = (struct thread)THREAD_INITIALIZER;
+	log_running = abandoned = reopen = urgent = false;
+	filling = &buffers[0];
+	writing = &buffers[1];
+	for (size_t i = 0; i < 2; i++)
+		buffers[i].used = buffers[i].count = 0;
+	last_complaint_ns = 0;
 }

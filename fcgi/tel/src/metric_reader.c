@@ -183,3 +183,12 @@ void metric_reader_stop(unsigned budget_ms)
 	metric_push.running = false;
 	tel_batch_free(metric_push.batch);
 }
+
+void metric_reader_in_child(void)
+{
+	if (!metric_push.running)
+		return;
+	batch_keep(metric_push.batch);
+	metric_push.thread = (struct thread)THREAD_INITIALIZER;
+	metric_push.running = false;
+}

@@ -289,3 +289,15 @@ void tel_metric_register(struct tel_metric *metric)
 	else
 		insert(metric, set);
 }
+
+/* ---- fork ------------------------------------------------------------------------------------------------------- */
+
+void metrics_in_child(void)
+{
+	for (struct tel_metric *metric = metrics; metric; metric = metric->next)
+		metric_clear(metric);
+	collecting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	start_ns = clock_realtime_ns();
+	if (metrics_on)
+		process_metrics_init(); /* it began now */
+}

@@ -53,6 +53,11 @@ void metric_sums(struct tel_metric *gauge);
  * NULL: there is none. */
 const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metric_reader reader);
 
+/* Around a fork: the child's metrics are whole, and then zero. */
+void metrics_before_fork(void);
+void metrics_after_fork(void);
+void metrics_in_child(void);
+
 /* ---- series ------------------------------------------------------------------------------------------------------ */
 
 #define METRIC_SERIES_MAX 256
@@ -112,6 +117,9 @@ double series_value(const struct tel_series *series);
 
 /* Observations in one bucket; the same holds. */
 uint64_t series_bucket(const struct tel_series *series, unsigned index);
+
+/* In a forked child: all series of the metric are zero. */
+void metric_clear(struct tel_metric *metric);
 
 unsigned metric_series_count(const struct tel_metric *metric);
 

@@ -287,3 +287,37 @@ const struct tel_series *metric_series(const struct tel_metric *metric, unsigned
 		return (const struct tel_series *)(set->series + index * set->stride);
 	return index == count ? atomic_load_explicit(&set->overflow, memory_order_acquire) : NULL;
 }
+
+/* ---- fork -------------------------------------------------------------------------------------------------------- */
+
+void metrics_before_fork(void)
+{
+	pthread_mutex_lock(&making);
+}
+
+void metrics_after_fork(void)
+{
+	pthread_mutex_unlock(&making);
+}
+
+/* The series stay: the program may have kept them. */
+static void clear_series(struct tel_series *series)
+{
+	atomic_store_explicit(&series->value, 0, memory_order_relaxed);
+	for (size_t i = 0; i < METRIC_CELLS * series->cell_words; i++)
+		atomic_store_explicit(&series->cells[i], 0, memory_order_relaxed);
+	if (series->exemplars)
+		memset(series->exemplars, 0, (metric_bound_count(series->metric) + 1) * sizeof(*series->exemplars));
+}
+
+void metric_clear(struct tel_metric *metric)
+{
+	struct series_set *set = metric->state;
+	unsigned count = atomic_load_explicit(&set->count, memory_order_relaxed);
+	struct tel_series *overflow = atomic_load_explicit(&set->overflow, memory_order_relaxed);
+
+	for (unsigned i = 0; i < count; i++)
+		clear_series((struct tel_series *)(set->series + i * set->stride));
+	if (overflow)
+		clear_series(overflow);
+}

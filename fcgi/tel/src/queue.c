@@ -41,6 +41,11 @@ void queue_done(struct queue *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
+void queue_done_in_child(struct queue *q)
+{
+	munmap(q->ring, q->ring_bytes);
+}
+
 static size_t round_up(size_t bytes)
 {
 	return (bytes + 7) & ~(size_t)7;

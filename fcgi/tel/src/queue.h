@@ -31,6 +31,9 @@ struct queue {
 int queue_init(struct queue *q, size_t capacity, size_t wake_at);
 void queue_done(struct queue *q);
 
+/* The same for a queue whose lock nobody can take or give back: that of a forked child's parent. */
+void queue_done_in_child(struct queue *q);
+
 struct queue_part {
 	const void *data;
 	size_t bytes;

@@ -152,6 +152,11 @@ int resource_init(const struct tel_config *config)
 	return error;
 }
 
+void resource_in_child(void)
+{
+	make_instance_id(); /* in place */
+}
+
 const struct scope *resource_scope(void)
 {
 	return &scope;

@@ -24,6 +24,9 @@ struct tel_config;
  */
 int resource_init(const struct tel_config *config);
 
+/* In a forked child, which is another instance. */
+void resource_in_child(void);
+
 const struct scope *resource_scope(void);
 
 /* The attributes; service.name is the first. Valid until the next resource_init. */

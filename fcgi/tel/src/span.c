@@ -42,6 +42,12 @@ void span_limit(const struct span_limits *limits)
 	limit = *limits;
 }
 
+void span_in_child(void)
+{
+	for (struct span *span = current; span; span = span->outer)
+		span->recording = false;
+}
+
 /* ---- start ---- */
 
 /* All but `data`, whose bytes are written before they are read. */

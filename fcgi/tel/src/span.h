@@ -122,4 +122,7 @@ void span_limit(const struct span_limits *limits);
  */
 void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct span *span));
 
+/* In a forked child: what is open belongs to the parent, and is the parent of what the child starts. */
+void span_in_child(void);
+
 #endif

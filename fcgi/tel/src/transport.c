@@ -4,9 +4,12 @@
 #ifndef TEL_NO_HTTP
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tel/src/settings.h"
@@ -28,6 +31,46 @@ void transport_begin(void)
 void transport_end(void)
 {
 	curl_global_cleanup();
+}
+
+/* ---- sockets, which a forked child has to close: it has them, too ---- */
+
+#define SOCKETS_MAX 32 /* more are left open there */
+
+static _Atomic int sockets[SOCKETS_MAX]; /* descriptor + 1; 0: free */
+
+static void replace_socket(int from, int to)
+{
+	for (size_t i = 0; i < SOCKETS_MAX; i++) {
+		int expected = from;
+		if (atomic_compare_exchange_strong(&sockets[i], &expected, to))
+			return;
+	}
+}
+
+static curl_socket_t open_socket(void *unused, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)unused, (void)purpose;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd >= 0)
+		replace_socket(0, fd + 1);
+	return fd;
+}
+
+static int close_socket(void *unused, curl_socket_t fd)
+{
+	(void)unused;
+	replace_socket(fd + 1, 0);
+	return close(fd);
+}
+
+void transport_in_child(void)
+{
+	for (size_t i = 0; i < SOCKETS_MAX; i++) {
+		int fd = atomic_exchange(&sockets[i], 0) - 1;
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 /* ---- life cycle ---- */
@@ -93,6 +136,8 @@ static void set_options(struct transport *t)
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->error);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	set_tls(easy, t->settings);
 }
 
@@ -234,6 +279,10 @@ void transport_begin(void)
 }
 
 void transport_end(void)
+{
+}
+
+void transport_in_child(void)
 {
 }
 

@@ -19,6 +19,9 @@ struct transport *transport_new(const struct exporter_settings *settings, const 
 				size_t header_count);
 void transport_free(struct transport *t);
 
+/* In a forked child: closes its copies of all connections. The transports must not be used any more. */
+void transport_in_child(void);
+
 /* As tel_config.send. One thread. */
 enum tel_transport_outcome transport_send(struct transport *t, const struct tel_request *request,
 					  struct tel_response *response);

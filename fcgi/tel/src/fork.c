@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A fork copies the memory of the process and the thread that forks, not the others. So whatever another thread may
+ * have locked or half changed is either held by the forking thread meanwhile (metrics) or made anew in the child.
+ */
+#include "tel/src/fork.h"
+
+#include <pthread.h>
+
+#include "base/plain.h"
+#include "base/random.h"
+#include "tel/src/batch.h"
+#include "tel/src/export.h"
+#include "tel/src/init.h"
+#include "tel/src/log.h"
+#include "tel/src/metric_reader.h"
+#include "tel/src/metrics.h"
+#include "tel/src/resource.h"
+#include "tel/src/span.h"
+#include "tel/src/transport.h"
+
+static void before_fork(void)
+{
+	log_before_fork();
+	metrics_before_fork();
+}
+
+static void in_parent(void)
+{
+	metrics_after_fork();
+}
+
+static void in_child(void)
+{
+	metrics_after_fork();
+	random_after_fork(); /* first: the others make ids */
+	log_in_child();
+	export_in_child();
+	metric_reader_in_child();
+	batch_in_child();
+	transport_in_child();
+	span_in_child();
+	resource_in_child();
+	metrics_in_child();
+	init_in_child();
+}
+
+int fork_watch(void)
+{
+	static bool watching;
+	char text[32];
+
+	if (watching)
+		return 0;
+	plain_double(text, sizeof(text), 1, 0); /* a pthread_once() of musl that is under way would hang in the child */
+	int error = -pthread_atfork(before_fork, in_parent, in_child);
+	watching = !error;
+	return error;
+}
