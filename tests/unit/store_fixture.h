@@ -13,10 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "metrics_text.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cmocka_all.h"
+#include "metrics_text.h"
 #include "store/db.h"
 #include "tel/src/span.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "metrics_text.h"
 #include "cmocka_all.h"
+#include "metrics_text.h"
 
 #include <string.h>
 

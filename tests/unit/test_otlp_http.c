@@ -359,8 +359,7 @@ static void another_transport_gets_the_request(void **state)
 	assert_in_range(own.left_ms, 5000, 5001);
 	char wanted[256];
 	snprintf(wanted, sizeof(wanted),
-		 "%s 5 Content-Type=application/x-protobuf User-Agent=OTel-OTLP-Exporter-C/" TEL_VERSION
-		 " api-key=a b",
+		 "%s 5 Content-Type=application/x-protobuf User-Agent=OTel-OTLP-Exporter-C/" TEL_VERSION " api-key=a b",
 		 collector.url);
 	assert_string_equal(own.seen, wanted);
 	otlp_http_free(http);
