@@ -40,7 +40,7 @@ static bool wait_to_push(void)
 {
 	while (clock_monotonic_ns() < metric_push.resume_ns) {
 		uint64_t stop_ns = atomic_load(&metric_push.stop_ns);
-		if (metric_push.resume_ns > metric_push.give_up_ns || metric_push.resume_ns >= stop_ns)
+		if (metric_push.resume_ns >= metric_push.give_up_ns || metric_push.resume_ns >= stop_ns)
 			return false;
 		if (stop_ns != UINT64_MAX) /* the thread is to stop, so it does not sleep any more */
 			clock_sleep_until(metric_push.resume_ns);
