@@ -218,6 +218,33 @@ static void spans_of_a_child_without_tel_init_are_dropped_and_said_once(void **s
 	assert_int_equal(logged("spans are dropped: this process was forked"), 1);
 }
 
+static bool log_without_init(int out)
+{
+	for (int i = 0; i < 3; i++)
+		tel_info("of the child");
+	double counted[] = {metric("otel_sdk_log_created_total"),
+			    metric("otel_sdk_log_dropped_total{reason=\"shutdown\"}"),
+			    metric("otel_sdk_processor_log_queue_size")};
+	tel_shutdown(1000);
+	return give(out, counted, sizeof(counted));
+}
+
+static void log_records_of_a_child_without_tel_init_are_lines_alone(void **state)
+{
+	double counted[3];
+
+	(void)state;
+	NOT_IF_SANITIZED();
+	setenv("OTEL_LOGS_EXPORTER", "otlp", 1);
+	init();
+	tel_info("of the parent");
+	assert_int_equal(run_child(log_without_init, counted, sizeof(counted)), sizeof(counted));
+	assert_true(counted[0] == 3 && counted[1] == 3 && counted[2] == 0);
+	stop_telemetry(1000);
+	assert_int_equal(logged("\"msg\":\"of the child\""), 3);
+	assert_int_equal(logged("log records are dropped: this process was forked"), 1);
+}
+
 static bool end_what_is_open(int out)
 {
 	struct tel_span *inherited = tel_span_current();
@@ -545,6 +572,7 @@ int main(void)
 		TEST(ids_are_a_process_own),
 		TEST(what_is_queued_is_sent_by_the_parent_alone),
 		TEST(spans_of_a_child_without_tel_init_are_dropped_and_said_once),
+		TEST(log_records_of_a_child_without_tel_init_are_lines_alone),
 		TEST(an_open_span_is_the_parents_to_send),
 		TEST(a_batch_is_not_inherited),
 		TEST(metrics_of_a_child_begin_at_zero),
