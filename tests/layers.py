@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Judges the includes: they go only downward, and the telemetry library shows its public headers alone; and that nothing
-but base/plain asks the locale. Exits 1 with a line per fault."""
+"""Judges the includes: they go only downward, and the telemetry library shows its public headers alone; and that
+nothing but base/plain asks the locale. Exits 1 with a line per fault."""
 
 import pathlib
 import re

@@ -86,7 +86,7 @@ class Metric:
 
 @dataclass
 class Point:
-    """Of a number: value. Of a histogram: count, sum, bounds, buckets and exemplars (value, time, trace id, span id)."""
+    """Of a number: value. Of a histogram: count, sum, bounds, buckets, exemplars (value, time, trace id, span id)."""
     attributes: dict
     start: int
     time: int
