@@ -28,13 +28,18 @@ void exporter_push(struct exporter *e, const struct queue_part *parts, size_t co
 
 size_t exporter_queued(struct exporter *e)
 {
-	return e->running ? queue_count(&e->queue) : 0;
+	pthread_mutex_lock(&e->thread.lock);
+	size_t queued = e->running ? queue_count(&e->queue) : 0;
+	pthread_mutex_unlock(&e->thread.lock);
+	return queued;
 }
 
 uint64_t exporter_offered(struct exporter *e)
 {
-	return e->pushed + (e->running ? queue_pushed(&e->queue) : 0) +
-	       atomic_load_explicit(&e->turned_away, memory_order_relaxed);
+	pthread_mutex_lock(&e->thread.lock);
+	uint64_t pushed = e->pushed + (e->running ? queue_pushed(&e->queue) : 0);
+	pthread_mutex_unlock(&e->thread.lock);
+	return pushed + atomic_load_explicit(&e->turned_away, memory_order_relaxed);
 }
 
 /* ---- its thread ---- */
@@ -162,10 +167,12 @@ void exporter_end_stop(struct exporter *e)
 		complain_warn(e->config.signal == SIGNAL_LOGS ? "log records were not sent before the end"
 							      : "spans were not sent before the end",
 			      tel_int(e->config.signal == SIGNAL_LOGS ? "log_records" : "spans", (int64_t)left));
+	tel_batch_free(e->batch);
+	pthread_mutex_lock(&e->thread.lock); /* who reads metrics meanwhile asks for both */
 	e->pushed += queue_pushed(&e->queue);
 	e->running = false;
-	tel_batch_free(e->batch);
 	queue_done(&e->queue);
+	pthread_mutex_unlock(&e->thread.lock);
 }
 
 void exporter_in_child(struct exporter *e)
