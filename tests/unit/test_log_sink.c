@@ -233,6 +233,37 @@ static void trouble_of_an_exporter_is_told(void **state)
 	assert_true(log_counts().started == 1);
 }
 
+/* Without it they are as other lines, which LOG_LEVEL is for. */
+static void otel_log_level_is_for_complaints(void **state)
+{
+	static const struct {
+		const char *otel_log_level, *log_level;
+		unsigned complaints, lines;
+	} cases[] = {
+		{"", "info", 1, 1},      {"", "error", 0, 0},    {"warn", "error", 1, 0}, {"error", "info", 0, 1},
+		{"None", "debug", 0, 1}, {"loud", "info", 2, 1}, /* and that this is no level */
+	};
+
+	(void)state;
+	setenv("OTEL_BSP_MAX_QUEUE_SIZE", "many", 1);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		setenv("OTEL_LOG_LEVEL", cases[i].otel_log_level, 1);
+		setenv("LOG_LEVEL", cases[i].log_level, 1);
+		unsigned complaints = (unsigned)of_complaints.lines, lines = (unsigned)of_log.lines;
+		start_with(&(struct tel_config){.service_name = "test-service",
+						.log_line = take,
+						.log_line_arg = &of_log,
+						.complain = take,
+						.complain_arg = &of_complaints});
+		tel_info("line");
+		tel_shutdown(1000);
+		assert_int_equal(of_complaints.lines - complaints, cases[i].complaints);
+		assert_int_equal(of_log.lines - lines, cases[i].lines);
+	}
+	unsetenv("OTEL_LOG_LEVEL");
+	unsetenv("LOG_LEVEL");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_sinks, fixture_end)
 
 int main(void)
@@ -247,6 +278,7 @@ int main(void)
 		TEST(a_log_that_cannot_be_opened_is_told),
 		TEST(a_log_that_cannot_be_opened_again_is_told),
 		TEST(trouble_of_an_exporter_is_told),
+		TEST(otel_log_level_is_for_complaints),
 	};
 
 	return cmocka_run_group_tests_name("log_sink", tests, NULL, NULL);

@@ -412,7 +412,7 @@ static void what_is_not_understood_is_named(void **state)
 		{"OTEL_METRICS_EXEMPLAR_FILTER", "always_on", "trace_based"},
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "cumulative"},
 		{"OTEL_CONFIG_FILE", "/etc/otel.yaml", "the environment"},
-		{"OTEL_LOG_LEVEL", "debug", "LOG_LEVEL"},
+		{"OTEL_LOG_LEVEL", "loud", "LOG_LEVEL"},
 		{"OTEL_EXPORTER_OTLP_LOGS_INSECURE", "true", "the scheme of the endpoint"},
 		{"OTEL_EXPORTER_PROMETHEUS_PORT", "9464", "nothing"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent.pem", "no collector, until it can be read"},
@@ -501,6 +501,7 @@ static void what_happens_anyway_is_not_warned_of(void **state)
 	set("OTEL_TRACES_EXPORTER", "otlp");
 	set("OTEL_PROPAGATORS", "tracecontext,baggage,baggage");
 	set("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "1");
+	set("OTEL_LOG_LEVEL", "WARN");
 	set("OTEL_METRICS_EXEMPLAR_FILTER", "Trace_Based");
 	set("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "CUMULATIVE");
 	set("OTEL_EXPORTER_OTLP_CERTIFICATE", "");

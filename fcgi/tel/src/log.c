@@ -14,6 +14,7 @@
 #include "base/env.h"
 #include "base/json_write.h"
 #include "base/lock.h"
+#include "base/plain.h"
 #include "tel/src/complain.h"
 #include "tel/src/export.h"
 #include "tel/src/log_file.h"
@@ -33,6 +34,7 @@ struct sink {
 };
 
 static enum tel_level least_level = TEL_LEVEL_INFO;
+static unsigned least_complaint = TEL_LEVEL_INFO;
 static struct lock lock = {.fd = -1};
 static bool lock_is_shared; /* with a forked child, or with the parent */
 static struct sink line_sink, complaint_sink;
@@ -123,12 +125,34 @@ static int start_in(const char *dir, const char *name)
 	return -ENAMETOOLONG;
 }
 
+bool log_parse_complaint_level(const char *name, unsigned *level)
+{
+	for (unsigned i = 0; level_names[i]; i++) {
+		if (plain_same(level_names[i], name)) {
+			*level = i;
+			return true;
+		}
+	}
+	if (!plain_same(name, "none"))
+		return false;
+	*level = TEL_LEVEL_ERROR + 1;
+	return true;
+}
+
+/* What the library says about itself is as other lines are, unless OTEL_LOG_LEVEL says otherwise. */
+static void read_levels(void)
+{
+	least_level = (enum tel_level)env_choice(&level_setting);
+	least_complaint = least_level;
+	log_parse_complaint_level(env_string("OTEL_LOG_LEVEL", ""), &least_complaint);
+}
+
 int log_start(const char *name)
 {
 	const char *dir = env_string("LOG_DIR", NULL);
 	int error = 0;
 
-	least_level = (enum tel_level)env_choice(&level_setting);
+	read_levels();
 	atomic_store(&sinks_open, true);
 	if (!line_sink.take)
 		error = dir ? start_in(dir, name) : log_file_start(NULL);
@@ -343,7 +367,7 @@ void complain(enum tel_level level, const char *message, const struct tel_attr *
 {
 	char storage[LOG_LINE_MAX + 1];
 
-	if (level < least_level)
+	if (level < least_complaint)
 		return;
 	struct log_record record = make_record(level, message, attrs, count);
 	put_line(&complaint_sink, &record, storage);

@@ -3,6 +3,8 @@
 #ifndef TEL_LOG_H
 #define TEL_LOG_H
 
+#include <stdbool.h>
+
 struct tel_config;
 
 /* Takes the host's own sinks for lines and complaints, or none. Before log_start. */
@@ -22,6 +24,9 @@ int log_start(const char *name);
  * (in tests).
  */
 void log_stop(unsigned budget_ms);
+
+/* The values of OTEL_LOG_LEVEL: debug, info, warn, error, none, in any case. False: it is none of them. */
+bool log_parse_complaint_level(const char *name, unsigned *level);
 
 /*
  * Around a fork: from then on several processes may write the file, and the lock is held as long as one of them has it.

@@ -8,6 +8,7 @@
 
 #include "base/env.h"
 #include "base/plain.h"
+#include "tel/src/log.h"
 #include "tel/src/settings_read.h"
 
 #define QUEUE_MAX (1 << 20)
@@ -107,6 +108,17 @@ static bool read_exemplar_filter(void)
 	return !plain_same(value, "always_off");
 }
 
+/* It is read with the log, which is there before the settings are. */
+static void check_log_level(void)
+{
+	static const char variable[] = "OTEL_LOG_LEVEL";
+	const char *value = env_string(variable, NULL);
+	unsigned level;
+
+	if (value && !log_parse_complaint_level(value, &level))
+		setting_ignored(variable, value, "it is none of debug, info, warn, error, none", "LOG_LEVEL");
+}
+
 int settings_init(struct settings *s, unsigned delay_ms)
 {
 	const char *disabled = env_string("OTEL_SDK_DISABLED", "false");
@@ -120,6 +132,7 @@ int settings_init(struct settings *s, unsigned delay_ms)
 	read_span_limits(&s->span_limits);
 	s->propagators = read_propagators();
 	s->exemplars = read_exemplar_filter();
+	check_log_level();
 	settings_warn_of_others();
 	return s->failed ? -ENOMEM : 0;
 }
