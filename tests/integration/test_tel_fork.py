@@ -80,3 +80,23 @@ def test_lines_on_a_pipe_are_whole(program, collector):
     environment = settings(collector, "")
     _, lines = library.run(program, WORKERS, REQUESTS, **environment)
     check_lines(lines, check_spans(collector))
+
+
+def test_log_records_and_metrics_are_each_process_own(program, collector, tmp_path):
+    library.run(program, WORKERS, REQUESTS, **settings(collector, tmp_path), OTEL_LOGS_EXPORTER="otlp",
+                OTEL_METRICS_EXPORTER="prometheus,otlp")
+    check_spans(collector)
+    # what a worker says before it has an exporter is in its log alone, and that is told there
+    assert Counter(record.body for record in collector.logs) == {"begins": 1, "served": WORKERS * REQUESTS, "ends": 1}
+    assert len({(record.attributes.get("worker"), record.attributes.get("request")) for record in collector.logs
+                if record.body == "served"}) == WORKERS * REQUESTS
+    told = [line for line in log_lines(tmp_path) if line["msg"].startswith("log records are dropped")]
+    assert len(told) == WORKERS
+    counted = {}
+    for metrics in collector.metrics:
+        for metric in metrics:
+            if metric.name == "requests.served":
+                point, = metric.points
+                counted[metric.resource["service.instance.id"]] = point.value
+    assert sorted(counted.values()) == [REQUESTS] * WORKERS + [1000]
+    assert set(counted) == {record.resource["service.instance.id"] for record in collector.logs}

@@ -536,7 +536,11 @@ static void forks_in_a_storm(void **state)
 	char byte;
 
 	(void)state;
-	setenv("OTEL_BSP_SCHEDULE_DELAY", "1", 1); /* nobody listens: the exporter is busy, too */
+	setenv("OTEL_BSP_SCHEDULE_DELAY", "1", 1); /* nobody listens: the exporters are busy, too */
+	setenv("OTEL_LOGS_EXPORTER", "otlp", 1);
+	setenv("OTEL_BLRP_SCHEDULE_DELAY", "1", 1);
+	setenv("OTEL_METRICS_EXPORTER", "prometheus,otlp", 1);
+	setenv("OTEL_METRIC_EXPORT_INTERVAL", "1", 1);
 	init();
 	dropped_before = metric("log_lines_dropped_total");
 	atomic_store(&storm_ends, false);
@@ -551,6 +555,8 @@ static void forks_in_a_storm(void **state)
 	double dropped = metric("log_lines_dropped_total") - dropped_before;
 	stop_telemetry(20000);
 	judge_lines(atomic_load(&storm_lines), (unsigned)dropped, FORKS);
+	unsetenv("OTEL_LOGS_EXPORTER");
+	unsetenv("OTEL_METRICS_EXPORTER");
 }
 
 /* No time of the test's own: processes and threads of others take part. */

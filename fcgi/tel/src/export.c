@@ -49,7 +49,7 @@ void export_log_record(const char *record, size_t bytes)
 
 bool export_takes_logs(void)
 {
-	return log_exporter.running;
+	return log_exporter.running || log_exporter.forked; /* there they are dropped and counted */
 }
 
 static void encode_queued_log_record(struct buf *out, void *record, size_t bytes)

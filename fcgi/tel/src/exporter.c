@@ -19,11 +19,10 @@ void exporter_push(struct exporter *e, const struct queue_part *parts, size_t co
 	atomic_fetch_add_explicit(&e->turned_away, 1, memory_order_relaxed);
 	self_turned_away(e->config.signal, error == -ENOBUFS ? DROP_QUEUE_FULL : DROP_SHUTDOWN, 1);
 	if (e->forked && !atomic_exchange(&e->told, true))
-		complain_warn(e->config.signal == SIGNAL_LOGS
-				      ? "log records are not sent: this process was forked, and "
-					"has not called tel_init since"
-				      : "spans are dropped: this process was forked, and has "
-					"not called tel_init since");
+		complain_warn(e->config.signal == SIGNAL_LOGS ? "log records are dropped: this process was forked, and "
+								"has not called tel_init since"
+							      : "spans are dropped: this process was forked, and has "
+								"not called tel_init since");
 }
 
 size_t exporter_queued(struct exporter *e)

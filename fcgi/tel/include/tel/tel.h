@@ -148,8 +148,9 @@ struct tel_config {
 
 	/*
 	 * Takes, in the same way, what the library says about itself: settings that cannot be used, calls that were
-	 * refused, trouble of an exporter or of the log (a line a minute at most). NULL: these are lines of the log,
-	 * and stderr has what the log cannot. They are never exported.
+	 * refused, trouble of an exporter or of the log (a line a minute at most). OTEL_LOG_LEVEL (debug info
+	 * warn error none) sets their least level, LOG_LEVEL where it is not set. NULL: these are lines of the log, and
+	 * stderr has what the log cannot. They are never exported.
 	 */
 	void (*complain)(void *arg, enum tel_level level, const char *line, size_t bytes);
 	void *complain_arg;
