@@ -56,9 +56,12 @@ static const char *family_of(const struct tel_metric *metric)
 static void add_help(struct buf *out, const char *help, bool openmetrics)
 {
 	for (; *help; help++) {
-		if (*help == '\n' || *help == '\\' || (*help == '"' && openmetrics))
-			buf_addc(out, '\\');
-		buf_addc(out, *help == '\n' ? 'n' : *help);
+		if (*help == '\n')
+			buf_adds(out, "\\n");
+		else if (*help == '\\' || (*help == '"' && openmetrics))
+			buf_addf(out, "\\%c", *help);
+		else
+			buf_addc(out, *help);
 	}
 }
 

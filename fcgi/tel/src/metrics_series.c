@@ -217,7 +217,7 @@ static struct tel_series *make_series(struct tel_metric *metric, const struct ke
 static struct tel_series *find_cleaned(struct tel_metric *metric, const char *const *labels, size_t count)
 {
 	struct series_set *set = metric->state;
-	char cleaned[TEL_LABELS_MAX][METRIC_VALUE_BYTES];
+	char cleaned[TEL_LABELS_MAX][METRIC_VALUE_BYTES] = {{0}};
 	const char *values[TEL_LABELS_MAX];
 	_Atomic(struct tel_series *) *slot;
 	struct key key;

@@ -135,18 +135,23 @@ static void scrape(void)
 
 void process_metrics_init(void)
 {
-	struct tel_metric *const of_prometheus[] = {&cpu_seconds, &resident_bytes, &virtual_bytes, &open_fds,
-						    &start_time};
-	struct tel_metric *const sums[] = {&memory_usage, &memory_virtual, &fd_count};
+	static const struct {
+		struct tel_metric *metric;
+		enum metric_reader hidden_from;
+		bool sums;
+	} names[] = {
+		{&cpu_seconds, METRIC_OTLP, false},    {&cpu_time, METRIC_PROMETHEUS, false},
+		{&resident_bytes, METRIC_OTLP, false}, {&memory_usage, METRIC_PROMETHEUS, true},
+		{&virtual_bytes, METRIC_OTLP, false},  {&memory_virtual, METRIC_PROMETHEUS, true},
+		{&open_fds, METRIC_OTLP, false},       {&fd_count, METRIC_PROMETHEUS, true},
+		{&start_time, METRIC_OTLP, false},     {&uptime, METRIC_PROMETHEUS, false},
+	};
 
-	for (size_t i = 0; i < sizeof(of_prometheus) / sizeof(*of_prometheus); i++)
-		metric_hide(of_prometheus[i], METRIC_OTLP);
-	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++) {
-		metric_hide(sums[i], METRIC_PROMETHEUS);
-		metric_sums(sums[i]);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		metric_hide(names[i].metric, names[i].hidden_from);
+		if (names[i].sums)
+			metric_sums(names[i].metric);
 	}
-	metric_hide(&cpu_time, METRIC_PROMETHEUS);
-	metric_hide(&uptime, METRIC_PROMETHEUS);
 	set_start_time();
 	tel_metrics_hook(scrape);
 }

@@ -106,15 +106,23 @@ static struct tel_series *plain_series(struct tel_metric *metric)
 	return metric ? tel_series_find(metric, NULL, 0) : NULL;
 }
 
+/* The conventions call them UpDownCounters. */
+static void tell_sums(int signal)
+{
+	metric_sums(of_signal[signal].inflight);
+	if (of_signal[signal].size) {
+		metric_sums(of_signal[signal].size);
+		metric_sums(of_signal[signal].capacity);
+	}
+}
+
 void self_metrics_init(void)
 {
-	struct tel_metric *const sums[] = {&spans_live,     &span_queue_size,    &span_queue_capacity, &span_inflight,
-					   &log_queue_size, &log_queue_capacity, &log_inflight,        &point_inflight};
 	static bool hooked;
 
-	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++)
-		metric_sums(sums[i]); /* the conventions call them UpDownCounters */
+	metric_sums(&spans_live);
 	for (int signal = 0; signal < SIGNALS; signal++) {
+		tell_sums(signal);
 		series_kept[signal].made = plain_series(of_signal[signal].made);
 		series_kept[signal].inflight = plain_series(of_signal[signal].inflight);
 		series_kept[signal].passed = labelled_series(of_signal[signal].processed, "");
