@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Programs that fork: a server with workers of its own, and a daemon."""
+"""Programs that fork: a server with workers of its own, and a daemon. All three signals go to the collector."""
 import json
 from collections import Counter
 
@@ -49,22 +49,60 @@ def check_spans(collector):
 
 
 def check_lines(lines, served):
-    """Each line once and whole, with the ids of its span."""
-    assert Counter(line["msg"] for line in lines) == {"begins": 1, "forked": WORKERS, "served": WORKERS * REQUESTS,
-                                                      "ends": 1}
+    """Each line once and whole, with the ids of its span. Workers log before they have an exporter of their own."""
+    assert Counter(line["msg"] for line in lines) == {
+        "begins": 1, "forked": WORKERS, "served": WORKERS * REQUESTS, "ends": 1,
+        "log records are dropped: this process was forked, and has not called tel_init since": WORKERS}
     for line in lines:
         if line["msg"] == "served":
             assert served[line["worker"], line["request"]].span_id == line["span_id"]
 
 
+def check_log_records(collector, served):
+    """Each once, with the ids of its span, from the process that has logged it."""
+    records = collector.log_records()
+    assert Counter(record.body for record in records) == {"begins": 1, "served": WORKERS * REQUESTS, "ends": 1}
+    requests = {(record.attributes.get("worker"), record.attributes.get("request")): record for record in records
+                if record.body == "served"}
+    assert requests.keys() == served.keys()
+    for request, record in requests.items():
+        span = served[request]
+        assert (record.trace_id, record.span_id, record.resource) == (span.trace_id, span.span_id, span.resource)
+
+
+def check_metrics(collector, served):
+    """What each process has counted itself, since it began."""
+    counts, starts = {}, {}
+    with collector.lock:
+        for metric in (metric for request in collector.metrics for metric in request
+                       if metric.name == "requests.served"):
+            instance, point = metric.resource["service.instance.id"], metric.points[0]
+            counts[instance] = max(counts.get(instance, 0), point.value)
+            starts.setdefault(instance, set()).add(point.start)
+    workers = {span.resource["service.instance.id"] for span in served.values()}
+    parent, = counts.keys() - workers
+    assert counts == dict.fromkeys(workers, REQUESTS) | {parent: 1000}
+    assert all(len(times) == 1 for times in starts.values())
+    assert all(min(starts[parent]) < min(starts[worker]) for worker in workers)
+
+
+def check(collector, lines):
+    served = check_spans(collector)
+    check_lines(lines, served)
+    check_log_records(collector, served)
+    check_metrics(collector, served)
+
+
 def settings(collector, directory):
-    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "LOG_DIR": directory, "OTEL_BSP_SCHEDULE_DELAY": "20"}
+    return {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "LOG_DIR": directory, "OTEL_BSP_SCHEDULE_DELAY": "20",
+            "OTEL_LOGS_EXPORTER": "otlp", "OTEL_BLRP_SCHEDULE_DELAY": "20", "OTEL_METRICS_EXPORTER": "otlp",
+            "OTEL_METRIC_EXPORT_INTERVAL": "20"}
 
 
 def test_workers_of_a_server(program, collector, tmp_path):
     output, _ = library.run(program, WORKERS, REQUESTS, **settings(collector, tmp_path))
     assert output == [str(WORKERS * REQUESTS)]  # the parent's 1000 are not theirs
-    check_lines(log_lines(tmp_path), check_spans(collector))
+    check(collector, log_lines(tmp_path))
 
 
 def test_a_daemon(program, collector, tmp_path):
@@ -72,31 +110,11 @@ def test_a_daemon(program, collector, tmp_path):
     _, told = library.run(program, WORKERS, REQUESTS, "daemon", **settings(collector, tmp_path))
     wait_until(lambda: any(line["msg"] == "ends" for line in log_lines(tmp_path)), "it does not end")
     assert not told
-    check_lines(log_lines(tmp_path), check_spans(collector))
+    check(collector, log_lines(tmp_path))
 
 
 def test_lines_on_a_pipe_are_whole(program, collector):
     """Many processes write one pipe, which takes only so much at once."""
     environment = settings(collector, "")
     _, lines = library.run(program, WORKERS, REQUESTS, **environment)
-    check_lines(lines, check_spans(collector))
-
-
-def test_log_records_and_metrics_are_each_process_own(program, collector, tmp_path):
-    library.run(program, WORKERS, REQUESTS, **settings(collector, tmp_path), OTEL_LOGS_EXPORTER="otlp",
-                OTEL_METRICS_EXPORTER="prometheus,otlp")
-    check_spans(collector)
-    # what a worker says before it has an exporter is in its log alone, and that is told there
-    assert Counter(record.body for record in collector.logs) == {"begins": 1, "served": WORKERS * REQUESTS, "ends": 1}
-    assert len({(record.attributes.get("worker"), record.attributes.get("request")) for record in collector.logs
-                if record.body == "served"}) == WORKERS * REQUESTS
-    told = [line for line in log_lines(tmp_path) if line["msg"].startswith("log records are dropped")]
-    assert len(told) == WORKERS
-    counted = {}
-    for metrics in collector.metrics:
-        for metric in metrics:
-            if metric.name == "requests.served":
-                point, = metric.points
-                counted[metric.resource["service.instance.id"]] = point.value
-    assert sorted(counted.values()) == [REQUESTS] * WORKERS + [1000]
-    assert set(counted) == {record.resource["service.instance.id"] for record in collector.logs}
+    check(collector, lines)

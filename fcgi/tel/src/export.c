@@ -6,8 +6,8 @@
 #include "tel/src/exporter.h"
 #include "tel/src/span.h"
 
-static struct exporter span_exporter = {.thread = THREAD_INITIALIZER};
-static struct exporter log_exporter = {.thread = THREAD_INITIALIZER};
+static struct exporter span_exporter = EXPORTER_INITIALIZER;
+static struct exporter log_exporter = EXPORTER_INITIALIZER;
 
 /* ---- spans: queued as they are, since encoding takes longer than copying ---- */
 
@@ -90,6 +90,7 @@ static int start_logs(const struct settings *settings)
 
 int export_start(const struct settings *settings, bool spans, bool logs)
 {
+	span_exporter.forked = log_exporter.forked = false; /* those that are not asked for are not missed */
 	int error = spans ? start_spans(settings) : 0;
 
 	if (!error && logs)

@@ -21,9 +21,6 @@ int export_start(const struct settings *settings, bool spans, bool logs);
  */
 void export_stop(unsigned budget_ms);
 
-/* In a forked child, which has no exporters until export_start: what was queued is the parent's. */
-void export_in_child(void);
-
 /* Any thread: queues a copy, or counts a drop. */
 void export_span(const struct span *span);
 
@@ -32,5 +29,8 @@ void export_log_record(const char *record, size_t bytes);
 
 /* Any thread: whether log records are exported. */
 bool export_takes_logs(void);
+
+/* In a forked child, which has no exporter until export_start: what was queued is the parent's. */
+void export_in_child(void);
 
 #endif

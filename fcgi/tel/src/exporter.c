@@ -10,6 +10,13 @@
 
 /* ---- any thread ---- */
 
+static void tell_forked(enum signal signal)
+{
+	complain_warn(signal == SIGNAL_LOGS
+			      ? "log records are dropped: this process was forked, and has not called tel_init since"
+			      : "spans are dropped: this process was forked, and has not called tel_init since");
+}
+
 void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count)
 {
 	int error = e->running ? queue_push(&e->queue, parts, count) : -ESHUTDOWN;
@@ -18,11 +25,8 @@ void exporter_push(struct exporter *e, const struct queue_part *parts, size_t co
 		return;
 	atomic_fetch_add_explicit(&e->turned_away, 1, memory_order_relaxed);
 	self_turned_away(e->config.signal, error == -ENOBUFS ? DROP_QUEUE_FULL : DROP_SHUTDOWN, 1);
-	if (e->forked && !atomic_exchange(&e->told, true))
-		complain_warn(e->config.signal == SIGNAL_LOGS ? "log records are dropped: this process was forked, and "
-								"has not called tel_init since"
-							      : "spans are dropped: this process was forked, and has "
-								"not called tel_init since");
+	if (e->forked && !atomic_flag_test_and_set_explicit(&e->told, memory_order_relaxed))
+		tell_forked(e->config.signal);
 }
 
 size_t exporter_queued(struct exporter *e)
@@ -174,16 +178,17 @@ void exporter_end_stop(struct exporter *e)
 	pthread_mutex_unlock(&e->thread.lock);
 }
 
+/* The locks may be held by threads that are not here, and the parent goes on with the batch's connection. */
 void exporter_in_child(struct exporter *e)
 {
 	if (e->running) {
 		queue_done_in_child(&e->queue);
 		batch_keep(e->batch);
-		e->thread = (struct thread)THREAD_INITIALIZER;
 		e->forked = true;
 	}
+	e->thread = (struct thread)THREAD_INITIALIZER; /* who reads metrics takes its lock, whether it runs or not */
 	e->running = false;
 	e->pushed = 0;
-	atomic_store(&e->turned_away, 0);
-	atomic_store(&e->told, false);
+	atomic_store_explicit(&e->turned_away, 0, memory_order_relaxed);
+	atomic_flag_clear(&e->told);
 }

@@ -17,20 +17,25 @@ struct exporter_config {
 	void (*encode)(struct buf *out, void *record, size_t bytes); /* as batch_add has it */
 };
 
-/* Fields are private. {.thread = THREAD_INITIALIZER} to begin with. */
+/* Fields are private. EXPORTER_INITIALIZER to begin with. */
 struct exporter {
 	struct exporter_config config;
 	struct queue queue;
 	struct tel_batch *batch;
 	struct thread thread;
 	bool running;
-	bool forked; /* this process has been, and has not started the exporter since */
-	atomic_bool told;
+	bool forked;                  /* it ran in the parent of this process, and was not started since */
+	atomic_flag told;             /* that all is dropped because of that */
 	uint64_t resume_ns;           /* monotonic: no attempt before */
 	_Atomic uint64_t stop_ns;     /* monotonic: no attempt after; UINT64_MAX until exporter_stop */
 	_Atomic uint64_t turned_away; /* records that the queue has not taken, ever */
 	uint64_t pushed;              /* records that earlier queues have taken */
 };
+
+#define EXPORTER_INITIALIZER                                                                                           \
+	{                                                                                                              \
+		.thread = THREAD_INITIALIZER, .told = ATOMIC_FLAG_INIT                                                 \
+	}
 
 /* Starts the thread, with all signals blocked. After batch_configure. Returns 0, or -ENOMEM or -EAGAIN: then nothing
  * was started. */
@@ -44,9 +49,6 @@ int exporter_start(struct exporter *e, const struct exporter_config *config);
 void exporter_begin_stop(struct exporter *e, unsigned budget_ms);
 void exporter_end_stop(struct exporter *e);
 
-/* In a forked child: what is queued is the parent's, and there is no thread. */
-void exporter_in_child(struct exporter *e);
-
 /* Any thread: queues a record, as queue_push has it, or counts a drop. */
 void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count);
 
@@ -55,5 +57,11 @@ size_t exporter_queued(struct exporter *e);
 
 /* Any thread: calls of exporter_push since the process began. */
 uint64_t exporter_offered(struct exporter *e);
+
+/*
+ * In a forked child: there is no thread, and what was queued is the parent's. What comes from now on is counted as
+ * dropped, which is said once, until exporter_start.
+ */
+void exporter_in_child(struct exporter *e);
 
 #endif

@@ -1,7 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A fork copies the memory of the process and the thread that forks, not the others. So whatever another thread may
- * have locked or half changed is either held by the forking thread meanwhile (metrics) or made anew in the child.
+ * have locked or half changed is either held by the forking thread meanwhile or made anew in the child. These are all
+ * locks of the library. Who has one takes no other one, but with the hooks' lock all, and with a thread's its queue's:
+ *
+ *	making (metrics_series.c)          held: the child goes on with the series that it guards
+ *	collecting (metrics.c)             made anew: it is held while hooks of the program run, which may fork
+ *	lock of the thread (log_file.c)    made anew: it is held while a line is written without the thread, and a fork
+ *	                                   must not wait for a disk; what it guards is the parent's
+ *	locks of queues (queue.c)          done with: what they guard is the parent's
+ *	locks of threads (exporter.c, metric_reader.c)
+ *	                                   made anew, with the conditions that threads wait for there
+ *
+ * Nothing below complains: a sink of the program's would run in the midst of it.
  */
 #include "tel/src/fork.h"
 
@@ -13,6 +24,7 @@
 #include "tel/src/export.h"
 #include "tel/src/init.h"
 #include "tel/src/log.h"
+#include "tel/src/log_file.h"
 #include "tel/src/metric_reader.h"
 #include "tel/src/metrics.h"
 #include "tel/src/resource.h"
@@ -22,19 +34,20 @@
 static void before_fork(void)
 {
 	log_before_fork();
-	metrics_before_fork();
+	log_file_before_fork();
+	series_before_fork();
 }
 
 static void in_parent(void)
 {
-	metrics_after_fork();
+	series_after_fork();
 }
 
 static void in_child(void)
 {
-	metrics_after_fork();
+	series_after_fork();
 	random_after_fork(); /* first: the others make ids */
-	log_in_child();
+	log_file_in_child();
 	export_in_child();
 	metric_reader_in_child();
 	batch_in_child();

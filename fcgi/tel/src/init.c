@@ -37,6 +37,7 @@ const char *tel_version(void)
 /* All that needs no thread. Returns 0 or -errno. */
 static int read_configuration(const struct tel_config *config)
 {
+	settings_done(&otel_settings); /* those of the parent of a forked child */
 	int error = resource_init(config);
 
 	if (!error)
@@ -91,7 +92,6 @@ int tel_init(const struct tel_config *config)
 		MISUSE("tel_init", "it was called before");
 		return -EALREADY;
 	}
-	settings_done(&otel_settings); /* of the parent of a forked child */
 	const char *log_name = config->log_name ? config->log_name : config->service_name;
 	log_configure(config);
 	metrics_init(!env_bool("OTEL_SDK_DISABLED"));

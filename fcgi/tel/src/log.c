@@ -76,43 +76,40 @@ static void give_lock_back(void)
 	lock.fd = -1;
 }
 
-/* As lock_take. A forked child has its parent's lock already. */
-static int take_lock(const char *path, pid_t *holder)
+/* Whether the lock could not be taken because this forked child has it already, from its parent. */
+static bool has_inherited(const struct lock *refused, int error)
 {
-	struct lock taken;
-	int error = lock_take(&taken, path, holder);
-
-	if (lock.fd >= 0 && error == -EBUSY && strcmp(taken.name, lock.name) == 0)
-		return 0;
-	if (error && error != -EBUSY)
-		return error;
-	if (!error) {
-		give_lock_back();
-		lock = taken;
-		lock_is_shared = false;
-	}
-	return error;
+	return error == -EBUSY && lock.fd >= 0 && strcmp(refused->name, lock.name) == 0;
 }
 
-/* Two programs that write one file would cut each other's lines. */
+/* Two programs that write one file would cut each other's lines. What this process has it keeps until the file is open.
+ */
 static int start_file(const char *path)
 {
+	struct lock taken;
 	pid_t holder;
-	int lock_error = take_lock(path, &holder);
+	int lock_error = lock_take(&taken, path, &holder);
+	bool inherited = has_inherited(&taken, lock_error);
 
-	if (lock_error == -EBUSY) {
+	if (lock_error == -EBUSY && !inherited) {
 		tell_why(": process %d writes %s: stop it, or give this program another LOG_DIR", (int)holder, path);
 		return lock_error;
 	}
 	int error = log_file_start(path);
 	if (error) {
-		give_lock_back();
+		lock_release(&taken);
 		tell_why(": %s cannot be written: %s", path, strerror(-error));
-	} else if (lock_error) {
+		return error;
+	}
+	if (inherited)
+		return 0;
+	give_lock_back();
+	lock = taken;
+	lock_is_shared = false;
+	if (lock_error)
 		complain_warn("the log is not locked: another program may write it, too", tel_str("file", path),
 			      tel_str("reason", strerror(-lock_error)));
-	}
-	return error;
+	return 0;
 }
 
 static int start_in(const char *dir, const char *name)
@@ -171,12 +168,6 @@ void log_stop(unsigned budget_ms)
 void log_before_fork(void)
 {
 	lock_is_shared = lock.fd >= 0;
-	log_file_before_fork();
-}
-
-void log_in_child(void)
-{
-	log_file_in_child();
 }
 
 /* ---- one line --------------------------------------------------------------------------------------------------- */

@@ -28,11 +28,7 @@ void log_stop(unsigned budget_ms);
 /* The values of OTEL_LOG_LEVEL: debug, info, warn, error, none, in any case. False: it is none of them. */
 bool log_parse_complaint_level(const char *name, unsigned *level);
 
-/*
- * Around a fork: from then on several processes may write the file, and the lock is held as long as one of them has it.
- * The child writes what it logs at once, until log_start.
- */
+/* Before a fork: from then on several processes may write the file, and it is locked as long as one of them has it. */
 void log_before_fork(void);
-void log_in_child(void);
 
 #endif

@@ -195,10 +195,12 @@ static void open_again(void)
 		tell_trouble("open", -file);
 		return;
 	}
-	if (dup3(file, log_fd, O_CLOEXEC) < 0) /* the number stays: a child that is forked now has it */
+	/* the number stays: a child that is forked now has it */
+	if (dup3(file, log_fd, O_CLOEXEC) < 0)
 		tell_trouble("open", errno);
+	else
+		use_file(log_fd);
 	close(file);
-	use_file(log_fd);
 }
 
 void log_count_lines(unsigned written, unsigned dropped)
@@ -308,7 +310,7 @@ void log_file_add(const char *line, size_t bytes, bool at_once)
 	if (log_running) {
 		enqueue(line, bytes, at_once);
 	} else {
-		if (reopen)
+		if (reopen && !abandoned)
 			open_again();
 		reopen = false;
 		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
@@ -333,10 +335,11 @@ void log_file_before_fork(void)
 	shared = true;
 }
 
-/* Whatever the lock and the buffers were in the midst of. */
+/* Whatever the lock and the buffers were in the midst of. The host's sink may fork on the log thread itself. */
 void log_file_in_child(void)
 {
 	thread = (struct thread)THREAD_INITIALIZER;
+	is_log_thread = false;
 	log_running = abandoned = reopen = urgent = false;
 	filling = &buffers[0];
 	writing = &buffers[1];

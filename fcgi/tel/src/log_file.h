@@ -27,7 +27,7 @@ void log_file_add(const char *line, size_t bytes, bool urgent);
 /* Counts lines that went elsewhere, or nowhere. Any thread. */
 void log_count_lines(unsigned written, unsigned dropped);
 
-/* Around a fork. The child has the file and no thread; what is buffered is the parent's. */
+/* Around a fork. The child has the file and no thread: it writes lines at once. What is buffered is the parent's. */
 void log_file_before_fork(void);
 void log_file_in_child(void);
 

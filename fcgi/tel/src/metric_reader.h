@@ -17,7 +17,7 @@ int metric_reader_start(const struct settings *settings);
  * for. Nothing happens when there is no thread. */
 void metric_reader_stop(unsigned budget_ms);
 
-/* In a forked child, where there is no thread. */
+/* In a forked child, which pushes nothing until metric_reader_start: what was read is the parent's to send. */
 void metric_reader_in_child(void);
 
 #endif

@@ -29,6 +29,7 @@ static uint64_t start_ns;
 static void (*hooks[HOOKS_MAX])(void);
 static unsigned hook_count;
 static pthread_mutex_t collecting = PTHREAD_MUTEX_INITIALIZER;
+static unsigned collecting_forks; /* how often the lock was made anew, in forked children */
 
 void metrics_init(bool is_enabled)
 {
@@ -100,9 +101,12 @@ void tel_metrics_hook(void (*hook)(void))
 void metrics_run_hooks(void)
 {
 	pthread_mutex_lock(&collecting);
+	unsigned forks = collecting_forks;
 	for (unsigned i = 0; i < hook_count; i++)
 		hooks[i]();
-	pthread_mutex_unlock(&collecting);
+	/* a hook that forks comes back in the child, too, where the lock is another one */
+	if (forks == collecting_forks)
+		pthread_mutex_unlock(&collecting);
 }
 
 /* ---- registration, before main --------------------------------------------------------------------------------- */
@@ -292,11 +296,16 @@ void tel_metric_register(struct tel_metric *metric)
 
 /* ---- fork ------------------------------------------------------------------------------------------------------- */
 
+/*
+ * The lock is not held over a fork, as that of the series is: hooks are the program's, and may fork themselves or wait
+ * for what the forking thread has locked.
+ */
 void metrics_in_child(void)
 {
-	for (struct tel_metric *metric = metrics; metric; metric = metric->next)
-		metric_clear(metric);
 	collecting = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	collecting_forks++;
+	for (const struct tel_metric *metric = metrics; metric; metric = metric->next)
+		series_in_child(metric);
 	start_ns = clock_realtime_ns();
 	if (metrics_on)
 		process_metrics_init(); /* it began now */

@@ -36,8 +36,12 @@ void process_metrics_init(void);
 /* Runs the hooks of tel_metrics_hook, for one caller at a time: before the metrics are read. */
 void metrics_run_hooks(void);
 
-/* Realtime: when metrics_init was called first. What a counter counts it has counted since then. */
+/* Realtime: when metrics_init was called first, or the process forked. What a counter counts it has counted since then.
+ */
 uint64_t metrics_start_ns(void);
+
+/* In a forked child, whose metrics begin at zero and now: nobody collects them. After series_after_fork. */
+void metrics_in_child(void);
 
 unsigned metric_bound_count(const struct tel_metric *metric);
 
@@ -52,11 +56,6 @@ void metric_sums(struct tel_metric *gauge);
 /* In the order of their Prometheus names: the first metric after `metric` (NULL: of all) that the reader is shown;
  * NULL: there is none. */
 const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metric_reader reader);
-
-/* Around a fork: the child's metrics are whole, and then zero. */
-void metrics_before_fork(void);
-void metrics_after_fork(void);
-void metrics_in_child(void);
 
 /* ---- series ------------------------------------------------------------------------------------------------------ */
 
@@ -118,12 +117,16 @@ double series_value(const struct tel_series *series);
 /* Observations in one bucket; the same holds. */
 uint64_t series_bucket(const struct tel_series *series, unsigned index);
 
-/* In a forked child: all series of the metric are zero. */
-void metric_clear(struct tel_metric *metric);
-
 unsigned metric_series_count(const struct tel_metric *metric);
 
 /* Series in the order of their making; NULL after the last. The overflow series, if any, is the last one. */
 const struct tel_series *metric_series(const struct tel_metric *metric, unsigned index);
+
+/* Around a fork: no thread is in the midst of making a series. */
+void series_before_fork(void);
+void series_after_fork(void);
+
+/* In a forked child: all series of the metric stay, since the program may have kept them, and are zero. */
+void series_in_child(const struct tel_metric *metric);
 
 #endif

@@ -290,17 +290,17 @@ const struct tel_series *metric_series(const struct tel_metric *metric, unsigned
 
 /* ---- fork -------------------------------------------------------------------------------------------------------- */
 
-void metrics_before_fork(void)
+void series_before_fork(void)
 {
 	pthread_mutex_lock(&making);
 }
 
-void metrics_after_fork(void)
+void series_after_fork(void)
 {
 	pthread_mutex_unlock(&making);
 }
 
-/* The series stay: the program may have kept them. */
+/* An exemplar that a thread was writing is whole again, as there is none. */
 static void clear_series(struct tel_series *series)
 {
 	atomic_store_explicit(&series->value, 0, memory_order_relaxed);
@@ -310,14 +310,10 @@ static void clear_series(struct tel_series *series)
 		memset(series->exemplars, 0, (metric_bound_count(series->metric) + 1) * sizeof(*series->exemplars));
 }
 
-void metric_clear(struct tel_metric *metric)
+void series_in_child(const struct tel_metric *metric)
 {
-	struct series_set *set = metric->state;
-	unsigned count = atomic_load_explicit(&set->count, memory_order_relaxed);
-	struct tel_series *overflow = atomic_load_explicit(&set->overflow, memory_order_relaxed);
+	const struct tel_series *series;
 
-	for (unsigned i = 0; i < count; i++)
-		clear_series((struct tel_series *)(set->series + i * set->stride));
-	if (overflow)
-		clear_series(overflow);
+	for (unsigned i = 0; (series = metric_series(metric, i)); i++)
+		clear_series((struct tel_series *)series);
 }

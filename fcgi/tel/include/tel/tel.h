@@ -163,17 +163,18 @@ struct tel_config {
  * writes it); -ENOMEM, -EAGAIN: no memory, no thread; -EALREADY: it was called before. What `config` points at must
  * outlive the program.
  *
- * fork(): the child has no thread of the library, and what the parent has queued or has open (spans, lines, batches of
- * ship.h) is the parent's to send. The child makes ids of its own from the first one on, is another
- * service.instance.id, and its metrics begin at zero. It is to call tel_init again, as a server that forks its workers
- * does in each of them; until then it writes its lines at once, on the thread that logs, and its spans and log
- * records are dropped, counted and said once. A span that was current at the fork is the parent of those that the child
- * starts, and only the parent exports it. Parent and children write one log file, line by line; each needs its own
- * tel_log_reopen after rotation, and the file's lock is free when the last one has ended. A program that becomes a
- * daemon (daemon(3)) calls tel_init afterwards, or again: then what its first process had queued ends with that, unless
- * it has called tel_shutdown before. What forks only to exec, such as system(3) and posix_spawn(3), needs nothing.
- * vfork(2) and clone(2) go unnoticed: no function of the library may be called in their children. Handlers of
- * pthread_atfork that others registered must not call the library either.
+ * fork(): the child has no thread of the library, and what the parent has queued or has open (spans, lines, log
+ * records, batches of ship.h) is the parent's to send. The child makes ids of its own from the first one on, is another
+ * service.instance.id, and its metrics begin at zero and at that moment. It is to call tel_init again, as a server that
+ * forks its workers does in each of them; until then it writes its lines at once, on the thread that logs, its spans
+ * and log records are dropped, counted and said once, and its metrics are not pushed. `log_line` and `complain` are
+ * called in the child as well. A span that was current at the fork is the parent of those that the child starts, and
+ * only the parent exports it. Parent and children write one log file, line by line; each needs its own tel_log_reopen
+ * after rotation, and the file's lock is free when the last one has ended. A program that becomes a daemon (daemon(3))
+ * calls tel_init afterwards, or again: then what its first process had queued ends with that, unless it has called
+ * tel_shutdown before. What forks only to exec, such as system(3) and posix_spawn(3), needs nothing. vfork(2)
+ * and clone(2) go unnoticed: no function of the library may be called in their children. Handlers of pthread_atfork
+ * that others registered must not call the library either.
  */
 TEL_API int tel_init(const struct tel_config *config);
 
