@@ -353,6 +353,13 @@ static void begin_with_spans(void)
 	span_configure(true, &(struct sampler){.parent_based = true}, keep);
 }
 
+static bool has_parent(struct tel_span *span)
+{
+	static const uint8_t none[8];
+
+	return memcmp(span_of(span)->parent_span_id, none, sizeof(none)) != 0;
+}
+
 static void null_texts_of_spans(void **state)
 {
 	struct buf encoded;
@@ -396,6 +403,29 @@ static void null_texts_of_spans(void **state)
 	NULL_SAID("tel_span_event");
 	NULL_SAID("tel_span_rename");
 	NULL_SAID("tel_span_fail");
+}
+
+static void spans_that_are_started_twice(void **state)
+{
+	struct tel_span outer, inner;
+
+	(void)state;
+	begin_with_spans();
+	struct tel_span *const before = tel_span_current();
+	OFTEN
+	{
+		tel_span_start(&outer, "forgotten", TEL_INTERNAL);
+		tel_span_start(&outer, "outer", TEL_INTERNAL);
+		assert_false(has_parent(&outer));
+		tel_span_start(&inner, "inner", TEL_INTERNAL);
+		tel_span_start_remote(&outer, "other", TEL_SERVER, NULL); /* with one inside */
+		tel_span_end(&outer);
+		assert_ptr_equal(tel_span_current(), &inner);
+		tel_span_end(&inner);
+		assert_ptr_equal(tel_span_current(), before);
+	}
+	end(1);
+	assert_said("tel_span_start", "the span was started before and has not ended: it is lost");
 }
 
 static void null_spans(void **state)
@@ -582,6 +612,7 @@ int main(void)
 		cmocka_unit_test(declarations_that_differ),
 		cmocka_unit_test(threads_say_it_once),
 		cmocka_unit_test(null_texts_of_spans),
+		cmocka_unit_test(spans_that_are_started_twice),
 		cmocka_unit_test(null_spans),
 		cmocka_unit_test(null_parents),
 		cmocka_unit_test(null_batches),

@@ -429,6 +429,22 @@ static void ends_may_come_out_of_order(void **state)
 	assert_int_equal(ended_count, 3);
 }
 
+static void storage_may_be_used_again(void **state)
+{
+	struct tel_span a, b;
+
+	(void)state;
+	tel_span_start(&a, "a", TEL_INTERNAL);
+	tel_span_start(&b, "b", TEL_INTERNAL);
+	tel_span_end(&a);
+	tel_span_start(&a, "again", TEL_INTERNAL); /* inside `b`, which was inside it */
+	assert_memory_equal(span_of(&a)->parent_span_id, span_of(&b)->span_id, 8);
+	tel_span_end(&a);
+	assert_ptr_equal(tel_span_current(), &b);
+	tel_span_end(&b);
+	assert_int_equal(ended_count, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +462,7 @@ int main(void)
 		TEST(children_lie_inside_though_the_clock_is_set),
 		TEST(current_follows_the_scope),
 		TEST(ends_may_come_out_of_order),
+		TEST(storage_may_be_used_again),
 	};
 
 	return cmocka_run_group_tests_name("span", tests, NULL, NULL);

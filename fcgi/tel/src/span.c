@@ -56,6 +56,23 @@ static void clear(struct span *span)
 	memset(span, 0, offsetof(struct span, data));
 }
 
+/*
+ * A span that is started while the thread still has it, because it was not ended or was ended too early, would be
+ * outside itself: the spans would form a ring, and who walks outwards would not come to an end.
+ */
+static void take_out(const struct span *span)
+{
+	for (struct span **at = &current; *at; at = &(*at)->outer) {
+		if (*at != span)
+			continue;
+		bool open = !span->ended;
+		*at = span->outer;
+		if (open)
+			MISUSE("tel_span_start", "the span was started before and has not ended: it is lost");
+		return;
+	}
+}
+
 /* Zero is "no id". */
 static uint64_t random_not_zero(void)
 {
@@ -189,6 +206,7 @@ void tel_span_start(struct tel_span *public_span, const char *name, enum tel_kin
 
 	if (MISUSE_NULL(span, "tel_span_start"))
 		return;
+	take_out(span);
 	clear(span);
 	if (current)
 		continue_local(span, current);
@@ -205,6 +223,7 @@ void tel_span_start_remote(struct tel_span *public_span, const char *name, enum 
 
 	if (MISUSE_NULL(span, "tel_span_start_remote"))
 		return;
+	take_out(span);
 	clear(span);
 	if (parent && parent->valid)
 		continue_remote(span, parent);

@@ -267,7 +267,8 @@ struct tel_span {
 
 /*
  * Starts a child of the thread's current span (a root without one) and makes it current. `name` is a literal.
- * Trace id, flags, tracestate and baggage are inherited.
+ * Trace id, flags, tracestate and baggage are inherited. The storage stays where it is, and is not left, until the span
+ * has ended. A span that is started again before is lost.
  */
 TEL_API void tel_span_start(struct tel_span *span, const char *name, enum tel_kind kind);
 
