@@ -58,11 +58,12 @@ static void clear(struct span *span)
 
 /*
  * A span that is started while the thread still has it, because it was not ended or was ended too early, would be
- * outside itself: the spans would form a ring, and who walks outwards would not come to an end.
+ * outside itself: the spans would form a ring, and who walks outwards would not come to an end. On a stack the search
+ * ends at once: whatever is outside lies higher.
  */
 static void take_out(const struct span *span)
 {
-	for (struct span **at = &current; *at; at = &(*at)->outer) {
+	for (struct span **at = &current; *at && (uintptr_t)span >= (*at)->lowest; at = &(*at)->outer) {
 		if (*at != span)
 			continue;
 		bool open = !span->ended;
@@ -184,6 +185,7 @@ static void make_current(struct span *span, const char *name, enum tel_kind kind
 	span->name = name;
 	span->kind = (uint8_t)kind;
 	span->outer = current;
+	span->lowest = current && current->lowest < (uintptr_t)span ? current->lowest : (uintptr_t)span;
 	current = span;
 	if (!(span->flags & TEL_SAMPLED) || !config.enabled || !config.sink)
 		return;

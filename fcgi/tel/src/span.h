@@ -36,6 +36,7 @@ struct span {
 	const char *tracestate; /* inherited; owned by the request, constant for a root; NULL none */
 	const char *baggage;    /* the same */
 	struct span *outer;     /* current before this one */
+	uintptr_t lowest;       /* address of this one and of those outside */
 	_Alignas(8) char data[SPAN_DATA_BYTES];
 };
 
