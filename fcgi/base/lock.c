@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/env.h"
+#include "base/fd.h"
 
 #define LOCK_MODE 0640 /* who may open it may lock it, and so keep the program from starting */
 
@@ -51,7 +52,7 @@ int lock_open(const char *name, pid_t *holder)
 {
 	*holder = 0;
 	for (;;) {
-		int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, LOCK_MODE);
+		int fd = fd_above_stderr(open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, LOCK_MODE));
 		if (fd < 0)
 			return -errno;
 		int error = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;

@@ -284,6 +284,29 @@ static void stderr_is_used_at_once_without_a_thread(void **state)
 	in_child(log_without_start);
 }
 
+static void lose_and_regain_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		close(fd);
+	if (log_start("test"))
+		_exit(2);
+	int null = open("/dev/null", O_RDWR); /* as a daemon does that nobody gave any */
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (dup2(null, fd) != fd)
+			_exit(3);
+	tel_info("first line");
+	log_stop(10000);
+	if (!file_has(file, "first line"))
+		_exit(4);
+}
+
+static void does_not_stand_in_for_a_closed_stderr(void **state)
+{
+	log_stop(10000); /* of the parent, whose lock it would be */
+	in_child(lose_and_regain_standard_files);
+	assert_int_equal(fresh_log(state), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +319,7 @@ int main(void)
 		TEST(errors_are_written_at_once),
 		TEST(half_a_buffer_is_written_at_once),
 		TEST(reopens_after_rotation),
+		TEST(does_not_stand_in_for_a_closed_stderr),
 		TEST(keeps_the_old_file_when_the_new_one_cannot_be_opened),
 		cmocka_unit_test(appends_and_cuts_half_a_line),
 		cmocka_unit_test(cannot_be_opened),

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/thread.h"
 #include "tel/src/complain.h"
 #include "tel/tel.h"
@@ -78,17 +79,18 @@ static bool cut_half_line(int file)
 
 /*
  * A file descriptor or -errno. A log that is made here may be read by all who may enter its directory, such as the web
- * server, whatever umask the caller has; one that is there keeps the mode that somebody gave it.
+ * server, whatever umask the caller has; one that is there keeps the mode that somebody gave it. It is never stderr's
+ * number, which stands for no file here.
  */
 static int open_file(const char *name)
 {
 	int flags = O_RDWR | O_APPEND | O_CLOEXEC;
-	int file = open(name, flags | O_CREAT | O_EXCL, LOG_MODE);
+	int file = fd_above_stderr(open(name, flags | O_CREAT | O_EXCL, LOG_MODE));
 
 	if (file >= 0)
 		fchmod(file, LOG_MODE);
 	else
-		file = open(name, flags | O_CREAT, LOG_MODE);
+		file = fd_above_stderr(open(name, flags | O_CREAT, LOG_MODE));
 	return file < 0 ? -errno : file;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "tel/src/gzip.h"
 #include "tel/src/settings.h"
 #include "tel/src/transport.h"
@@ -53,7 +54,7 @@ static void add_headers(struct otlp_http *http)
 static bool open_transport(struct otlp_http *http)
 {
 	if (http->settings->send) {
-		http->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		http->stop_fd = fd_above_stderr(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 		return http->stop_fd >= 0;
 	}
 	http->transport = transport_new(http->settings, http->headers, http->header_count);
