@@ -36,7 +36,7 @@ struct sink {
 static enum tel_level least_level = TEL_LEVEL_INFO;
 static unsigned least_complaint = TEL_LEVEL_INFO;
 static struct lock lock = {.fd = -1};
-static bool lock_is_shared; /* with a forked child, or with the parent */
+static atomic_bool lock_is_shared; /* with a forked child, or with the parent */
 static struct sink line_sink, complaint_sink;
 static atomic_bool sinks_open;
 
