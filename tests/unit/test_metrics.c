@@ -96,7 +96,8 @@ static void one_name_is_one_family(void **state)
 
 static void wrong_declarations_are_refused_and_told(void **state)
 {
-	static const double same_bounds[] = {0.001, 0.01, 1, 0}, other_bounds[] = {0.001, 0.01, 2, 0};
+	static const double same_bounds[] = {0.001, 0.01, 1, 0}, other_bounds[] = {0.001, 0.01, 2, 0},
+			    falling[] = {1, 2, 1.5, 0}, infinite[] = {1, INFINITY, 0}, none[] = {NAN, 1, 0};
 	static struct tel_metric wrong[] = {
 		{"test.plain", "{other}", "", TEL_METRIC_COUNTER, NULL, {NULL}, NULL, NULL},
 		{"test.plain", "{thing}", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
@@ -105,6 +106,9 @@ static void wrong_declarations_are_refused_and_told(void **state)
 		{"", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
 		{"test.nothing", "", NULL, TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
 		{"test.boundless", "s", "", TEL_METRIC_HISTOGRAM, NULL, {NULL}, NULL, NULL},
+		{"test.falling", "s", "", TEL_METRIC_HISTOGRAM, falling, {NULL}, NULL, NULL},
+		{"test.infinite", "s", "", TEL_METRIC_HISTOGRAM, infinite, {NULL}, NULL, NULL},
+		{"test.none", "s", "", TEL_METRIC_HISTOGRAM, none, {NULL}, NULL, NULL},
 		{"test.le", "s", "", TEL_METRIC_HISTOGRAM, few_bounds, {"le"}, NULL, NULL},
 		{"test.nameless", "", "", TEL_METRIC_GAUGE, NULL, {""}, NULL, NULL},
 		{"test_plain", "{thing}", "", TEL_METRIC_COUNTER, NULL, {NULL}, NULL, NULL},
@@ -127,7 +131,7 @@ static void wrong_declarations_are_refused_and_told(void **state)
 		tel_counter_add(&wrong[i], 1);
 	}
 	assert_string_equal(failure.other, "target_info");
-	assert_true(metrics_failure(9, &failure));
+	assert_true(metrics_failure(12, &failure));
 	assert_string_equal(failure.other, "test.plain");
 	tel_metric_register(&right);
 	assert_false(metrics_failure(count, &failure));

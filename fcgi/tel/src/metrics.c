@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tel/src/metrics.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -219,6 +220,19 @@ static void fail_registration(const struct tel_metric *metric, const char *reaso
 								    other};
 }
 
+/* The last bucket, that of all numbers, is there without a bound. */
+static bool ascends(const double *bounds, unsigned count)
+{
+	double before = -INFINITY;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!(bounds[i] > before && bounds[i] < INFINITY)) /* NaN is neither */
+			return false;
+		before = bounds[i];
+	}
+	return true;
+}
+
 /* What is wrong with the declaration; NULL: nothing. */
 static const char *misdeclared(const struct tel_metric *metric)
 {
@@ -228,6 +242,8 @@ static const char *misdeclared(const struct tel_metric *metric)
 		return "a histogram has bounds, and no other metric has";
 	if (metric_bound_count(metric) > TEL_BOUNDS_MAX)
 		return "it has more than 20 bounds";
+	if (!ascends(metric->bounds, metric_bound_count(metric)))
+		return "its bounds are not ascending numbers";
 	for (unsigned i = 0; i < label_count(metric); i++) {
 		if (!*metric->labels[i])
 			return "a label has no name";

@@ -362,7 +362,7 @@ struct tel_series; /* one combination of label values */
 struct tel_metric {
 	const char *name, *unit, *help;
 	enum tel_metric_type type;
-	const double *bounds;                   /* histogram: ascending upper bounds, ends with 0 */
+	const double *bounds;                   /* histogram: ascending upper bounds, ends with 0, which is none */
 	const char *labels[TEL_LABELS_MAX + 1]; /* names, NULL-terminated */
 	/* private, zero at first */
 	void *state;
@@ -402,8 +402,9 @@ TEL_API extern const double tel_db_bounds[];   /* the same for databases */
  *	tel_counter_add(&sent, 1, "email");
  *	tel_counter_set(&requests, total);              a counter whose total is kept elsewhere
  *	tel_gauge_set(&level, 7);    tel_gauge_add(&level, -2);
- *	tel_histogram_record(&duration, seconds, "/api/v1/users/{id}");
+ *	tel_histogram_record(&duration, seconds, "/api/v1/users/{id}");     value >= 0
  *
+ * NULL as the value of a label is taken as "".
  * A histogram keeps the current span as the exemplar when it is sampled. No call allocates, or waits for another.
  */
 TEL_API void tel_counter_add_to(struct tel_metric *metric, double value, const char *const *labels, size_t count);
