@@ -284,6 +284,33 @@ static void stderr_is_used_at_once_without_a_thread(void **state)
 	in_child(log_without_start);
 }
 
+static void lose_the_reader(void)
+{
+	int ends[2];
+	sigset_t pending;
+
+	unsetenv("LOG_DIR");
+	CHILD_ASSERT(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+	CHILD_ASSERT(pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+	close(ends[0]);
+	remember_counters();
+	tel_info("before the start");
+	CHILD_ASSERT(log_start("test") == 0);
+	tel_info("for the thread");
+	log_stop(10000);
+	errno = ERANGE;
+	tel_info("after the end");
+	CHILD_ASSERT(errno == ERANGE);
+	CHILD_ASSERT(sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE));
+	CHILD_ASSERT(written() == 0 && dropped() == 3);
+}
+
+static void a_pipe_without_a_reader_ends_nothing(void **state)
+{
+	(void)state;
+	in_child(lose_the_reader);
+}
+
 static void lose_and_regain_standard_files(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -314,6 +341,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_leaves_whole_lines),
 		cmocka_unit_test(a_full_buffer_drops_and_counts),
 		cmocka_unit_test(stopping_keeps_its_budget),
+		cmocka_unit_test(a_pipe_without_a_reader_ends_nothing),
 		WITH_LOG(a_line_is_written_soon),
 		TEST(lines_wait_fifty_milliseconds_for_company),
 		TEST(errors_are_written_at_once),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -306,8 +307,30 @@ static void enqueue(const char *line, size_t bytes, bool at_once)
 		thread_wake(&thread);
 }
 
+/*
+ * On a thread of the program a pipe whose reader is gone, such as stderr, would end the process. The signal of such a
+ * write comes at once and to this thread (POSIX, write()), so it can be taken back; one that was there before stays.
+ */
+static void write_now(const char *line, size_t bytes)
+{
+	sigset_t pipe, pending, before;
+
+	sigpending(&pending);
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
+	while (!sigismember(&pending, SIGPIPE) && sigtimedwait(&pipe, NULL, &(struct timespec){0}) < 0 &&
+	       errno == EINTR)
+		;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	log_count_lines(written, 1 - written);
+}
+
 void log_file_add(const char *line, size_t bytes, bool at_once)
 {
+	int before = errno; /* whoever logs an error may go on to look at it */
+
 	pthread_mutex_lock(&thread.lock);
 	if (log_running) {
 		enqueue(line, bytes, at_once);
@@ -315,10 +338,10 @@ void log_file_add(const char *line, size_t bytes, bool at_once)
 		if (reopen && !abandoned)
 			open_again();
 		reopen = false;
-		unsigned written = abandoned ? 0 : write_lines(line, bytes, 1);
-		log_count_lines(written, 1 - written);
+		write_now(line, bytes);
 	}
 	pthread_mutex_unlock(&thread.lock);
+	errno = before;
 }
 
 void tel_log_reopen(void)
