@@ -311,6 +311,26 @@ static void a_pipe_without_a_reader_ends_nothing(void **state)
 	in_child(lose_the_reader);
 }
 
+static void exit_at_once(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		CHILD_ASSERT(log_start("test") == 0);
+		tel_info("why this ends");
+		exit(7);
+	}
+	CHILD_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	CHILD_ASSERT(check_file(file) == 1);
+}
+
+static void exit_writes_what_is_logged(void **state)
+{
+	(void)state;
+	in_child(exit_at_once);
+}
+
 static void lose_and_regain_standard_files(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -342,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_full_buffer_drops_and_counts),
 		cmocka_unit_test(stopping_keeps_its_budget),
 		cmocka_unit_test(a_pipe_without_a_reader_ends_nothing),
+		cmocka_unit_test(exit_writes_what_is_logged),
 		WITH_LOG(a_line_is_written_soon),
 		TEST(lines_wait_fifty_milliseconds_for_company),
 		TEST(errors_are_written_at_once),

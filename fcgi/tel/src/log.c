@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/tel.h"
+
+#define EXIT_MS 1000 /* how long exit(3) waits for a disk that hangs */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
@@ -144,11 +147,21 @@ static void read_levels(void)
 	log_parse_complaint_level(env_string("OTEL_LOG_LEVEL", ""), &least_complaint);
 }
 
+/* A program that ends itself in the middle, for a reason that it has just logged, calls no tel_shutdown. */
+static void stop_at_exit(void)
+{
+	log_file_stop(EXIT_MS);
+	give_lock_back();
+}
+
 int log_start(const char *name)
 {
+	static bool exit_is_watched;
 	const char *dir = env_string("LOG_DIR", NULL);
 	int error = 0;
 
+	if (!exit_is_watched)
+		exit_is_watched = atexit(stop_at_exit) == 0;
 	read_levels();
 	atomic_store(&sinks_open, true);
 	if (!line_sink.take)

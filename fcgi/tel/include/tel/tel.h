@@ -180,7 +180,12 @@ TEL_API int tel_init(const struct tel_config *config);
 
 /*
  * Ends the threads: exports what is queued and writes what is logged, within `budget_ms`. What is left then is counted
- * as dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended.
+ * as dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended. tel_init may be
+ * called again afterwards.
+ *
+ * A program that ends without it loses the spans, metrics and log records that wait for the collector. exit(3) and a
+ * return from main write the lines that are logged, within a second; _exit(2), abort(3) and a signal lose those of the
+ * last 50 ms.
  */
 TEL_API void tel_shutdown(unsigned budget_ms);
 
