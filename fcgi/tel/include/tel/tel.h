@@ -18,8 +18,13 @@
  * Rules that hold everywhere: nothing here blocks on the network or the disk, ends the process, fails a request or
  * allocates memory after start-up; what does not fit is dropped and counted. A call that makes no sense (a negative
  * step of a counter, a label too few, a NULL) is refused, and the library says so once. Every thread may call
- * everything unless a comment says otherwise. Names of spans, attributes and metrics are string literals (never
- * copied); values of tel_str() are copied, those of tel_lit() are not.
+ * everything unless a comment says otherwise; a signal handler may call nothing, for there are locks. A thread needs
+ * 64 KiB of stack. Names of spans, attributes and metrics are string literals (never copied); values of tel_str() are
+ * copied, those of tel_lit() are not. So a shared object that uses the library is never to be unloaded: link a plugin
+ * with -Wl,-z,nodelete, and dlclose(3) leaves it where it is.
+ *
+ * Before tel_init spans have ids but are not kept, nor are their children; metrics count, and lines go to stderr at
+ * once.
  *
  * Sources: W3C Trace Context level 2, W3C Baggage, OpenTelemetry specification (trace, metrics and logs API and SDK,
  * OTLP 1.x, environment variables), semantic conventions 1.44, OpenMetrics 1.0, Prometheus text format 0.0.4.
