@@ -63,7 +63,7 @@ static unsigned next_field(struct message *m, struct message *inside)
 }
 
 struct seen {
-	size_t points;
+	size_t points, empty; /* data points, metrics without any */
 	double orders, asked; /* the last values; -1: none came */
 };
 
@@ -99,8 +99,11 @@ static void see_metric(struct message metric, struct seen *seen)
 			value = is_text(field, "test.orders")  ? &seen->orders
 				: is_text(field, "test.asked") ? &seen->asked
 							       : NULL;
-		if (number == 5 || number == 7 || number == 9)
-			see_points(field, value, seen);
+		size_t earlier = seen->points;
+		if (number != 5 && number != 7 && number != 9)
+			continue;
+		see_points(field, value, seen);
+		seen->empty += seen->points == earlier;
 	}
 }
 
@@ -121,7 +124,7 @@ static void see(struct message m, int depth, struct seen *seen)
 /* The collector keeps what it got, and counts in the end; the metrics of request `number`. */
 static struct seen seen_in(size_t number)
 {
-	struct seen seen = {0, -1, -1};
+	struct seen seen = {0, 0, -1, -1};
 	const struct collector_request *request = &collector.request[number];
 
 	assert_true(number < SEEN(requests));
@@ -129,6 +132,7 @@ static struct seen seen_in(size_t number)
 	see((struct message){(const unsigned char *)request->body,
 			     (const unsigned char *)request->body + request->bytes},
 	    0, &seen);
+	assert_int_equal(seen.empty, 0);
 	return seen;
 }
 

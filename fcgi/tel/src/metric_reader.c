@@ -105,7 +105,7 @@ static bool push_metric(struct otlp_points *points)
 		points->count = series - points->first < room ? series - points->first : (unsigned)room;
 		if (!held)
 			set_times(points);
-		if (batch_add_many(metric_push.batch, encode_points, points, sizeof(*points), points->count)) {
+		if (room && batch_add_many(metric_push.batch, encode_points, points, sizeof(*points), points->count)) {
 			points->first += points->count;
 			continue;
 		}
