@@ -160,6 +160,36 @@ static void complaints_go_to_the_host(void **state)
 	assert_int_equal(logged("a line of the program"), 1);
 }
 
+/* A caller that does not set the random flag is nobody's line, and no log record. */
+static void the_sampler_complains_to_the_host(void **state)
+{
+	struct tel_parent parent;
+
+	(void)state;
+	setenv("OTEL_TRACES_EXPORTER", "otlp", 1);
+	setenv("OTEL_TRACES_SAMPLER", "traceidratio", 1);
+	setenv("OTEL_TRACES_SAMPLER_ARG", "0.5", 1);
+	start_with(&(struct tel_config){.service_name = "test-service",
+					.log_line = take,
+					.log_line_arg = &of_log,
+					.complain = take,
+					.complain_arg = &of_complaints});
+	tel_parent_init(&parent);
+	tel_parent_header(&parent, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+	tel_parent_end(&parent);
+	for (int i = 0; i < 2; i++) {
+		struct tel_span span;
+		tel_span_start_remote(&span, "request", TEL_SERVER, &parent);
+		tel_span_end(&span);
+	}
+	assert_int_equal(of_log.lines, 0);
+	assert_int_equal(of_complaints.lines, 1);
+	assert_non_null(strstr(of_complaints.line, "the random flag of W3C Trace Context level 2"));
+	tel_shutdown(1000);
+	unsetenv("OTEL_TRACES_SAMPLER");
+	unsetenv("OTEL_TRACES_SAMPLER_ARG");
+}
+
 static void complaints_are_lines_where_nobody_takes_them(void **state)
 {
 	(void)state;
@@ -274,6 +304,7 @@ int main(void)
 		TEST(a_sink_that_logs_does_not_call_itself),
 		TEST(many_threads_log_at_once),
 		TEST(complaints_go_to_the_host),
+		TEST(the_sampler_complains_to_the_host),
 		TEST(complaints_are_lines_where_nobody_takes_them),
 		TEST(a_log_that_cannot_be_opened_is_told),
 		TEST(a_log_that_cannot_be_opened_again_is_told),

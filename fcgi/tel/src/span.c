@@ -113,8 +113,8 @@ static void warn_of_unknown_randomness(const struct parent *parent)
 	if (config.sampler.threshold == 0 || config.sampler.threshold == SAMPLER_NONE || parent->flags & TEL_RANDOM ||
 	    probability_explicit(parent->tracestate, &randomness) || atomic_exchange(&warned, true))
 		return;
-	tel_warn("the sampler takes trace ids of callers for random who do not say so: they should send the random "
-		 "flag of W3C Trace Context level 2");
+	complain_warn("the sampler takes trace ids of callers for random who do not say so: they should send the "
+		      "random flag of W3C Trace Context level 2");
 }
 
 /* A sampler that is not parent-based makes a decision of its own, and its threshold takes the place of the parent's. */
