@@ -536,6 +536,35 @@ static void null_batches(void **state)
 
 /* ---- logs ---- */
 
+/* It would be sent by settings that are gone, even when there are others again. */
+static void a_batch_of_earlier_telemetry(void **state)
+{
+	const struct tel_span_facts facts = {.kind = TEL_SERVER, .context = {{1}, {2}, TEL_SAMPLED}};
+	struct tel_span span;
+	unsigned retry_ms;
+
+	(void)state;
+	begin();
+	struct tel_batch *batch = tel_batch_new();
+	tel_span_from(&span, &facts);
+	assert_true(tel_batch_add(batch, &span));
+	tel_shutdown(10000);
+	for (int times = 0; times < 2; times++) {
+		assert_true(tel_batch_add(batch, &span));
+		assert_int_equal(tel_batch_send(batch, &retry_ms), TEL_SENT_OK);
+		tel_batch_cancel(batch);
+		assert_int_equal(tel_batch_count(batch), 1);
+		if (!times) /* and the log goes on */
+			assert_int_equal(tel_init(&(struct tel_config){
+						 .service_name = "misuse", .log_name = "test", .no_exporter = true}),
+					 0);
+	}
+	tel_batch_free(batch);
+	tel_shutdown(10000);
+	read_said(file);
+	assert_int_equal(count_of("it was made before tel_shutdown"), 1);
+}
+
 static void lines_that_make_no_sense(void **state)
 {
 	(void)state;
@@ -616,6 +645,7 @@ int main(void)
 		cmocka_unit_test(null_spans),
 		cmocka_unit_test(null_parents),
 		cmocka_unit_test(null_batches),
+		cmocka_unit_test(a_batch_of_earlier_telemetry),
 		cmocka_unit_test(lines_that_make_no_sense),
 	};
 

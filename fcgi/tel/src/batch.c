@@ -34,10 +34,12 @@ struct tel_batch {
 	uint64_t warned_ns; /* monotonic; 0: never */
 	atomic_bool cancelled;
 	unsigned generation;    /* of the process that made it */
+	unsigned session;       /* of telemetry in which it was made */
 	struct tel_batch *next; /* of those that are kept */
 };
 
 static const struct settings *batch_settings; /* NULL before tel_init */
+static unsigned session;                      /* counts the changes of it */
 static atomic_size_t pending_spans;           /* in all batches */
 
 /* What is said about the collector. */
@@ -59,6 +61,7 @@ static const struct {
 void batch_configure(const struct settings *settings)
 {
 	batch_settings = settings;
+	session++;
 }
 
 /*
@@ -70,6 +73,7 @@ static unsigned generation; /* counts forks on the way from the first process to
 void batch_in_child(void)
 {
 	generation++;
+	batch_configure(NULL); /* until tel_init */
 	atomic_store_explicit(&pending_spans, 0, memory_order_relaxed);
 }
 
@@ -88,12 +92,15 @@ static bool is_inherited(const struct tel_batch *batch)
 	return batch->generation != generation;
 }
 
-/* True: `call` has to be refused, and that was logged. */
-static bool refuses_inherited(const struct tel_batch *batch, const char *call)
+/* True: `call` has to be refused, and that was logged. The settings that a batch is sent by are gone with tel_shutdown.
+ */
+static bool refuses(const struct tel_batch *batch, const char *call)
 {
 	if (is_inherited(batch))
 		MISUSE("a batch", "it belongs to the parent of this process", tel_lit("function", call));
-	return is_inherited(batch);
+	else if (batch->session != session)
+		MISUSE("a batch", "it was made before tel_shutdown", tel_lit("function", call));
+	return is_inherited(batch) || batch->session != session;
 }
 
 /* ---- life cycle ---- */
@@ -116,6 +123,7 @@ struct tel_batch *batch_new(enum signal signal, size_t items_max)
 	if (!batch)
 		return NULL;
 	batch->generation = generation;
+	batch->session = session;
 	batch->signal = signal;
 	batch->items_max = items_max;
 	buf_init(&batch->resource, 1 << 20);
@@ -193,7 +201,7 @@ bool tel_batch_add(struct tel_batch *batch, const struct tel_span *public_span)
 {
 	const struct span *span = const_span_of(public_span);
 
-	if (MISUSE_NULL(batch && span, "tel_batch_add") || refuses_inherited(batch, "tel_batch_add"))
+	if (MISUSE_NULL(batch && span, "tel_batch_add") || refuses(batch, "tel_batch_add"))
 		return true; /* another attempt would be as wrong */
 	if (!span->recording)
 		return true;
@@ -337,7 +345,7 @@ void batch_stop(struct tel_batch *batch, unsigned grace_ms)
 
 void tel_batch_cancel(struct tel_batch *batch)
 {
-	if (MISUSE_NULL(batch, "tel_batch_cancel") || refuses_inherited(batch, "tel_batch_cancel"))
+	if (MISUSE_NULL(batch, "tel_batch_cancel") || refuses(batch, "tel_batch_cancel"))
 		return;
 	atomic_store(&batch->cancelled, true);
 	batch_stop(batch, CANCEL_GRACE_MS);
@@ -345,8 +353,7 @@ void tel_batch_cancel(struct tel_batch *batch)
 
 enum tel_sent tel_batch_send(struct tel_batch *batch, unsigned *retry_ms)
 {
-	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->items == 0 ||
-	    refuses_inherited(batch, "tel_batch_send"))
+	if (MISUSE_NULL(batch && retry_ms, "tel_batch_send") || batch->items == 0 || refuses(batch, "tel_batch_send"))
 		return TEL_SENT_OK;
 	if (atomic_load(&batch->cancelled)) {
 		*retry_ms = BACKOFF_MIN_MS;

@@ -31,7 +31,9 @@ TEL_API void tel_span_from(struct tel_span *span, const struct tel_span_facts *f
  */
 TEL_API void tel_span_set_tracestate(struct tel_span *span, struct tel_parent *parent);
 
-struct tel_batch; /* spans, encoded, and the connection that sends them; one thread; not for a forked child */
+/* Spans, encoded, and the connection that sends them. One thread. Not for a forked child; to be freed, and nothing
+ * else, after tel_shutdown. */
+struct tel_batch;
 
 enum tel_sent {
 	TEL_SENT_OK,       /* the collector answered 2xx; what it rejected by partial success is logged and counted */
