@@ -305,7 +305,8 @@ static struct {
 	enum tel_transport_outcome outcome;
 	struct tel_response response;
 	const char *body;
-	bool waits; /* until it is told to end */
+	bool waits;  /* until it is told to end */
+	bool boasts; /* of more bytes than there is room for, and ends no text */
 	sem_t waiting;
 	unsigned calls, left_ms;
 	char seen[512];
@@ -331,6 +332,12 @@ static enum tel_transport_outcome send_own(void *arg, const struct tel_request *
 	own.response.body = response->body;
 	own.response.size = response->size;
 	*response = own.response;
+	if (own.boasts) {
+		memset(response->body, '<', response->size); /* no protobuf */
+		memset(response->content_type, 'x', sizeof(response->content_type));
+		memset(response->error, 'x', sizeof(response->error));
+		response->bytes = response->size + 1;
+	}
 	if (own.body) {
 		response->bytes = strlen(own.body);
 		memcpy(response->body, own.body, response->bytes);
@@ -413,6 +420,23 @@ static void outcomes_of_another_transport(void **state)
 	}
 }
 
+/* What it says too much is cut; without that AddressSanitizer ends the test. */
+static void another_transport_may_overdo_it(void **state)
+{
+	(void)state;
+	bring_own();
+	own.boasts = true;
+	own.response.status = 200;
+	post();
+	assert_int_equal(result.outcome, OTLP_ACCEPTED);
+	assert_string_equal(result.answer.message, "the answer is not OTLP");
+	own.outcome = TEL_TRANSPORT_UNREACHABLE;
+	post();
+	assert_int_equal(result.outcome, OTLP_UNREACHABLE);
+	assert_int_equal(strlen(result.answer.message), OTLP_MESSAGE_SIZE - 1);
+	assert_int_equal(tel_request_left_ms(NULL), 0);
+}
+
 static void stop_when_it_waits(void *unused)
 {
 	(void)unused;
@@ -461,6 +485,7 @@ int main(void)
 		TEST(another_thread_can_end_it),
 		TEST(another_transport_gets_the_request),
 		TEST(outcomes_of_another_transport),
+		TEST(another_transport_may_overdo_it),
 		TEST(another_transport_is_told_to_end),
 	};
 

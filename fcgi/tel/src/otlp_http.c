@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "tel/src/gzip.h"
+#include "tel/src/misuse.h"
 #include "tel/src/settings.h"
 #include "tel/src/transport.h"
 
@@ -105,6 +106,8 @@ void otlp_http_stop(struct otlp_http *http, unsigned grace_ms)
 
 unsigned tel_request_left_ms(const struct tel_request *request)
 {
+	if (MISUSE_NULL(request, "tel_request_left_ms"))
+		return 0;
 	const struct otlp_http *http = request->attempt;
 	uint64_t stop_ns = atomic_load(&http->stop_at_ns), now_ns = clock_monotonic_ns();
 	uint64_t end_ns = stop_ns < http->deadline_ns ? stop_ns : http->deadline_ns;
@@ -158,6 +161,10 @@ static void send_request(struct otlp_http *http, const struct tel_request *reque
 	http->deadline_ns = clock_monotonic_ns() + settings->timeout_ms * NS_PER_MS;
 	enum tel_transport_outcome outcome = http->transport ? transport_send(http->transport, request, &response)
 							     : settings->send(settings->send_arg, request, &response);
+	/* what a program's own transport may have got wrong */
+	response.body = http->answer;
+	response.bytes = response.bytes < ANSWER_MAX ? response.bytes : ANSWER_MAX;
+	response.content_type[sizeof(response.content_type) - 1] = response.error[sizeof(response.error) - 1] = '\0';
 	if (outcome == TEL_TRANSPORT_ANSWERED && response.status >= 200 && response.status <= 599)
 		by_status(&response, result);
 	else
