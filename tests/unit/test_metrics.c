@@ -111,6 +111,7 @@ static void wrong_declarations_are_refused_and_told(void **state)
 		{"test.none", "s", "", TEL_METRIC_HISTOGRAM, none, {NULL}, NULL, NULL},
 		{"test.le", "s", "", TEL_METRIC_HISTOGRAM, few_bounds, {"le"}, NULL, NULL},
 		{"test.nameless", "", "", TEL_METRIC_GAUGE, NULL, {""}, NULL, NULL},
+		{"test.labels", "", "", TEL_METRIC_GAUGE, NULL, {"a", "b", "c", "d", "e"}, NULL, NULL},
 		{"test_plain", "{thing}", "", TEL_METRIC_COUNTER, NULL, {NULL}, NULL, NULL},
 		{"test.plain.total", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},
 		{"test.unlabelled.seconds.count", "", "", TEL_METRIC_GAUGE, NULL, {NULL}, NULL, NULL},

@@ -244,6 +244,8 @@ static const char *misdeclared(const struct tel_metric *metric)
 		return "it has more than 20 bounds";
 	if (!ascends(metric->bounds, metric_bound_count(metric)))
 		return "its bounds are not ascending numbers";
+	if (metric->labels[TEL_LABELS_MAX])
+		return "it has more than 4 labels";
 	for (unsigned i = 0; i < label_count(metric); i++) {
 		if (!*metric->labels[i])
 			return "a label has no name";
