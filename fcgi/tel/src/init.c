@@ -61,12 +61,11 @@ static int start(const struct tel_config *config)
 	if (!exports)
 		self_queue(SIGNAL_TRACES, batch_pending_spans, NULL, otel_settings.batch_spans);
 	int error = export_start(&otel_settings, exports, telemetry_on && otel_settings.signals[SIGNAL_LOGS].otlp);
-	if (error)
-		return error;
-	if (telemetry_on && otel_settings.signals[SIGNAL_METRICS].otlp)
+	if (!error && telemetry_on && otel_settings.signals[SIGNAL_METRICS].otlp)
 		error = metric_reader_start(&otel_settings);
 	if (error) {
 		export_stop(0);
+		transport_end();
 		return error;
 	}
 	span_configure(spans_on, &otel_settings.sampler, exports ? export_span : NULL);
