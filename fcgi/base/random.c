@@ -17,7 +17,7 @@ static uint64_t rotate_left(uint64_t value, int bits)
 }
 
 /* xoshiro256** (Blackman, Vigna: "Scrambled linear pseudorandom number generators", 2018). */
-static uint64_t step(void)
+static inline uint64_t step(void)
 {
 	uint64_t result = rotate_left(state[1] * 5, 7) * 9;
 	uint64_t shifted = state[1] << 17;
@@ -59,7 +59,7 @@ static void seed(void)
 
 static uint64_t next_random(void)
 {
-	if (!seeded)
+	if (__builtin_expect(!seeded, 0))
 		seed();
 	return step();
 }

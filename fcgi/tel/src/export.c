@@ -13,8 +13,9 @@ static struct exporter log_exporter = EXPORTER_INITIALIZER;
 
 void export_span(const struct span *span)
 {
+	bool goes_along = span->tracestate && !span_has_root_tracestate(span);
 	const struct queue_part parts[] = {{span, span_size(span)},
-					   {span->tracestate, span->tracestate ? strlen(span->tracestate) + 1 : 0}};
+					   {span->tracestate, goes_along ? strlen(span->tracestate) + 1 : 0}};
 
 	exporter_push(&span_exporter, parts, 2);
 }
@@ -24,7 +25,7 @@ static void encode_queued_span(struct buf *out, void *record, size_t bytes)
 	struct span *span = record;
 
 	(void)bytes;
-	if (span->tracestate)
+	if (span->tracestate && !span_has_root_tracestate(span))
 		span->tracestate = (char *)span + span_size(span);
 	otlp_add_span(out, span);
 }

@@ -112,6 +112,9 @@ struct tel_series *series_at(void *memory, const struct tel_metric *metric);
  * A counter's or gauge's value, or a histogram's sum. Any thread; of a counter that only grows a later reading is never
  * less than an earlier one.
  */
+/* Adds 1 to a counter: tel_series_add of the library's own, which needs no check. */
+void series_count_one(struct tel_series *counter);
+
 double series_value(const struct tel_series *series);
 
 /* Observations in one bucket; the same holds. */

@@ -25,7 +25,7 @@ static uint64_t to_bits(double value)
 	return bits;
 }
 
-static void add_double(_Atomic uint64_t *target, double value)
+static inline void add_double(_Atomic uint64_t *target, double value)
 {
 	uint64_t old = atomic_load_explicit(target, memory_order_relaxed);
 
@@ -37,7 +37,7 @@ static void add_double(_Atomic uint64_t *target, double value)
 /* ---- cells ------------------------------------------------------------------------------------------------------- */
 
 /* The cell that this thread adds to; threads that begin one after the other have different ones. */
-static _Atomic uint64_t *own_cell(const struct tel_series *series)
+static inline _Atomic uint64_t *own_cell(const struct tel_series *series)
 {
 	static atomic_uint threads;
 	static _Thread_local unsigned number; /* from 1; 0: none yet */
@@ -73,6 +73,12 @@ uint64_t series_bucket(const struct tel_series *series, unsigned index)
 }
 
 /* ---- observations by series -------------------------------------------------------------------------------------- */
+
+void series_count_one(struct tel_series *counter)
+{
+	if (metrics_enabled())
+		add_double(own_cell(counter), 1);
+}
 
 static void say_other_kind(const struct tel_metric *metric, const char *call)
 {

@@ -19,7 +19,7 @@
 
 /* True when `pointer` is NULL: then `call` has to be refused, and that was logged as above. */
 #define MISUSE_NULL(pointer, call)                                                                                     \
-	(__builtin_expect(!(pointer), 0) && ({                                                                         \
+	(__builtin_expect(!(pointer), 0) && __extension__({                                                            \
 		 MISUSE(call, "a pointer is NULL");                                                                    \
 		 true;                                                                                                 \
 	 }))

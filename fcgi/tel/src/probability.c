@@ -122,19 +122,15 @@ bool probability_explicit(const char *tracestate, uint64_t *randomness)
 {
 	struct slice list, value;
 
-	find_ot(tracestate, &list);
-	return find_key(list, "rv:", &value) == 1 && value.bytes == DIGITS && parse_digits(value, randomness);
+	return *tracestate && find_ot(tracestate, &list) && find_key(list, "rv:", &value) == 1 &&
+	       value.bytes == DIGITS && parse_digits(value, randomness);
 }
 
 uint64_t probability_randomness(const char *tracestate, const uint8_t trace_id[16])
 {
-	uint64_t randomness = 0;
+	uint64_t randomness;
 
-	if (probability_explicit(tracestate, &randomness))
-		return randomness;
-	for (int i = 9; i < 16; i++)
-		randomness = randomness << 8 | trace_id[i];
-	return randomness;
+	return probability_explicit(tracestate, &randomness) ? randomness : probability_of_id(trace_id);
 }
 
 /* ---- changes ---- */
@@ -241,6 +237,9 @@ static bool is_consistent(const char *tracestate, struct slice value, const uint
 void probability_check_threshold(char *tracestate, const uint8_t trace_id[16], bool sampled)
 {
 	struct slice list, value;
+
+	if (!*tracestate)
+		return;
 	unsigned members = find_ot(tracestate, &list), thresholds = find_key(list, TH, &value);
 
 	if (members > 1 || thresholds > 1 || (thresholds && !is_consistent(tracestate, value, trace_id, sampled)))

@@ -31,6 +31,16 @@ void probability_format(uint64_t threshold, char out[PROBABILITY_TEXT_MAX + 1]);
 /* Sets *randomness to `rv`. False: there is none. */
 bool probability_explicit(const char *tracestate, uint64_t *randomness);
 
+/* Returns R of a trace id alone: its last 56 bits. */
+static inline uint64_t probability_of_id(const uint8_t trace_id[16])
+{
+	uint64_t randomness = 0;
+
+	for (int i = 9; i < 16; i++)
+		randomness = randomness << 8 | trace_id[i];
+	return randomness;
+}
+
 /* Returns R: `rv`, else the last 56 bits of the trace id, which count as random whatever the random flag says. */
 uint64_t probability_randomness(const char *tracestate, const uint8_t trace_id[16]);
 

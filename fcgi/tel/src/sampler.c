@@ -45,5 +45,5 @@ bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
 
 bool sampler_decide(const struct sampler *sampler, const uint8_t trace_id[16])
 {
-	return probability_randomness("", trace_id) >= sampler->threshold;
+	return probability_of_id(trace_id) >= sampler->threshold;
 }

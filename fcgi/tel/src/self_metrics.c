@@ -147,7 +147,8 @@ static void add_kept(struct tel_series *series, double value)
 
 void self_made(enum signal signal)
 {
-	add_kept(series_kept[signal].made, 1);
+	if (series_kept[signal].made)
+		series_count_one(series_kept[signal].made);
 }
 
 void self_turned_away(enum signal signal, enum drop_reason reason, size_t count)

@@ -37,6 +37,11 @@ void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(co
 		probability_format(sampler->threshold, config.root_tracestate);
 }
 
+bool span_has_root_tracestate(const struct span *span)
+{
+	return span->tracestate == config.root_tracestate;
+}
+
 void span_limit(const struct span_limits *limits)
 {
 	limit = *limits;
@@ -61,7 +66,7 @@ static void clear(struct span *span)
  * outside itself: the spans would form a ring, and who walks outwards would not come to an end. On a stack the search
  * ends at once: whatever is outside lies higher.
  */
-static void take_out(const struct span *span)
+static inline void take_out(const struct span *span)
 {
 	for (struct span **at = &current; *at && (uintptr_t)span >= (*at)->lowest; at = &(*at)->outer) {
 		if (*at != span)
@@ -180,7 +185,7 @@ static void start_clock(struct span *span)
 	}
 }
 
-static void make_current(struct span *span, const char *name, enum tel_kind kind)
+static inline void make_current(struct span *span, const char *name, enum tel_kind kind)
 {
 	span->name = name;
 	span->kind = (uint8_t)kind;
@@ -329,7 +334,7 @@ static void count_drop(uint16_t *counter)
 }
 
 /* NULL: no room. */
-static struct span_entry *append_entry(struct span *span, enum span_entry_kind kind, size_t bytes)
+static inline struct span_entry *append_entry(struct span *span, enum span_entry_kind kind, size_t bytes)
 {
 	struct span_entry *entry = (struct span_entry *)(span->data + span->used);
 	size_t room = sizeof(span->data) - span->used;
@@ -359,16 +364,18 @@ static bool is_copied(const struct tel_attr *attr)
 	return attr->type == TEL_TYPE_STRING || (attr->type == TEL_TYPE_LITERAL && attr->bytes > limit.characters);
 }
 
-static bool append_attribute(struct span *span, const struct tel_attr *attr)
+static inline bool append_attribute(struct span *span, const struct tel_attr *attr)
 {
 	enum tel_type type = is_copied(attr) ? TEL_TYPE_STRING : attr->type;
 	size_t bytes = type == TEL_TYPE_STRING ? attr->bytes : 0;
+
+	if (__builtin_expect(!attr->key, 0)) {
+		MISUSE("tel_span_set", "a key is NULL");
+		return false;
+	}
 	if (bytes > limit.characters)
 		bytes = cut_at_limit(attr->value.text, bytes);
-	struct span_entry *entry = attr->key ? append_entry(span, SPAN_ATTRIBUTE, bytes) : NULL;
-
-	if (!attr->key)
-		MISUSE("tel_span_set", "a key is NULL");
+	struct span_entry *entry = append_entry(span, SPAN_ATTRIBUTE, bytes);
 	if (!entry)
 		return false;
 	entry->type = (uint8_t)type;

@@ -96,6 +96,9 @@ static inline char *span_entry_bytes(const struct span_entry *entry)
 	return (char *)(entry + 1);
 }
 
+/* True: the tracestate is the constant of roots, which stays, so that a copy of the span need not have its own. */
+bool span_has_root_tracestate(const struct span *span);
+
 /* Bytes of a span that are in use: what a copy needs. */
 static inline size_t span_size(const struct span *span)
 {
