@@ -38,9 +38,12 @@ RUN_PACKAGES := gcc libc6-dev libfcgi-dev libjson-c-dev 'libcurl4-openssl-dev|li
 TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-requests python3-protobuf \
 	python3-prometheus-client python3-hypothesis python3-jsonschema python3-yaml protobuf-compiler prometheus \
 	prometheus-alertmanager prometheus-node-exporter strace wrk locales musl-tools spawn-fcgi \
-	multiwatch
+	multiwatch g++ libjansson-dev libmicrohttpd-dev 'pkgconf|pkg-config'
+# Each has its tests, which are skipped where it cannot be had: the telemetry library with another compiler, with CMake,
+# as a Debian package, and its manual.
+WANTED_PACKAGES := clang cmake debhelper lintian mandoc
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
-LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3
+LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3 abigail-tools
 BENCH_PACKAGES := python3 wrk binutils
 FUZZ_PACKAGES := clang libclang-rt-dev
 
@@ -59,8 +62,7 @@ $(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override
 
 LIB_SRC := $(wildcard fcgi/base/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-TEL_SRC := $(wildcard fcgi/tel/src/*.c)
-TEL_FROM := $(TEL_SRC) $(wildcard fcgi/tel/src/*.h fcgi/tel/include/tel/*.h fcgi/base/*.[ch]) fcgi/tel/amalgamate
+include fcgi/tel/tel.mk
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -72,7 +74,7 @@ help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { line = sprintf("  make %-19s", $$1); count = split($$2, word, " "); \
 		for (i = 1; i <= count; i++) { \
 			if (length(line) + length(word[i]) > 78) { print line; line = sprintf("%26s", "") } \
-			line = line " " word[i] } print line }' Makefile $(wildcard stack/stack.mk)
+			line = line " " word[i] } print line }' Makefile fcgi/tel/tel.mk $(wildcard stack/stack.mk)
 	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md, and here once python3 is there (make deps)."
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
@@ -135,7 +137,7 @@ openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yam
 deps: ## install the packages that running needs (nothing when all is there)
 	@stack/native/deps $(RUN_PACKAGES)
 deps-test:
-	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES) --wanted $(BROWSER_PACKAGES)
+	@stack/native/deps $(RUN_PACKAGES) $(TEST_PACKAGES) --wanted $(WANTED_PACKAGES) $(BROWSER_PACKAGES)
 deps-lint:
 	@stack/native/deps $(RUN_PACKAGES) $(LINT_PACKAGES)
 deps-bench:
@@ -327,13 +329,14 @@ C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi t
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
 SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/tel/amalgamate fcgi/systemd/install \
-	nginx/drain nginx/render tests/integration/lib/boot .ci/run
+	nginx/drain nginx/render tests/integration/lib/boot .ci/run fcgi/tel/examples/cron_job.sh
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
+	fcgi/tel/manual \
 	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))
 JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
 
 # Data and pictures have no place for a comment.
-SOURCES := '*.c' '*.h' '*.py' '*.js' '*.ts' '*.go' '*.java' '*.css' '*.html' '*.sql' '*.proto' '*.lua' '*.conf' '*.yml' '*.yaml' \
+SOURCES := '*.c' '*.cc' '*.h' '*.py' '*.js' '*.ts' '*.go' '*.java' '*.css' '*.html' '*.sql' '*.proto' '*.lua' '*.conf' '*.yml' '*.yaml' \
 	'*.alloy' '*.mk' $(SHELL_FILES) Makefile stack/Dockerfile ':!tests/fuzz/corpus'
 
 # missingIncludeSystem: cppcheck knows the C library without its headers. E2: newer flake8 looks for spaces inside f-strings.
@@ -353,6 +356,7 @@ lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors,
 	$(MAKE) --no-print-directory -s $(JOBS) build CC=gcc MODE=analyze
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 		--suppress=missingIncludeSystem $(CPPFLAGS) fcgi
+	$(MAKE) --no-print-directory check-tel-abi
 	$(MAKE) --no-print-directory -s $(JOBS) tidy
 
 # clang-tidy is slow: a file is judged again only when it, a header or the rules have changed.
