@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 TEL_CC ?= $(CC)
 TEL_CFLAGS ?= -O2 -g -fstack-protector-strong
-# A sixteenth of the speed for a tenth of the size: the shared library is to stay below 150 kB.
+# A tenth of the speed for a tenth of the size: the shared library is to stay below 150 kB.
 TEL_SMALL ?= -falign-functions=1 -falign-jumps=1 -falign-loops=1 -fno-inline-small-functions
 TEL_LDFLAGS ?= -Wl,-z,relro,-z,now
 TEL_OUT ?= build/tel

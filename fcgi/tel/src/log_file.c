@@ -248,8 +248,11 @@ static void write_until_stop(void *unused)
 			open_again();
 
 		pthread_mutex_lock(&thread.lock);
-		if (abandoned)
+		if (abandoned) {
+			abandoned = false; /* a new thread may begin, with nothing of what was counted as dropped */
+			filling->used = writing->used = filling->count = writing->count = 0;
 			break;
+		}
 		log_count_lines(written, batch->count - written);
 		batch->used = batch->count = 0;
 	}
@@ -259,15 +262,19 @@ static void write_until_stop(void *unused)
 
 int log_file_start(const char *name)
 {
+	pthread_mutex_lock(&thread.lock);
+	bool hangs = abandoned;
+	pthread_mutex_unlock(&thread.lock);
+	if (hangs) /* two threads would share the buffers */
+		return -EBUSY;
 	int file = name ? open_file(name) : STDERR_FILENO;
-
 	if (file < 0)
 		return file;
 	if (log_fd != STDERR_FILENO)
 		close(log_fd);
 	use_file(file);
 	snprintf(log_path, sizeof(log_path), "%s", name ? name : "");
-	reopen = urgent = abandoned = false;
+	reopen = urgent = false;
 	log_running = true;
 	int error = thread_start(&thread, "tel-log", write_until_stop, NULL);
 	log_running = !error;

@@ -8,7 +8,8 @@
 
 #define LOG_LINE_MAX 16384 /* bytes of a line with its newline */
 
-/* Opens `path` (NULL: stderr) and starts the thread. 0 or -errno; then nothing has changed. */
+/* Opens `path` (NULL: stderr) and starts the thread. 0 or -errno; then nothing has changed. -EBUSY: the
+ * thread of before still hangs in a write that log_file_stop did not wait for. */
 int log_file_start(const char *path);
 
 /*

@@ -87,7 +87,7 @@ static void say_other_kind(const struct tel_metric *metric, const char *call)
 
 static void say_bad_value(const struct tel_metric *metric, const char *call)
 {
-	MISUSE(call, "the value is negative, or no number", tel_str("metric", metric->name));
+	MISUSE(call, "the value is negative, infinite or no number", tel_str("metric", metric->name));
 }
 
 /* A series that leads nowhere takes all: what is wrong with it was said. */
@@ -114,7 +114,7 @@ void tel_series_set(struct tel_series *series, double value)
 	/* the cells of a counter stay as they are: what another thread adds meanwhile comes on top */
 	if (series->metric->type == TEL_METRIC_HISTOGRAM)
 		say_other_kind(series->metric, "tel_series_set");
-	else if (series->metric->type == TEL_METRIC_COUNTER && !(value >= 0))
+	else if (series->metric->type == TEL_METRIC_COUNTER && (!(value >= 0) || isinf(value)))
 		say_bad_value(series->metric, "tel_series_set");
 	else
 		atomic_store_explicit(&series->value, to_bits(value - add_cells(series, 0)), memory_order_relaxed);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What telemetry tells about itself (semantic conventions, "OpenTelemetry SDK metrics"). At any time, for spans and for
- * log records:
+ * What telemetry tells about itself (semantic conventions, "OpenTelemetry SDK metrics"). Whenever nothing is just
+ * changing its place, for spans and for log records:
  *
  *	made = live + queued + exported (without an error) + dropped (for all reasons)
  *	made = live + queued - in flight + processed (with or without an error)

@@ -228,6 +228,7 @@ struct tel_parent {
 	} opaque;
 };
 
+/* Empties it, before the headers of a request are offered. */
 TEL_API void tel_parent_init(struct tel_parent *parent);
 
 /*
@@ -306,6 +307,7 @@ TEL_API struct tel_span *tel_span_current(void);
 /* Returns true when attributes will be kept: lets a caller skip costly ones. */
 TEL_API bool tel_span_recording(const struct tel_span *span);
 
+/* Returns the span's ids and flags; all zero for the span that stands for none. */
 TEL_API struct tel_context tel_span_context(const struct tel_span *span);
 
 /* Replaces the name by "first second" (copied), such as "GET /api/v1/users/{id}"; `second` may be NULL. */
