@@ -11,7 +11,7 @@ TEL_CC ?= $(CC)
 TEL_CFLAGS ?= -O2 -g -fstack-protector-strong
 # A tenth of the speed for a tenth of the size: the shared library is to stay below 150 kB.
 TEL_SMALL ?= -falign-functions=1 -falign-jumps=1 -falign-loops=1 -fno-inline-small-functions
-TEL_LDFLAGS ?= -Wl,-z,relro,-z,now
+TEL_LDFLAGS ?= -Wl,-z,relro,-z,now,-z,noseparate-code
 TEL_OUT ?= build/tel
 
 TEL_SRC := $(wildcard fcgi/tel/src/*.c)
