@@ -43,8 +43,7 @@ TEL_HISTOGRAM(operation_duration, "otel.sdk.exporter.operation.duration", "s",
 	      "error.type");
 
 static const struct {
-	struct tel_metric *made, *size, *capacity, *processed, *inflight, *exported,
-		*dropped; /* NULL: not kept */
+	struct tel_metric *made, *size, *capacity, *processed, *inflight, *exported, *dropped; /* NULL: not kept */
 	const char *exporter;
 } of_signal[SIGNALS] = {
 	[SIGNAL_TRACES] = {&spans_started, &span_queue_size, &span_queue_capacity, &span_processed, &span_inflight,
