@@ -58,6 +58,9 @@ static const char help[] = "usage: %s [--help | --version]\n"
 			   "  PID_FILE [none]              file for the process id\n"
 			   "  OTEL_*                       as the OpenTelemetry specification defines them\n";
 
+/* The telemetry library reads it, and goes on with a value that it does not understand; a program of ours does not. */
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+ENV_SETTING(log_level, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = log_levels);
 ENV_SETTING(worker_threads, .name = "WORKER_THREADS", .unit = "threads", .min = 1, .max = 1024);
 
 static unsigned default_threads(const struct app *app)

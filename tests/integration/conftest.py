@@ -17,7 +17,7 @@ if "lib" not in sys.modules:  # tests/attack uses it, too
 os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
 
 from lib import sandbox  # noqa: E402
-from lib.fixtures import build, classes, fixture_of, make_system, stranger  # noqa: E402,F401
+from lib.fixtures import build, classes, collector, fixture_of, make_system, stranger  # noqa: E402,F401
 from lib.ports import free_ports  # noqa: E402
 from lib.program import Program  # noqa: E402
 from lib.wait import SLOWNESS  # noqa: E402

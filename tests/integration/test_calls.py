@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from lib import logs, metrics
-from lib.otlp import Collector
 from lib.ports import closed_port
 from lib.program import PARAMS, STDIN, begin, pairs, params_of, stream
 from lib.service import Service
@@ -203,13 +202,6 @@ def test_credentials_of_a_url_stay_out_of_telemetry(program):
         exposed = orders.ask(path="/metrics").body.decode()
         assert 'server_address="127.0.0.1"' in exposed and "secret" not in exposed
         assert [head.split()[1] for _, head, _ in service.requests] == ["/api/v1/users/1", "/api/v1/notifications"]
-
-
-@pytest.fixture
-def collector(classes):
-    one = Collector(classes)
-    yield one
-    one.close()
 
 
 needs_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists() or not Path("/proc/net/if_inet6").read_text(),

@@ -3,23 +3,13 @@
 import json
 import re
 
-import pytest
 
 from lib import metrics
-from lib.otlp import Collector
 from lib.wait import wait_until
 
 UNITS = {"s": "seconds", "By": "bytes"}
 # Of the process under names of their own, or different at each look at them.
 APART = re.compile(r"process[._]|otel[._]|target_info")
-
-
-@pytest.fixture
-def collector(classes):
-    one = Collector(classes)
-    yield one
-    one.close()
-    assert one.errors == []
 
 
 def family(metric):

@@ -4,7 +4,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lib import logs, metrics
-from lib.otlp import Collector
 from lib.wait import SLOWNESS, wait_until
 
 PROGRAMS = {"users": "user-service", "orders": "order-service", "notifications": "notification-service",
@@ -16,13 +15,6 @@ NAMES = {
     "control": "\x01\x1b[31m\x7f", "format": "%s%n%d", "not ASCII": "商店 🛒", "spaces": "  two  words  ",
     "braces": "{a=\"b\"} 1\n# EOF",
 }
-
-
-@pytest.fixture
-def collector(classes):
-    one = Collector(classes)
-    yield one
-    one.close()
 
 
 def shared(tmp_path):

@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from lib import library
-from lib.otlp import Collector
 from lib.ports import closed_port
 from lib.sandbox import PROGRAMS
 from lib.system import ROOT
@@ -45,14 +44,6 @@ def compiled(name, program, directory):
 @pytest.fixture(scope="module", params=BUILDS)
 def program(request, tmp_path_factory):
     return compiled(request.param, "tel_transport", tmp_path_factory.mktemp(request.param))
-
-
-@pytest.fixture
-def collector(classes):
-    made = Collector(classes)
-    yield made
-    made.close()
-    assert not made.errors
 
 
 def test_a_transport_of_its_own(program, collector):

@@ -6,7 +6,6 @@ from collections import Counter
 import pytest
 
 from lib import library
-from lib.otlp import Collector
 from lib.wait import MODE, wait_until
 
 WORKERS, REQUESTS = 6, 40
@@ -17,14 +16,6 @@ pytestmark = pytest.mark.skipif(MODE in ("asan", "tsan"),
 @pytest.fixture(scope="module")
 def program(build, tmp_path_factory):
     return library.build("tel_prefork", tmp_path_factory.mktemp("program"))
-
-
-@pytest.fixture
-def collector(classes):
-    made = Collector(classes)
-    yield made
-    made.close()
-    assert not made.errors
 
 
 def log_lines(directory):

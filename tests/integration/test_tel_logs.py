@@ -4,7 +4,6 @@ hands its children in the environment."""
 import pytest
 
 from lib import library
-from lib.otlp import Collector
 from lib.wait import wait_until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -15,14 +14,6 @@ SEVERITIES = {"info": (9, "INFO"), "warn": (13, "WARN"), "error": (17, "ERROR")}
 @pytest.fixture(scope="module")
 def logger(tmp_path_factory, build):
     return library.build("tel_logs", tmp_path_factory.mktemp("tel_logs"))
-
-
-@pytest.fixture
-def collector(classes):
-    made = Collector(classes)
-    yield made
-    made.close()
-    assert not made.errors
 
 
 def settings(collector, **more):

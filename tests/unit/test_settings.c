@@ -413,6 +413,7 @@ static void what_is_not_understood_is_named(void **state)
 		{"OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", "cumulative"},
 		{"OTEL_CONFIG_FILE", "/etc/otel.yaml", "the environment"},
 		{"OTEL_LOG_LEVEL", "loud", "LOG_LEVEL"},
+		{"LOG_LEVEL", "loud", "info"},
 		{"OTEL_EXPORTER_OTLP_LOGS_INSECURE", "true", "the scheme of the endpoint"},
 		{"OTEL_EXPORTER_PROMETHEUS_PORT", "9464", "nothing"},
 		{"OTEL_EXPORTER_OTLP_CERTIFICATE", "/nonexistent.pem", "no collector, until it can be read"},

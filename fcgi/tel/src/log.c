@@ -28,8 +28,6 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
-ENV_SETTING(level_setting, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = level_names, .fallback = TEL_LEVEL_INFO);
-
 /* Where the host wants lines to go; NULL: into the file. */
 struct sink {
 	void (*take)(void *arg, enum tel_level level, const char *line, size_t bytes);
@@ -125,7 +123,7 @@ static int start_in(const char *dir, const char *name)
 	return -ENAMETOOLONG;
 }
 
-bool log_parse_complaint_level(const char *name, unsigned *level)
+bool log_parse_level(const char *name, unsigned *level)
 {
 	for (unsigned i = 0; level_names[i]; i++) {
 		if (plain_same(level_names[i], name)) {
@@ -133,6 +131,13 @@ bool log_parse_complaint_level(const char *name, unsigned *level)
 			return true;
 		}
 	}
+	return false;
+}
+
+bool log_parse_complaint_level(const char *name, unsigned *level)
+{
+	if (log_parse_level(name, level))
+		return true;
 	if (!plain_same(name, "none"))
 		return false;
 	*level = TEL_LEVEL_ERROR + 1;
@@ -142,8 +147,11 @@ bool log_parse_complaint_level(const char *name, unsigned *level)
 /* What the library says about itself is as other lines are, unless OTEL_LOG_LEVEL says otherwise. */
 static void read_levels(void)
 {
-	least_level = (enum tel_level)env_choice(&level_setting);
-	least_complaint = least_level;
+	unsigned level = TEL_LEVEL_INFO;
+
+	log_parse_level(env_string("LOG_LEVEL", ""), &level);
+	least_level = (enum tel_level)level;
+	least_complaint = level;
 	log_parse_complaint_level(env_string("OTEL_LOG_LEVEL", ""), &least_complaint);
 }
 

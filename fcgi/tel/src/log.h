@@ -25,7 +25,8 @@ int log_start(const char *name);
  */
 void log_stop(unsigned budget_ms);
 
-/* The values of OTEL_LOG_LEVEL: debug, info, warn, error, none, in any case. False: it is none of them. */
+/* The values of LOG_LEVEL, and of OTEL_LOG_LEVEL, which may also be none, in any case. False: it is none of them. */
+bool log_parse_level(const char *name, unsigned *level);
 bool log_parse_complaint_level(const char *name, unsigned *level);
 
 /* Before a fork: from then on several processes may write the file, and it is locked as long as one of them has it. */

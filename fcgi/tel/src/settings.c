@@ -109,14 +109,17 @@ static bool read_exemplar_filter(void)
 }
 
 /* It is read with the log, which is there before the settings are. */
-static void check_log_level(void)
+static void check_log_levels(void)
 {
-	static const char variable[] = "OTEL_LOG_LEVEL";
-	const char *value = env_string(variable, NULL);
+	static const char lines[] = "LOG_LEVEL", complaints[] = "OTEL_LOG_LEVEL";
+	const char *value = env_string(lines, NULL);
 	unsigned level;
 
+	if (value && !log_parse_level(value, &level))
+		setting_ignored(lines, value, "it is none of debug, info, warn, error", "info");
+	value = env_string(complaints, NULL);
 	if (value && !log_parse_complaint_level(value, &level))
-		setting_ignored(variable, value, "it is none of debug, info, warn, error, none", "LOG_LEVEL");
+		setting_ignored(complaints, value, "it is none of debug, info, warn, error, none", "LOG_LEVEL");
 }
 
 int settings_init(struct settings *s, unsigned delay_ms)
@@ -132,7 +135,7 @@ int settings_init(struct settings *s, unsigned delay_ms)
 	read_span_limits(&s->span_limits);
 	s->propagators = read_propagators();
 	s->exemplars = read_exemplar_filter();
-	check_log_level();
+	check_log_levels();
 	settings_warn_of_others();
 	return s->failed ? -ENOMEM : 0;
 }

@@ -85,3 +85,12 @@ def console_fixture(name):
         yield system
         make_system.finish(system)
     return fixture
+
+
+@pytest.fixture
+def collector(classes):
+    """A collector of one test's own."""
+    made = otlp.Collector(classes)
+    yield made
+    made.close()
+    assert not made.errors
