@@ -2,8 +2,8 @@
 """Tempo counts what happened: each edge of the service graph, each span, and no counter begins again."""
 import pytest
 from backends import SERVICES, Stack, answer_of
-from conftest import load, need, send_what_is_rare
 from lib import metrics
+from traffic import load, need, send_what_is_rare
 from truth import Truth, quiet
 
 # Every 10 s Tempo looks whether its processors run what is configured: long enough to see several of these looks.

@@ -19,14 +19,15 @@ STRICT = ["-pedantic", "-Wall", "-Wextra", "-Werror"]
 LIBRARIES = ["-lcurl", "-lz", "-lm", "-pthread"]  # as the README says
 
 
-# What is called here is on this machine, whatever proxy the machine has.
-NO_PROXY = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+# What is called here is on this machine, whatever proxy the machine has; and newlocale() of glibc leaks LOCPATH.
+PLAIN = {name: value for name, value in os.environ.items()
+         if not name.lower().endswith("_proxy") and name != "LOCPATH"}
 
 
 def run(*command, ok=True, cwd=None, **environment):
     """Runs a command to its end, which has to be exit code 0 when `ok`. Returns it, with its output as text."""
     done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=550,
-                          stdin=subprocess.DEVNULL, env={**NO_PROXY, **environment})
+                          stdin=subprocess.DEVNULL, env={**PLAIN, **environment})
     assert not ok or done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
