@@ -79,7 +79,7 @@ class Decider:
 
 
 def decided_by_the_library(percent, ids):
-    """The tracestate of sampled traces, and the sampled ids: what fcgi/telemetry does with the ratio."""
+    """The tracestate of sampled traces, and the sampled ids: what fcgi/tel does with the ratio."""
     whole, _, decimals = f"{percent}.".partition(".")
     ratio = f"{int(whole) // 100}.{int(whole) % 100:02}{decimals.rstrip('.')}"
     done = subprocess.run([ROOT / "build" / MODE / "unit/test_sampler", ratio], capture_output=True, text=True,

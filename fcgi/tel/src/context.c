@@ -162,14 +162,6 @@ static void add_tracestate(struct parent *p, struct slice rest)
 
 /* ---- baggage ---- */
 
-static bool is_token(struct slice s)
-{
-	for (size_t i = 0; i < s.bytes; i++)
-		if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.at[i]))
-			return false;
-	return s.bytes > 0;
-}
-
 static bool is_baggage_value(struct slice s)
 {
 	for (size_t i = 0; i < s.bytes; i++)
@@ -183,9 +175,9 @@ static bool baggage_pair_valid(struct slice pair, bool property)
 {
 	const char *equals = memchr(pair.at, '=', pair.bytes);
 	if (!equals)
-		return property && is_token(pair);
+		return property && slice_is_token(pair);
 	size_t key_bytes = (size_t)(equals - pair.at);
-	return is_token(slice_trim((struct slice){pair.at, key_bytes})) &&
+	return slice_is_token(slice_trim((struct slice){pair.at, key_bytes})) &&
 	       is_baggage_value(slice_trim((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
 }
 

@@ -3,13 +3,7 @@
 
 #include <string.h>
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 /* In place. False: a bad escape or a NUL. */
 static bool percent_decode(char *text)
@@ -21,7 +15,7 @@ static bool percent_decode(char *text)
 			*out++ = *in;
 			continue;
 		}
-		int high = hex_value(in[1]), low = high < 0 ? -1 : hex_value(in[2]);
+		int high = hex_digit(in[1]), low = high < 0 ? -1 : hex_digit(in[2]);
 		if (low < 0)
 			return false;
 		*out = (char)(high * 16 + low);

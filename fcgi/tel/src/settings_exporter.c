@@ -11,6 +11,7 @@
 #include "base/plain.h"
 #include "tel/src/complain.h"
 #include "tel/src/settings_read.h"
+#include "tel/src/slice.h"
 #include "tel/tel.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
@@ -95,9 +96,8 @@ static void read_url(struct settings *s, enum signal signal, const char *endpoin
 /* RFC 9110, section 5: a token, and visible characters with spaces and tabs between them. */
 static bool is_http_field(const struct pair *header)
 {
-	for (const char *c = header->key; *c; c++)
-		if (*c <= ' ' || *c > '~' || strchr("\"(),/:;<=>?@[\\]{}", *c))
-			return false;
+	if (!slice_is_token((struct slice){header->key, strlen(header->key)}))
+		return false;
 	for (const unsigned char *c = (const unsigned char *)header->value; *c; c++)
 		if ((*c < ' ' && *c != '\t') || *c == 0x7f)
 			return false;

@@ -36,6 +36,15 @@ static inline struct slice slice_trim(struct slice s)
 	return s;
 }
 
+/* RFC 9110, section 5.6.2: the names of headers and of baggage. */
+static inline bool slice_is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.bytes; i++)
+		if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("\"(),/:;<=>?@[\\]{}", s.at[i]))
+			return false;
+	return s.bytes > 0;
+}
+
 static inline bool slice_take_trimmed(struct slice *rest, char separator, struct slice *part)
 {
 	bool taken = slice_take(rest, separator, part);

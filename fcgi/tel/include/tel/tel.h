@@ -91,7 +91,7 @@ struct tel_request {
 	size_t header_count;
 	const void *body;
 	size_t bytes;
-	int stop_fd; /* poll(2) finds it readable from the moment on when less time is left; not to be read from */
+	int stop_fd;         /* poll(2) finds it readable once tel_request_left_ms has become less; not to be read */
 	const void *attempt; /* private */
 };
 
@@ -132,8 +132,8 @@ TEL_API unsigned tel_request_left_ms(const struct tel_request *request);
 struct tel_config {
 	const char *service_name; /* default of service.name, which OTEL_SERVICE_NAME overrides; NULL: the program's */
 	const char *service_version; /* service.version; NULL: none */
-	const struct tel_attr
-		*resource; /* more attributes of the resource, strings; OTEL_RESOURCE_ATTRIBUTES overrides */
+	/* More attributes of the resource, strings; OTEL_RESOURCE_ATTRIBUTES overrides them. */
+	const struct tel_attr *resource;
 	size_t resource_count;
 	const char *scope_name;    /* instrumentation scope of spans; NULL: service_name */
 	const char *scope_version; /* NULL: none */
