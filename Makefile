@@ -60,7 +60,7 @@ unexport LINES # of a terminal, where a shell exports it
 endif
 $(foreach word,$(WORDS),$(if $(filter command,$(origin $(word))),$(eval override export $(word) := $$(value $(word)))))
 
-LIB_SRC := $(wildcard fcgi/base/*.c fcgi/http/*.c fcgi/store/*.c fcgi/gateway/*.c fcgi/traces/*.c)
+LIB_SRC := $(filter-out fcgi/services/%,$(wildcard fcgi/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 include fcgi/tel/tel.mk
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))

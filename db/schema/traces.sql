@@ -25,7 +25,7 @@ CREATE TABLE traces (
     spans        INTEGER NOT NULL, -- in its pieces; 0 when step 1 stored them
     span_bytes   INTEGER NOT NULL, -- of pieces.spans
     source_bytes INTEGER NOT NULL, -- of the resources and scopes of its pieces
-    cut_spans    INTEGER NOT NULL  -- that came and are not stored: over a limit (fcgi/traces/limits.h)
+    cut_spans    INTEGER NOT NULL  -- that came and are not stored: over a limit (fcgi/trace_store/limits.h)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE resources (

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "gateway/access_span.h"
-#include "gateway/follower.h"
+#include "gateway/log_follower.h"
 
 #define SAVE_NS UINT64_C(1000000000)
 #define COMPLAINT_NS UINT64_C(60000000000)

@@ -14,7 +14,7 @@
 #include "base/env.h"
 #include "base/redact.h"
 #include "http/deadline.h"
-#include "http/names.h"
+#include "semconv/http_names.h"
 #include "http/neighbour.h"
 #include "http/peer.h"
 #include "tel/tel.h"

@@ -10,9 +10,9 @@
 #include "http/call.h"
 #include "http/form.h"
 #include "http/listener.h"
-#include "http/ops.h"
-#include "http/seam.h"
-#include "store/db.h"
+#include "app/health.h"
+#include "http/request_telemetry.h"
+#include "database/database.h"
 
 #define STACK_BYTES 524288
 #define BODY_KEPT 16384 /* a thread keeps this much memory between requests */

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "http/app.h"
+#include "app/app.h"
 
 /*
  * Starts `count` threads on the connections of listener.h. `store` may be NULL. A request's outgoing calls end within

@@ -14,8 +14,8 @@
 #include "gateway/log_metrics.h"
 #include "gateway/nginx_status.h"
 #include "gateway/readiness.h"
-#include "gateway/shipper.h"
-#include "http/app.h"
+#include "gateway/span_shipper.h"
+#include "app/app.h"
 #include "tel/tel.h"
 
 #define STOP_MS 1500

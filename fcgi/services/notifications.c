@@ -2,10 +2,10 @@
 /* The notification service: /api/v1/notifications. Others POST to it on its own port; the gateway lets clients read. */
 #include <inttypes.h>
 
-#include "http/app.h"
+#include "app/app.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "http/reply_store.h"
+#include "app/reply_database.h"
 
 TEL_COUNTER(notifications_sent, "notifications.sent", "{notification}", "Notifications sent.", "channel");
 

@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "http/app.h"
+#include "app/app.h"
 #include "http/call.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "http/reply_store.h"
-#include "store/idempotency.h"
-#include "store/outbox.h"
+#include "app/reply_database.h"
+#include "database/idempotency.h"
+#include "outbox/outbox.h"
 
 TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders placed.");
 TEL_COUNTER(orders_amount, "orders.amount", "{currency}", "Amount of the orders placed, in currency units.");

@@ -2,10 +2,10 @@
 /* The user service: /api/v1/users. */
 #include <inttypes.h>
 
-#include "http/app.h"
+#include "app/app.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "http/reply_store.h"
+#include "app/reply_database.h"
 
 TEL_COUNTER(users_created, "users.created", "{user}", "Users created.");
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/idempotency.h"
+#include "database/idempotency.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,11 +8,11 @@
 #include "../unit/trace_request.h"
 #include "base/utf8.h"
 #include "cost.h"
-#include "traces/from_json.h"
-#include "traces/inflate.h"
-#include "traces/pieces.h"
-#include "traces/selector.h"
-#include "traces/to_json.h"
+#include "trace_store/from_json.h"
+#include "trace_store/inflate.h"
+#include "trace_store/pieces.h"
+#include "trace_store/selector.h"
+#include "trace_store/to_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../unit/trace_request.h"
-#include "traces/selector.h"
+#include "trace_store/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

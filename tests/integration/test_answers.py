@@ -27,7 +27,7 @@ def nginx(tmp_path_factory):
     ports = dict(zip(names, free_ports(3)))
     nginx = NginxAlone(tmp_path_factory.mktemp("n"), {
         "TRACE_STORE": "on", "OTLP_HTTP_PORT": str(ports["otlp"]), "TRACES_PORT": str(ports["traces"]),
-        "CONSOLE": "on", "CONSOLE_PORT": str(ports["console"])}, programs=(*SERVICES, "gateway", "traces"))
+        "CONSOLE": "on", "CONSOLE_PORT": str(ports["console"])}, programs=(*SERVICES, "gateway", "trace-store"))
     nginx.ports |= ports
     yield nginx.start()
     nginx.close()

@@ -14,7 +14,7 @@ def make(directory, origins):
     otlp, traces = free_ports(2)
     nginx = NginxAlone(directory, {"TRACE_STORE": "on", "OTLP_HTTP_PORT": str(otlp), "TRACES_PORT": str(traces),
                                    **({"OTLP_CORS_ORIGINS": origins} if origins else {})},
-                       programs=(*SERVICES, "gateway", "traces"))
+                       programs=(*SERVICES, "gateway", "trace-store"))
     nginx.ports |= {"otlp": otlp, "traces": traces}
     return nginx.start()
 

@@ -494,7 +494,7 @@ TROUBLES = {
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_damaged_cache_is_made_anew(program, trouble):
     """Twice: of those that are set aside the newest stays."""
-    alone, path = stopped(program, "traces")
+    alone, path = stopped(program, "trace-store")
     for turn in range(2):
         TROUBLES[trouble](path)
         before = path.read_bytes() if path.exists() else None
@@ -514,7 +514,7 @@ def test_a_damaged_cache_is_made_anew(program, trouble):
 
 
 def test_an_older_cache_is_kept(program):
-    alone, path = stopped(program, "traces")
+    alone, path = stopped(program, "trace-store")
     path.unlink()
     older, = re.findall(r"-- step 1:.*?(?=-- step 2:)", (ROOT / "db/schema/traces.sql").read_text(), re.DOTALL)
     now_ms = time.time_ns() // 1_000_000

@@ -22,7 +22,7 @@ def nginx(tmp_path_factory):
     nginx = NginxAlone(tmp_path_factory.mktemp("n"), {
         "TRACE_STORE": "on", "OTLP_HTTP_PORT": str(otlp), "TRACES_PORT": str(traces),
         "ALLOWED_HOSTS": "users.apm,Api-Gateway,fe80::7,[fe80::8],localhost,default,include,hostnames,timer,"},
-        programs=(*SERVICES, "gateway", "traces"))
+        programs=(*SERVICES, "gateway", "trace-store"))
     nginx.ports |= {"otlp": otlp, "traces": traces}
     yield nginx.start()
     nginx.close()
@@ -64,7 +64,7 @@ def test_foreign_names_are_refused(nginx, port):
     ["Sec-Fetch-Site: something-new"]], ids=" ".join)
 @pytest.mark.parametrize("port", ["users", "metrics", "otlp", "traces"])
 def test_other_sites_are_refused(nginx, port, headers):
-    program = nginx.programs[{"metrics": "gateway", "otlp": "traces"}.get(port, port)]
+    program = nginx.programs[{"metrics": "gateway", "otlp": "trace-store", "traces": "trace-store"}.get(port, port)]
     before = len(program.requests)
     for path in (PATHS[port], "/nothing"):
         check_problem(ask(nginx, port, f"Host: localhost:{nginx.ports[port]}", *headers, path=path), 403)

@@ -141,9 +141,9 @@ def test_a_stop_leaves_no_lock(program, tmp_path):
     ("orders", "NOTIFICATIONS_PORT", "80O3", "a whole number from 1 to 65535"),
     ("gateway", "STUB_STATUS_URL", "127.0.0.1:8084", "a URL of the form"),
     ("gateway", "READY_URLS", "http://127.0.0.1:1/readyz 127.0.0.1:8081", "separated by spaces"),
-    ("traces", "TRACES_MAX_MB", "1e3", "a whole number of MiB from 32 to 65536"),
-    ("traces", "TRACES_MAX_AGE_SECONDS", "1h", "a whole number of seconds from 1 to 604800"),
-    ("traces", "TRACES_SPANS_PER_SECOND", "-1", "a whole number of spans from 1 to 1000000"),
+    ("trace-store", "TRACES_MAX_MB", "1e3", "a whole number of MiB from 32 to 65536"),
+    ("trace-store", "TRACES_MAX_AGE_SECONDS", "1h", "a whole number of seconds from 1 to 604800"),
+    ("trace-store", "TRACES_SPANS_PER_SECOND", "-1", "a whole number of spans from 1 to 1000000"),
 ])
 def test_a_bad_setting_stops_the_start(program, tmp_path, name, variable, value, demand):
     alone = program(name, start=False, **shared(tmp_path), **{variable: value})
@@ -169,7 +169,7 @@ def test_bad_values_of_the_specification_are_logged_once(program, tmp_path):
         warned = {entry["variable"]: entry for entry in entries if "variable" in entry}
         assert sorted(warned) == sorted(set(bad) - {"OTEL_SERVICE_NAME"})
         assert len(warned) == sum("variable" in entry for entry in entries)
-        used = "500" if name in ("gateway", "traces") else "5000"
+        used = "500" if name in ("gateway", "trace-store") else "5000"
         delay = warned["OTEL_BSP_SCHEDULE_DELAY"]
         assert (delay["level"], delay["value"], delay["used"]) == ("warn", "soon", used)
         assert warned["OTEL_EXPORTER_OTLP_HEADERS"]["value"] == "(hidden)"

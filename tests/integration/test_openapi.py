@@ -98,7 +98,7 @@ def test_the_cursor_of_the_example_is_one(system):
 
 def program_routes():
     """The templates in the route tables of all programs: what the gateway could answer."""
-    sources = [*sorted((ROOT / "fcgi/services").glob("*.c")), ROOT / "fcgi/http/ops.c"]
+    sources = [*sorted((ROOT / "fcgi/services").glob("*.c")), ROOT / "fcgi/app/health.c"]
     found = {path for source in sources for path in re.findall(r'{"[A-Z]+", "(/[^"]*)"', source.read_text())}
     assert len(found) > 6, found
     return found

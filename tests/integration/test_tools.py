@@ -175,9 +175,9 @@ def test_a_trace_that_is_not_there(place):
 def test_a_store_that_is_down(place):
     done = place.ask("trace", ID)
     assert done.returncode == 1 and "Start it: make run" in done.stderr
-    place.supervise([{"name": "traces", "state": "down", "last": "killed by signal 9"}])
+    place.supervise([{"name": "trace-store", "state": "down", "last": "killed by signal 9"}])
     done = place.ask("trace", ID)
-    assert done.returncode == 1 and "traces is down: killed by signal 9" in done.stderr
+    assert done.returncode == 1 and "trace-store is down: killed by signal 9" in done.stderr
 
 
 @pytest.mark.parametrize("text", ["zzz", "0" * 32, ID + "0", "1 2", "-", "é"])
@@ -465,7 +465,7 @@ def test_following_ends_with_ctrl_c(place):
 
 # ---- make doctor ----
 
-ALL = ("nginx", "users", "orders", "notifications", "gateway", "traces")
+ALL = ("nginx", "users", "orders", "notifications", "gateway", "trace-store")
 
 
 def test_a_healthy_system_is_well(place):
@@ -520,7 +520,7 @@ def test_the_cause_comes_first_and_once(place):
     bad = (502, "text/html", "<html><h1>502 Bad Gateway</h1>\033[31m")
     place.serve("GATEWAY", {"/healthz": READY, "/api/v1/users": bad})
     last = "ended with 1: \033[31mcannot open users.db: it is damaged"
-    place.supervise(up("nginx", "orders", "notifications", "gateway", "traces", users=last))
+    place.supervise(up("nginx", "orders", "notifications", "gateway", "trace-store", users=last))
     screen = place.look("doctor")
     (what, following), = faults(screen.text)
     assert what == "users is down: ended with 1: \ufffd[31mcannot open users.db: it is damaged"

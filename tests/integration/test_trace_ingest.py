@@ -17,7 +17,7 @@ from lib.wait import wait_until
 
 PROTOBUF = "application/x-protobuf"
 MIB = 1 << 20
-MAX_SPANS, MAX_BODY = 20_000, 8 * MIB  # fcgi/traces/limits.h, pieces.h
+MAX_SPANS, MAX_BODY = 20_000, 8 * MIB  # fcgi/trace_store/limits.h, pieces.h
 
 
 # ---- protobuf by hand: what no library would write
@@ -47,7 +47,7 @@ def request(*spans, resource=b"", scope=b""):
 
 @pytest.fixture
 def store(program):
-    return program("traces", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="1000000")
+    return program("trace-store", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="1000000")
 
 
 def send(store, body, content_type=PROTOBUF, encoding=None, path="/v1/traces"):
@@ -170,7 +170,7 @@ def test_work_and_memory_fit_the_body(store):
 
 
 def test_traces_that_are_not_kept_are_not_much_work(program):
-    store = program("traces", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="100")
+    store = program("trace-store", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="100")
     limit = work_limit(store)
     for turn in range(2):
         answer, work, _ = cost(store, request(*[span(TRACE * (turn + 2) + i) for i in range(180_000)]))
@@ -299,7 +299,7 @@ def test_other_signals_are_answered_and_not_kept(store, signal):
 
 def test_what_is_stored_stays_whatever_comes(program):
     """A flood of traces, and among it the id of a stored one: it keeps what it has, and gets the rest of it."""
-    store = program("traces", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="50")
+    store = program("trace-store", OTEL_SDK_DISABLED="false", TRACES_SPANS_PER_SECOND="50")
     kept = [10**30 + i for i in range(20)]
     assert partial_success(send(store, request(*[span(one) for one in kept]))) == (0, "")
     for turn in range(20):
@@ -317,7 +317,7 @@ def test_what_is_stored_stays_whatever_comes(program):
 
 def test_traces_age_after_a_wall_clock_that_was_ahead(program):
     """As it is found at the start: stored in the future, because the clock was set back while the program was down."""
-    store = program("traces", TRACES_MAX_AGE_SECONDS="1")
+    store = program("trace-store", TRACES_MAX_AGE_SECONDS="1")
     send(store, request(span(1), span(2)))
     store.terminate()
     assert store.wait()[0] == 0

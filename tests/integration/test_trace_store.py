@@ -295,7 +295,7 @@ def test_a_collector_that_listens_is_preferred(make_system, classes):
     system = make_system("found", environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTLP_HTTP_PORT": str(port),
                                                "TRACES_PORT": str(tempo)})
     try:
-        assert "traces" not in system.ctl("status").stdout
+        assert "trace-store" not in system.ctl("status").stdout
         assert f"http://127.0.0.1:{port}, where a collector listens already" in system.ctl("welcome").stdout
         answer = system.gateway.get("/api/v1/users/1")
         collector.wait_span(answer.trace_id, answer.span_id)
@@ -305,5 +305,5 @@ def test_a_collector_that_listens_is_preferred(make_system, classes):
 
 
 def test_a_collector_that_is_named_is_preferred(system):
-    assert "traces" not in system.ctl("status").stdout
+    assert "trace-store" not in system.ctl("status").stdout
     assert f"go to {system.collector.endpoint}, as the environment says" in system.ctl("welcome").stdout

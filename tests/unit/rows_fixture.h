@@ -6,8 +6,8 @@
 #include "store_fixture.h"
 
 #include "trace_request.h"
-#include "traces/rows.h"
-#include "traces/stored.h"
+#include "trace_store/rows.h"
+#include "trace_store/stored.h"
 
 #define MIB (INT64_C(1) << 20)
 

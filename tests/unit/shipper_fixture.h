@@ -12,7 +12,7 @@
 
 #include "access_lines.h"
 #include "gateway/checkpoint.h"
-#include "gateway/shipper.h"
+#include "gateway/span_shipper.h"
 #include "otlp_ids.h"
 #include "tel/tel.h"
 #include "temporary.h"

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "cmocka_all.h"
 #include "metrics_text.h"
-#include "store/db.h"
+#include "database/database.h"
 #include "tel/src/span.h"
 
 /* ---- directory ---- */

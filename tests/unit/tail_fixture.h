@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "gateway/checkpoint.h"
-#include "gateway/tail.h"
+#include "gateway/log_tail.h"
 #include "temporary.h"
 
 #define LOG "api-gateway.log"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries: values, errors, and the span and observation of each. */
-#include "store/connection.h"
+#include "database/connection.h"
 #include "store_fixture.h"
 
 static const char schema[] =

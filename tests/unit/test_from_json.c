@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "traces/from_json.h"
-#include "traces/json_number.h"
-#include "traces/to_json.h"
+#include "trace_store/from_json.h"
+#include "trace_store/json_number.h"
+#include "trace_store/to_json.h"
 
 static struct from_json_fault fault;
 

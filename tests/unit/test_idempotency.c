@@ -2,7 +2,7 @@
 /* Idempotency keys: how the header is read, claims of running requests, and the table with its 24 hours. */
 #include <stdatomic.h>
 
-#include "store/idempotency.h"
+#include "database/idempotency.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- step 1: keys\n"

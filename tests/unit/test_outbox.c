@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 
 #include "base/hex.h"
-#include "store/couriers.h"
-#include "store/outbox.h"
+#include "outbox/couriers.h"
+#include "outbox/outbox.h"
 #include "store_fixture.h"
 #include "virtual_clock.h"
 

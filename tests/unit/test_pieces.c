@@ -12,11 +12,11 @@
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
-#include "traces/from_json.h"
-#include "traces/inflate.h"
-#include "traces/pieces.h"
-#include "traces/span.h"
-#include "traces/to_json.h"
+#include "trace_store/from_json.h"
+#include "trace_store/inflate.h"
+#include "trace_store/pieces.h"
+#include "trace_store/span.h"
+#include "trace_store/to_json.h"
 
 static struct from_json_fault fault;
 static const uint8_t parent_id[8] = {1, 2, 3, 4, 5, 6, 7, 8};

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
-#include "traces/limits.h"
-#include "traces/question.h"
-#include "traces/set.h"
+#include "trace_store/limits.h"
+#include "trace_store/question.h"
+#include "trace_store/set.h"
 
 static void so_many_at_a_time(void **state)
 {

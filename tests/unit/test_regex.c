@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "traces/regex.h"
-#include "traces/span.h"
+#include "trace_store/regex.h"
+#include "trace_store/span.h"
 
 static struct budget budget;
 

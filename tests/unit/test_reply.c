@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "http/names.h"
+#include "semconv/http_names.h"
 #include "http/reply.h"
 
 static struct reply reply;

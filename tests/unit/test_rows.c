@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The stored traces: whole, within size and age, the newest first. */
 #include "rows_fixture.h"
-#include "traces/ageing.h"
+#include "trace_store/ageing.h"
 #include "virtual_clock.h"
 
 static int open_store_in_virtual_time(void **state)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "trace_fixture.h"
-#include "traces/selector.h"
+#include "trace_store/selector.h"
 
 /* gateway: a root of 100 ms; orders: its child of 40 ms, which failed */
 static int make_trace(void **state)

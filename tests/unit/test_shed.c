@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "traces/shed.h"
+#include "trace_store/shed.h"
 
 static uint64_t now_ns = 1000;
 

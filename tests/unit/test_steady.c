@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The store's clock: it moves at the speed of the monotonic clock, and goes on after a stop. */
 #include "base/clock.h"
-#include "store/connection.h"
+#include "database/connection.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- step 1: the clock\n"

@@ -11,9 +11,9 @@
 
 #include "count_allocations.h"
 #include "fault_vfs.h"
-#include "store/connection.h"
-#include "store/idempotency.h"
-#include "store/outbox.h"
+#include "database/connection.h"
+#include "database/idempotency.h"
+#include "outbox/outbox.h"
 #include "store_fixture.h"
 
 #define ORDERS 6

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is stored of a request: within the limits of a trace, each source once, and nothing twice. */
 #include "rows_fixture.h"
-#include "traces/limits.h"
+#include "trace_store/limits.h"
 
 /* Stores a request as it is. */
 static struct rows_stored store_request(const struct buf *request)

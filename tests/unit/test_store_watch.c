@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 
 #include "fault_vfs.h"
-#include "store/connection.h"
-#include "store/trouble.h"
+#include "database/connection.h"
+#include "database/trouble.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- things\n\n-- step 1: things\n"

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "store/connection.h"
+#include "database/connection.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text BLOB) STRICT;\n";

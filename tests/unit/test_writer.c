@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "fault_vfs.h"
-#include "store/connection.h"
+#include "database/connection.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT) STRICT;\n";

@@ -4,7 +4,7 @@
 #define APM_TESTS_TRACE_FIXTURE_H
 
 #include "trace_request.h"
-#include "traces/trace.h"
+#include "trace_store/trace.h"
 
 static struct buf request;
 static struct budget budget;

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "traces/schema.h"
-#include "traces/trace.h"
-#include "traces/wire.h"
+#include "trace_store/schema.h"
+#include "trace_store/trace.h"
+#include "trace_store/wire.h"
 
 static inline void trace_id_of(uint32_t number, uint8_t id[16])
 {

@@ -9,11 +9,11 @@ import subprocess
 from apm.settings import ROOT, PASSED_ON, services, speaks_tls, variable
 
 WORKER_USER = "www-data"  # Debian's
-TRACES = "traces"
+TRACE_STORE = "trace-store"
 # What a program reads of the settings; the rest is nginx's, or a command's.
 OF_PROGRAMS = ("DATA_DIR", "LOG_DIR", "SCHEMA_DIR", "SEED_DIR", "LOG_LEVEL", "WORKER_THREADS", "CALL_TIMEOUT_MS",
                "BUSY_TIMEOUT_MS", "CALL_SHARE_PERCENT", "QUEUE_TIMEOUT_MS")
-OF_TRACES = ("TRACES_MAX_MB", "TRACES_MAX_AGE_SECONDS", "TRACES_SPANS_PER_SECOND")
+OF_TRACE_STORE = ("TRACES_MAX_MB", "TRACES_MAX_AGE_SECONDS", "TRACES_SPANS_PER_SECOND")
 SCHEDULE_DELAY_MS = "1000"  # a person who tries things waits for traces; the specification's 5 s are long
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Whatever the machine says: no zone but UTC in any log, no decimal comma.
@@ -22,14 +22,14 @@ EVERYWHERE = {"PATH": PATH, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
 
 def programs(values):
     """The names of the programs, as they end: the gateway's after those whose requests it tells of."""
-    return [*services(), "gateway"] + ([TRACES] if values["TRACE_STORE"] == "on" else [])
+    return [*services(), "gateway"] + ([TRACE_STORE] if values["TRACE_STORE"] == "on" else [])
 
 
 def names(values):
     """All parts, as they end. The trace store takes the last spans through nginx."""
     all_programs = programs(values)
-    if TRACES in all_programs:
-        return [name for name in all_programs if name != TRACES] + ["nginx", TRACES]
+    if TRACE_STORE in all_programs:
+        return [name for name in all_programs if name != TRACE_STORE] + ["nginx", TRACE_STORE]
     return ["nginx", *all_programs]
 
 
@@ -67,7 +67,7 @@ def render_environment(values, environment):
 
 def program_environment(values, name):
     own = name.upper().replace("-", "_") + "_"
-    wanted = {*OF_PROGRAMS, *values["PASS_ENV"].split(), *(OF_TRACES if name == TRACES else map(variable, services()))}
+    wanted = {*OF_PROGRAMS, *values["PASS_ENV"].split(), *(OF_TRACE_STORE if name == TRACE_STORE else map(variable, services()))}
     result = {key: text for key, text in values.items()
               if text and (key in wanted or PASSED_ON.fullmatch(key) or key.startswith(own))}
     result.pop("TEMPO_URL", None)
@@ -78,7 +78,7 @@ def program_environment(values, name):
                    "ACCESS_LOG": f"{values['LOG_DIR']}/api-gateway.log",
                    "CHECKPOINT_FILE": f"{values['LOG_DIR']}/api-gateway.checkpoint",
                    "STUB_STATUS_URL": f"http://{local}:{values['METRICS_PORT']}/stub_status"}
-    elif name != TRACES and local != "127.0.0.1":  # where programs look for each other by themselves
+    elif name != TRACE_STORE and local != "127.0.0.1":  # where programs look for each other by themselves
         result = {variable(one)[:-len("PORT")] + "URL": f"http://{local}:{values[variable(one)]}"
                   for one in services()} | result
     return {**EVERYWHERE, **result}
@@ -122,5 +122,5 @@ def ready_urls(values):
     result |= {name: f"http://{local}:{values[variable(name)]}/readyz" for name in services()}
     result["gateway"] = f"http://{local}:{values['METRICS_PORT']}/readyz"
     if values["TRACE_STORE"] == "on":
-        result[TRACES] = f"http://{local}:{values['TRACES_PORT']}/readyz"
+        result[TRACE_STORE] = f"http://{local}:{values['TRACES_PORT']}/readyz"
     return result

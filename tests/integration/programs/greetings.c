@@ -2,7 +2,7 @@
 /* A throw-away fourth service: this file and greetings.conf are all it takes. */
 #include <inttypes.h>
 
-#include "http/app.h"
+#include "app/app.h"
 #include "http/call.h"
 #include "tel/tel.h"
 

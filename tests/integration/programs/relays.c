@@ -10,7 +10,7 @@
 /* clang-format on */
 #include <string.h>
 
-#include "http/app.h"
+#include "app/app.h"
 #include "http/call.h"
 
 static const char *path_of(const char *url)

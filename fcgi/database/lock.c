@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "database/lock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+
+#define POLL_NS 20000000
+
+void store_lock_init(struct store_lock *lock, const char *database)
+{
+	lock->fd = -1;
+	snprintf(lock->path, sizeof(lock->path), "%.*s.lock", (int)(strlen(database) - strlen(".db")), database);
+}
+
+bool store_lock_had_database(const struct store_lock *lock)
+{
+	char byte;
+
+	return pread(lock->fd, &byte, 1, 0) == 1;
+}
+
+int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * UINT64_C(1000000);
+	int fd;
+
+	while ((fd = lock_open(lock->path, holder)) == -EBUSY && clock_monotonic_ns() < deadline_ns)
+		clock_sleep_until(clock_monotonic_ns() + POLL_NS);
+	if (fd < 0)
+		return fd;
+	lock->fd = fd;
+	return 0;
+}
+
+void store_lock_describe(const struct store_lock *lock, const struct stat files[2])
+{
+	char text[128];
+	int bytes = snprintf(text, sizeof(text), "%d %llu:%llu %llu:%llu\n", (int)getpid(),
+			     (unsigned long long)files[0].st_dev, (unsigned long long)files[0].st_ino,
+			     (unsigned long long)files[1].st_dev, (unsigned long long)files[1].st_ino);
+
+	/* Without it only the messages of others say less. */
+	if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)bytes, 0) != bytes)
+		return;
+}
+
+bool store_lock_keep(struct store_lock *lock, const struct stat files[2])
+{
+	struct store_lock again = *lock;
+	pid_t holder;
+
+	if (lock_is_in_place(lock->fd, lock->path))
+		return true;
+	int error = store_lock_take(&again, 0, &holder);
+	if (error)
+		return error != -EBUSY;
+	store_lock_drop(lock);
+	*lock = again;
+	store_lock_describe(lock, files);
+	return true;
+}
+
+void store_lock_drop(struct store_lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The schema file holds numbered steps, each headed by a line "-- step N: what it does". PRAGMA user_version counts the
+ * steps that a database has. It is read and written inside the transaction of the step, so that a program that is
+ * killed, or another one that starts at the same time, leaves every step done once.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/env.h"
+#include "database/connection.h"
+#include "database/trouble.h"
+
+#define FILE_MAX_BYTES (1 << 20)
+#define STEPS_MAX 256
+
+struct migration {
+	struct store *store;
+	struct buf text;
+	const char *steps[STEPS_MAX]; /* SQL of step i + 1, in `text` */
+	int64_t count;
+	char doing[32]; /* for the message when it fails */
+	char schema_path[PATH_MAX];
+};
+
+/* ---- the schema file ---- */
+
+static bool read_file(const char *path, struct buf *out)
+{
+	char chunk[4096];
+	size_t bytes;
+
+	errno = 0;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return false;
+	while ((bytes = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		buf_add(out, chunk, bytes);
+	bool ok = !ferror(file) && !out->failed;
+	if (!ok && !errno)
+		errno = EFBIG;
+	fclose(file);
+	return ok;
+}
+
+/* The number of a line "-- step N: …"; 0: it is another line. */
+static long step_number(const char *line)
+{
+	static const char head[] = "-- step ";
+	char *end;
+
+	if (strncmp(line, head, sizeof(head) - 1) != 0)
+		return 0;
+	long number = strtol(line + sizeof(head) - 1, &end, 10);
+	return *end == ':' ? number : 0;
+}
+
+/* Cuts the text at the heads of the steps. Only comments may come before the first. */
+static bool split_steps(struct migration *m)
+{
+	for (char *line = m->text.data, *next; line && *line; line = next) {
+		long number = step_number(line);
+
+		next = strchrnul(line, '\n');
+		next += *next == '\n';
+		if (number) {
+			if (number != m->count + 1 || number > STEPS_MAX)
+				return false;
+			*line = '\0'; /* ends the step before */
+			m->steps[m->count++] = next;
+		} else if (m->count == 0 && strncmp(line, "--", 2) != 0 && *line != '\n') {
+			return false;
+		}
+	}
+	return m->count > 0;
+}
+
+static bool load_steps(struct migration *m)
+{
+	if (!read_file(m->schema_path, &m->text))
+		return store_refuse(m->store, false, "set SCHEMA_DIR to the directory db/schema",
+				    "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
+	if (!split_steps(m))
+		return store_refuse(m->store, false, "head every step by a line \"-- step N: what it does\"",
+				    "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
+	return true;
+}
+
+/* ---- steps ---- */
+
+static bool run_step(struct migration *m, int64_t number)
+{
+	struct db *db = m->store->writer;
+	char version[48];
+
+	snprintf(m->doing, sizeof(m->doing), "step %d", (int)number);
+	if (!connection_exec(db, m->steps[number - 1]))
+		return false;
+	if (sqlite3_get_autocommit(db->sqlite)) {
+		snprintf(db->error_text, sizeof(db->error_text), "it ends its transaction by itself");
+		return false;
+	}
+	snprintf(version, sizeof(version), "PRAGMA user_version = %d", (int)number);
+	return connection_exec(db, version);
+}
+
+static bool run_seed(struct migration *m)
+{
+	const char *directory = env_string("SEED_DIR", NULL);
+	char path[PATH_MAX];
+	BUF(text, FILE_MAX_BYTES);
+
+	if (!directory)
+		return true;
+	snprintf(m->doing, sizeof(m->doing), "seed");
+	snprintf(path, sizeof(path), "%s/%s.sql", directory, m->store->name);
+	if (!read_file(path, &text)) {
+		struct db *db = m->store->writer;
+		snprintf(db->error_text, sizeof(db->error_text), "%s", strerror(errno));
+		return errno == ENOENT; /* a database without seed data */
+	}
+	return connection_exec(m->store->writer, text.data);
+}
+
+/* One transaction for all of it: a program that is killed half-way leaves an empty file, which is new again. */
+static bool make_new(struct migration *m)
+{
+	for (int64_t number = 1; number <= m->count; number++)
+		if (!run_step(m, number))
+			return false;
+	return run_seed(m);
+}
+
+/* Inside a transaction: the next thing to do. Sets *version to what the database has come to. */
+static bool advance(struct migration *m, int64_t *version)
+{
+	struct db *db = m->store->writer;
+
+	if (!connection_int(db, "PRAGMA user_version", version))
+		return false;
+	if (*version >= m->count)
+		return true;
+	if (*version == 0) {
+		*version = m->count;
+		return make_new(m);
+	}
+	++*version;
+	return run_step(m, *version);
+}
+
+/* What was done of the step is undone. */
+static bool step_failed(struct migration *m)
+{
+	struct db *db = m->store->writer;
+	struct trouble trouble = trouble_of(db->error_code, db->error_errno, m->store->path);
+	/* A database of another program, or of another time, does not fit to the steps. */
+	bool damaged = trouble_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
+
+	store_refuse(m->store, damaged, trouble.remedy ? trouble.remedy : "correct the schema or the seed",
+		     "%s of %s failed: %s (%s)", m->doing, m->schema_path, trouble.what ? trouble.what : "SQL error",
+		     db->error_text);
+	if (!sqlite3_get_autocommit(db->sqlite))
+		connection_exec(db, "ROLLBACK");
+	return false;
+}
+
+static bool run(struct migration *m)
+{
+	struct db *db = m->store->writer;
+	int64_t version = 0;
+
+	do {
+		if (!connection_exec(db, "BEGIN IMMEDIATE") || !advance(m, &version) || !connection_exec(db, "COMMIT"))
+			return step_failed(m);
+	} while (version < m->count);
+
+	if (version > m->count)
+		return store_refuse(m->store, true, "run that version of the program, or restore a backup of this one",
+				    "it was made by a newer version of the program (schema step %d; this one knows %d)",
+				    (int)version, (int)m->count);
+	return true;
+}
+
+/* ---- a cache: its tables are those of the schema ---- */
+
+/* Owned by the caller. "": there are none, or they cannot be read. */
+static char *tables_of(sqlite3 *sqlite)
+{
+	sqlite3_stmt *stmt = NULL;
+	const char *text = "";
+
+	if (sqlite3_prepare_v2(sqlite,
+			       "SELECT group_concat(type || name || coalesce(sql, ''), char(10)) FROM"
+			       " (SELECT * FROM sqlite_schema ORDER BY type, name)",
+			       -1, &stmt, NULL) == SQLITE_OK &&
+	    sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0))
+		text = (const char *)sqlite3_column_text(stmt, 0);
+	char *copy = strdup(text);
+	sqlite3_finalize(stmt);
+	if (!copy)
+		abort();
+	return copy;
+}
+
+/* A new one in memory shows how they should be. */
+static bool check_tables(const struct migration *m)
+{
+	sqlite3 *fresh = NULL;
+	bool made = sqlite3_open(":memory:", &fresh) == SQLITE_OK;
+
+	for (int64_t i = 0; i < m->count && made; i++)
+		made = sqlite3_exec(fresh, m->steps[i], NULL, NULL, NULL) == SQLITE_OK;
+	char *wanted = tables_of(fresh), *found = tables_of(m->store->writer->sqlite);
+	bool same = strcmp(found, wanted) == 0;
+	free(found);
+	free(wanted);
+	sqlite3_close(fresh);
+	return !made || same ||
+	       store_refuse(m->store, true, "move it away", "its tables are not those of %s", m->schema_path);
+}
+
+bool migrate(struct store *store)
+{
+	struct migration m = {.store = store, .doing = "begin"};
+
+	buf_init(&m.text, FILE_MAX_BYTES);
+	snprintf(m.schema_path, sizeof(m.schema_path), "%s/%s.sql", env_string("SCHEMA_DIR", "db/schema"), store->name);
+	bool ok = load_steps(&m) && run(&m) && (!store->cache || check_tables(&m));
+	buf_done(&m.text);
+	return ok;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "database/watch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "database/connection.h"
+#include "database/trouble.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+#define LOOK_NS SECOND_NS
+#define LOCKED_NS (2 * SECOND_NS) /* a lock that somebody else holds for as long is trouble */
+#define STUCK_NS (3 * SECOND_NS)  /* as is a write that takes as much longer than it may wait for the lock */
+
+#define REFUSED_MOST 3              /* so many writes in a row that no statement of ours should fail */
+#define REFUSED_NS (10 * SECOND_NS) /* and without another one for as long it is worth a try again */
+
+/* Beside SQLite's codes, which are positive. */
+#define STUCK (-1)   /* a write has begun and does not end */
+#define REFUSED (-2) /* all writes fail */
+
+static const char *const suffixes[WATCH_FILES] = {"", "-wal", "-shm"};
+
+/* ---- where the files are ---- */
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* The first `count` files. While one is open its number cannot be used anew, so the number tells. */
+static int find_place(const struct watch *watch, int count)
+{
+	struct stat there;
+
+	for (int i = 0; i < count; i++) {
+		if (stat(watch->paths[i], &there) != 0)
+			return PLACE_GONE + i;
+		if (!is_same(&there, &watch->files[i]))
+			return PLACE_REPLACED + i;
+		if (i == WATCH_DATABASE && there.st_size == 0)
+			return PLACE_EMPTIED;
+	}
+	return PLACE_OK;
+}
+
+static void tell_thread(struct watch *watch)
+{
+	pthread_mutex_lock(&watch->thread.lock);
+	watch->news = true;
+	thread_wake(&watch->thread);
+	pthread_mutex_unlock(&watch->thread.lock);
+}
+
+/* The third file is the thread's to look at: nothing is lost with it. */
+bool watch_look(struct store *store)
+{
+	struct watch *watch = &store->watch;
+	int place = find_place(watch, WATCH_INDEX), before = watch->place;
+
+	if (place != PLACE_OK && place != before) {
+		watch->place = place;
+		tell_thread(watch);
+	}
+	return place == PLACE_OK && before != PLACE_TAKEN;
+}
+
+static void look_at_all(struct store *store)
+{
+	struct watch *watch = &store->watch;
+	int place = find_place(watch, WATCH_FILES);
+
+	if (place == PLACE_OK && !store_lock_keep(&store->lock_file, watch->files))
+		place = PLACE_TAKEN;
+	watch->place = place;
+}
+
+bool watch_in_place(const struct store *store)
+{
+	return store->watch.place == PLACE_OK;
+}
+
+bool watch_log_lost(const struct store *store)
+{
+	int place = store->watch.place;
+
+	return (place == PLACE_GONE + WATCH_LOG || place == PLACE_REPLACED + WATCH_LOG) && !store->rescued;
+}
+
+/* ---- what becomes of writes ---- */
+
+void watch_failed(struct store *store, int code, int system_errno)
+{
+	struct watch *watch = &store->watch;
+
+	if (!trouble_is_of_disk(code) && !trouble_is_damage(code))
+		return;
+	watch->errno_then = system_errno;
+	if (atomic_exchange(&watch->failed, code) != code)
+		tell_thread(watch);
+}
+
+void watch_written(struct store *store)
+{
+	struct watch *watch = &store->watch;
+
+	watch->refused = 0;
+	if (!watch->failed || trouble_is_damage(watch->failed)) /* what is damaged stays so */
+		return;
+	watch->failed = 0;
+	tell_thread(watch);
+}
+
+void watch_refused(struct store *store)
+{
+	store->watch.refused_ns = clock_monotonic_ns();
+	store->watch.refused++;
+}
+
+void watch_locked(struct store *store, bool locked)
+{
+	_Atomic uint64_t *since_ns = &store->watch.locked_since_ns;
+
+	if (!locked)
+		*since_ns = 0;
+	else if (!*since_ns)
+		*since_ns = clock_monotonic_ns();
+}
+
+static bool lasts(uint64_t since_ns, uint64_t limit_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+
+	return since_ns && now_ns > since_ns && now_ns - since_ns >= limit_ns;
+}
+
+/* Why writes do not succeed: SQLite's code or STUCK; 0: they do. */
+static int failure(const struct watch *watch)
+{
+	if (watch->failed)
+		return watch->failed;
+	if (lasts(watch->locked_since_ns, LOCKED_NS))
+		return SQLITE_BUSY;
+	if (lasts(watch->writing_since_ns, busy_time_out_ms() * UINT64_C(1000000) + STUCK_NS))
+		return STUCK;
+	return watch->refused >= REFUSED_MOST && !lasts(watch->refused_ns, REFUSED_NS) ? REFUSED : 0;
+}
+
+/* ---- in words ---- */
+
+/* The remedy is returned. */
+static const char *describe_place(const struct store *store, int place, char *out, size_t size)
+{
+	if (place == PLACE_TAKEN) {
+		snprintf(out, size, "another program has taken %.64s.db", store->name);
+		return "end one of the two programs";
+	}
+	if (place == PLACE_EMPTIED) {
+		snprintf(out, size, "%.64s.db was emptied while the program runs", store->name);
+		return "stop the program and restore a backup: make restore FROM=db/backups/TIME";
+	}
+	bool gone = place < PLACE_REPLACED;
+	int file = place - (gone ? PLACE_GONE : PLACE_REPLACED);
+	snprintf(out, size, "%.64s.db%s %s", store->name, suffixes[file],
+		 gone ? "was moved or deleted while the program runs"
+		      : "was replaced by another file while the program runs");
+	if (file != WATCH_DATABASE)
+		return "restart the program: what was stored is in the database";
+	return gone ? "put the file back, and it is used again; or stop the program and restore a backup: "
+		      "make restore FROM=db/backups/TIME"
+		    : "restart the program if it is to use this file; or put the first one back";
+}
+
+static struct trouble trouble_of_writes(const struct store *store, int code)
+{
+	if (code == STUCK)
+		return (struct trouble){"the disk has not answered for seconds",
+					"look at the kernel's log (dmesg) and at what else keeps the disk busy"};
+	if (code == REFUSED)
+		return (struct trouble){"every write fails",
+					"look at the log for the reason; if its tables were changed by hand, stop the "
+					"program and restore a backup: make restore FROM=db/backups/TIME"};
+	struct trouble trouble = trouble_of(code, store->watch.errno_then, store->path);
+
+	return trouble.what ? trouble : (struct trouble){"the disk does not take them", "look at the log"};
+}
+
+bool watch_trouble(struct store *store, char *out, size_t size)
+{
+	char why[128];
+
+	watch_look(store);
+	int place = store->watch.place, failed = failure(&store->watch);
+	if (place != PLACE_OK) {
+		const char *remedy = describe_place(store, place, why, sizeof(why));
+		snprintf(out, size, "The database cannot be used: %s. Remedy: %s.", why, remedy);
+		return true;
+	}
+	if (!failed)
+		return false;
+	struct trouble trouble = trouble_of_writes(store, failed);
+	snprintf(out, size, "%s %s.db: %s. Remedy: %s.",
+		 trouble_is_damage(failed) ? "The program cannot rely on" : "Nothing can be stored in", store->name,
+		 trouble.what, trouble.remedy);
+	return true;
+}
+
+static void log_place(const struct store *store, int place)
+{
+	char why[128];
+
+	if (place == PLACE_OK) {
+		tel_info("the database is in its place again", tel_str("path", store->path));
+		return;
+	}
+	const char *remedy = describe_place(store, place, why, sizeof(why));
+	tel_error("the database cannot be used", tel_str("path", store->path), tel_str("error", why),
+		  tel_str("remedy", remedy));
+}
+
+static void log_writes(const struct store *store, int failed)
+{
+	if (!failed) {
+		tel_info("the database can be written again", tel_str("path", store->path));
+		return;
+	}
+	struct trouble trouble = trouble_of_writes(store, failed);
+	tel_error(trouble_is_damage(failed) ? "the database is damaged" : "the database cannot be written",
+		  tel_str("path", store->path), tel_str("error", trouble.what), tel_str("remedy", trouble.remedy),
+		  tel_int("sqlite.code", failed));
+}
+
+/* ---- the thread ---- */
+
+/* Until there is news or it is time to look. False: it is to end. */
+static bool wait_for_turn(struct watch *watch, bool *news)
+{
+	struct thread *t = &watch->thread;
+	uint64_t until_ns = clock_monotonic_ns() + LOOK_NS;
+
+	pthread_mutex_lock(&t->lock);
+	while (!t->stopping && !watch->news && !thread_wait(t, until_ns))
+		;
+	*news = watch->news;
+	watch->news = false;
+	bool go_on = !t->stopping;
+	pthread_mutex_unlock(&t->lock);
+	return go_on;
+}
+
+static void run(void *arg)
+{
+	struct store *store = arg;
+	struct watch *watch = &store->watch;
+	int said_place = PLACE_OK, said_failed = 0;
+	bool news;
+
+	while (wait_for_turn(watch, &news)) {
+		look_at_all(store);
+		if (watch->place != said_place)
+			log_place(store, said_place = watch->place);
+		int failed = failure(watch);
+		if (failed != said_failed)
+			log_writes(store, said_failed = failed);
+		if (watch->failed ? !news : watch_log_lost(store))
+			writer_try(store);
+		else if (!news)
+			writer_rest(store);
+		wal_tell(store);
+	}
+}
+
+bool watch_init(struct store *store)
+{
+	struct watch *watch = &store->watch;
+
+	watch->thread = (struct thread)THREAD_INITIALIZER;
+	for (int i = 0; i < WATCH_FILES; i++) {
+		int length = snprintf(watch->paths[i], PATH_MAX, "%s%s",
+				      i == WATCH_DATABASE ? store->given_path : store->path, suffixes[i]);
+		if (length >= PATH_MAX || stat(watch->paths[i], &watch->files[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+int watch_start(struct store *store)
+{
+	int error = thread_start(&store->watch.thread, "watch", run, store);
+
+	store->watch.started = !error;
+	return error;
+}
+
+void watch_stop(struct store *store)
+{
+	if (store->watch.started)
+		thread_stop(&store->watch.thread, CLOCK_NEVER);
+	store->watch.started = false;
+}

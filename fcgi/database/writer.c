@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Group commit. There is no writer thread: the first thread that finds nobody leading takes all jobs that wait, runs
+ * them in one transaction and wakes their owners. Alone it costs no thread switch; together they share one fsync, and
+ * while it runs the next group gathers. Its first one leads in turn, after a moment for others to come.
+ */
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "database/connection.h"
+
+#define PATIENCE_MAX_NS UINT64_C(2000000) /* of a leader, for company */
+
+struct write {
+	db_job *job;
+	void *arg;
+	enum db_result result;
+	int error_code;
+	char error_text[sizeof(((struct db *)0)->error_text)];
+	bool done;  /* set before `turn` */
+	sem_t turn; /* its owner sleeps here until the write is done or its turn to lead has come */
+	struct write *next;
+};
+
+/* ---- one group, on the leader's thread ---- */
+
+/* They run several times a write: parsing them each time would cost more than they do. */
+static bool run_statement(struct db *tx, int which)
+{
+	static const char *const sql[WRITE_STATEMENTS] = {
+		[WRITE_BEGIN] = "BEGIN IMMEDIATE",
+		[WRITE_SAVE] = "SAVEPOINT job",
+		[WRITE_KEEP] = "RELEASE job",
+		[WRITE_COMMIT] = "COMMIT",
+	};
+	sqlite3_stmt **statement = &tx->store->statements[which];
+	int rc = SQLITE_OK;
+
+	tx->error_code = errno = 0;
+	if (!*statement)
+		rc = sqlite3_prepare_v3(tx->sqlite, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(*statement);
+	if (rc != SQLITE_DONE)
+		connection_failed(tx, rc);
+	sqlite3_reset(*statement);
+	return rc == SQLITE_DONE;
+}
+
+static void finish(struct write *w, struct db *tx, enum db_result result)
+{
+	w->result = result;
+	w->error_code = result == DB_OK ? 0 : tx->error_code;
+	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
+	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
+		watch_failed(tx->store, tx->error_code, tx->error_errno);
+}
+
+/* For lack of memory it may fail; then the next group does it. */
+static bool roll_back(struct db *tx)
+{
+	return sqlite3_get_autocommit(tx->sqlite) || connection_exec(tx, "ROLLBACK");
+}
+
+/* The transaction is gone: jobs that had succeeded or not begun have failed, the others keep what they came to. */
+static void fail_group(struct write *first, struct db *tx)
+{
+	enum db_result result = result_of(tx->error_code);
+
+	if (result != DB_BUSY && result != DB_UNAVAILABLE)
+		result = DB_FAILED;
+	for (struct write *w = first; w; w = w->next)
+		if (w->result == DB_OK)
+			finish(w, tx, result);
+	if (result == DB_FAILED)
+		watch_refused(tx->store);
+	roll_back(tx);
+}
+
+/* False: SQLite has rolled back the whole transaction (disk full, I/O error). */
+static bool run_job(struct write *w, struct db *tx)
+{
+	if (!run_statement(tx, WRITE_SAVE)) {
+		finish(w, tx, result_of(tx->error_code));
+		return !sqlite3_get_autocommit(tx->sqlite);
+	}
+	finish(w, tx, w->job(tx, w->arg));
+	if (w->result == DB_FAILED)
+		watch_refused(tx->store);
+	if (sqlite3_get_autocommit(tx->sqlite))
+		return false;
+	if (w->result == DB_OK)
+		return run_statement(tx, WRITE_KEEP);
+	return connection_exec(tx, "ROLLBACK TO job; RELEASE job");
+}
+
+/* False: what is written now would not be found at the path. */
+static bool in_place(struct db *tx)
+{
+	if (watch_look(tx->store))
+		return true;
+	connection_moved(tx);
+	return false;
+}
+
+static bool begin(struct db *tx)
+{
+	bool begun = run_statement(tx, WRITE_BEGIN);
+
+	if (begun || result_of(tx->error_code) == DB_BUSY)
+		watch_locked(tx->store, !begun);
+	return begun;
+}
+
+/*
+ * The files are looked at before the commit, so that nothing is written that is refused, and after it, so that nothing
+ * is acknowledged that went elsewhere in between. A look costs 4 µs.
+ */
+static void run_group(struct write *first, struct db *tx)
+{
+	struct write *w = first;
+
+	if (!watch_in_place(tx->store)) {
+		connection_moved(tx);
+		fail_group(first, tx);
+		return;
+	}
+	if (!roll_back(tx) || !begin(tx)) {
+		fail_group(first, tx);
+		return;
+	}
+	tx->in_transaction = true;
+	while (w && run_job(w, tx))
+		w = w->next;
+	tx->in_transaction = false;
+	if (w || !in_place(tx) || !run_statement(tx, WRITE_COMMIT) || !in_place(tx))
+		fail_group(first, tx);
+}
+
+/* ---- beside the groups ---- */
+
+/* Somebody has removed the log, which is still open here: what was acknowledged goes into the database. */
+static void rescue(struct store *store)
+{
+	sqlite3 *sqlite = store->writer->sqlite;
+
+	store->rescued = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* ---- leader and followers ---- */
+
+void writer_init(struct store *store)
+{
+	pthread_mutex_init(&store->lock, NULL);
+	store->last = &store->first;
+	wal_init(store);
+}
+
+void writer_done(struct store *store)
+{
+	for (int which = 0; which < WRITE_STATEMENTS; which++)
+		sqlite3_finalize(store->statements[which]);
+	pthread_mutex_destroy(&store->lock);
+}
+
+static bool enqueue(struct store *store, struct write *w)
+{
+	if (store->waiting >= DB_QUEUE_MAX)
+		return false;
+	store->waiting++;
+	*store->last = w;
+	store->last = &w->next;
+	return true;
+}
+
+static struct write *take_all(struct store *store)
+{
+	struct write *first = store->first;
+
+	store->group_size = store->waiting;
+	store->first = NULL;
+	store->last = &store->first;
+	store->waiting = 0;
+	return first;
+}
+
+/* Without the lock, for which they would queue up. A write is gone as soon as its owner is woken. */
+static void wake_group(struct write *first, const struct write *own)
+{
+	for (struct write *w = first, *next; w; w = next) {
+		next = w->next;
+		w->done = true;
+		if (w != own)
+			sem_post(&w->turn);
+	}
+}
+
+/* Writers that came together will come so again: a moment's patience saves them a commit of their own. */
+static void wait_for_company(const struct store *store)
+{
+	if (store->group_size > 1)
+		clock_sleep_until(clock_monotonic_ns() + store->patience_ns);
+}
+
+/* To the first of those that wait, if any. */
+static void hand_over(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	struct write *next = store->first;
+	store->leading = next != NULL;
+	pthread_mutex_unlock(&store->lock);
+	if (next)
+		sem_post(&next->turn);
+}
+
+/* The caller has its turn: `own` is the first of those that wait. */
+static void lead(struct store *store, struct write *own)
+{
+	wait_for_company(store);
+	pthread_mutex_lock(&store->lock);
+	struct write *group = take_all(store);
+	pthread_mutex_unlock(&store->lock);
+
+	uint64_t start_ns = clock_monotonic_ns();
+	store->watch.writing_since_ns = start_ns;
+	run_group(group, store->writer);
+	uint64_t half_ns = (clock_monotonic_ns() - start_ns) / 2;
+	store->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
+	wake_group(group, own);
+	/* The group need not wait for this. */
+	if (watch_log_lost(store))
+		rescue(store);
+	else if (watch_in_place(store))
+		wal_tend(store);
+	store->watch.writing_since_ns = 0;
+	hand_over(store);
+}
+
+/* Waits for the turn and leads, or is served by another. False: the queue is full. */
+static bool run(struct store *store, struct write *w)
+{
+	pthread_mutex_lock(&store->lock);
+	bool queued = enqueue(store, w);
+	bool leads = queued && !store->leading;
+	store->leading |= leads;
+	pthread_mutex_unlock(&store->lock);
+	if (!queued)
+		return false;
+	while (!leads && sem_wait(&w->turn) != 0)
+		; /* a signal */
+	if (!w->done)
+		lead(store, w);
+	return true;
+}
+
+/* Writes what is there already: a page all the same. */
+static enum db_result change_nothing(struct db *tx, void *arg)
+{
+	int64_t version;
+	char sql[48];
+
+	(void)arg;
+	if (!connection_int(tx, "PRAGMA user_version", &version))
+		return result_of(tx->error_code);
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
+	return connection_exec(tx, sql) ? DB_OK : result_of(tx->error_code);
+}
+
+void writer_try(struct store *store)
+{
+	struct write w = {.job = change_nothing};
+
+	sem_init(&w.turn, 0, 0);
+	run(store, &w);
+	sem_destroy(&w.turn);
+}
+
+/* Nobody waits for the lock in this: writers may come. */
+static void try_lock(struct db *tx)
+{
+	sqlite3_busy_timeout(tx->sqlite, 0);
+	if (begin(tx))
+		roll_back(tx);
+	sqlite3_busy_timeout(tx->sqlite, (int)busy_time_out_ms());
+}
+
+/* The turn, when nobody has it: hand_over() gives it back. */
+static bool take_turn(struct store *store)
+{
+	pthread_mutex_lock(&store->lock);
+	bool free = !store->leading;
+	store->leading = true;
+	pthread_mutex_unlock(&store->lock);
+	return free;
+}
+
+void writer_rest(struct store *store)
+{
+	if (!take_turn(store))
+		return;                                       /* who leads sees to all that */
+	store->watch.writing_since_ns = clock_monotonic_ns(); /* its syncs may hang as well */
+	if (watch_in_place(store) && roll_back(store->writer)) {
+		try_lock(store->writer);
+		wal_rest(store);
+	}
+	store->watch.writing_since_ns = 0;
+	hand_over(store);
+}
+
+bool store_forgo_durability(struct store *store)
+{
+	while (!take_turn(store))
+		clock_sleep_until(clock_monotonic_ns() + 1000000); /* the watch looks after a new database */
+	bool good = connection_exec(store->writer, "PRAGMA synchronous = NORMAL");
+	if (!good)
+		tel_error("the database takes no setting", tel_str("path", store->path),
+			  tel_str("error", store->writer->error_text));
+	hand_over(store);
+	return good;
+}
+
+enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)
+{
+	struct write w = {.job = job, .arg = arg};
+	struct db_operation operation;
+
+	sem_init(&w.turn, 0, 0);
+	operation_start(&operation, store, main_statement);
+	if (!run(store, &w)) {
+		w.result = DB_BUSY;
+		w.error_code = SQLITE_BUSY;
+	}
+	operation_end(&operation, store, w.result, w.error_code, w.error_text);
+	sem_destroy(&w.turn);
+	return w.result;
+}

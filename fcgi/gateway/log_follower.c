@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/log_follower.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "gateway/checkpoint.h"
+#include "tel/tel.h"
+
+#define MS UINT64_C(1000000)
+#define FIRST_BACKLOG (UINT64_C(1) << 20)
+#define DURABLE_NS UINT64_C(1000000000)
+#define COMPLAINT_NS UINT64_C(60000000000)
+
+TEL_COUNTER(gaps, "gateway.log.gaps", "{gap}",
+	    "Times that lines of a rotated or truncated access log were gone before they were read.", "follower");
+
+static void init_tail(struct follower *f, struct log_position *from)
+{
+	int error = checkpoint_read(f->checkpoint_file, from);
+
+	switch (error) {
+	case 0: tail_init(&f->tail, f->log_path, from, 0); return;
+	case -ENOENT: tail_init(&f->tail, f->log_path, NULL, FIRST_BACKLOG); return;
+	}
+	/* Twice is better than never. */
+	tail_init(&f->tail, f->log_path, NULL, UINT64_MAX);
+	tel_error("the checkpoint cannot be read: the access log is read from its start", tel_str("follower", f->name),
+		  tel_str("file", f->checkpoint_file), tel_str("reason", strerror(-error)));
+}
+
+int follower_start(struct follower *f, void (*run)(void *f), struct log_position *from)
+{
+	*from = (struct log_position){0};
+	tel_series_add(tel_series(&gaps, f->name), 0); /* a counter that is there from the start can be watched */
+	init_tail(f, from);
+	int error = thread_start(&f->thread, f->name, run, f);
+	if (error)
+		tail_done(&f->tail);
+	return error;
+}
+
+void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void))
+{
+	if (!thread_stop(&f->thread, clock_monotonic_ns() + budget_ms * MS)) {
+		hurry();
+		thread_stop(&f->thread, CLOCK_NEVER);
+	}
+	tail_done(&f->tail);
+}
+
+bool follower_wait(struct follower *f, unsigned ms)
+{
+	return thread_sleep(&f->thread, clock_monotonic_ns() + ms * MS);
+}
+
+static void gap(const struct follower *f, const char *message)
+{
+	tel_series_add(tel_series(&gaps, f->name), 1);
+	tel_warn(message, tel_str("follower", f->name), tel_str("file", f->log_path));
+}
+
+bool follower_next(struct follower *f, struct tail_line *line)
+{
+	for (;;) {
+		switch (tail_next(&f->tail, line)) {
+		case TAIL_LINE: return true;
+		case TAIL_IDLE: return false;
+		case TAIL_ROTATED:
+			tel_info("the rotated access log is read to its end", tel_str("follower", f->name));
+			break;
+		case TAIL_TRUNCATED: gap(f, "the access log was truncated: it is read from its start"); break;
+		case TAIL_LOST: gap(f, "a rotated access log is gone or cannot be read: lines are lost"); break;
+		}
+	}
+}
+
+void follower_save(struct follower *f, const struct log_position *position)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	bool durable = now_ns - f->saved_ns >= DURABLE_NS;
+	int error = checkpoint_write(f->checkpoint_file, position, durable);
+
+	if (error == 0) {
+		f->complaint_ns = 0;
+		if (durable)
+			f->saved_ns = now_ns;
+		return;
+	}
+	if (f->complaint_ns && now_ns - f->complaint_ns < COMPLAINT_NS)
+		return;
+	f->complaint_ns = now_ns;
+	tel_error("the checkpoint cannot be written: after a restart lines are read twice",
+		  tel_str("follower", f->name), tel_str("file", f->checkpoint_file),
+		  tel_str("reason", strerror(-error)));
+}

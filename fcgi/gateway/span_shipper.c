@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+#include "gateway/span_shipper.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "gateway/access_span.h"
+#include "gateway/log_follower.h"
+#include "tel/ship.h"
+
+#define MS UINT64_C(1000000)
+
+TEL_GAUGE(lag, "gateway.log.lag", "By", "Bytes of the access log whose spans have not been sent yet.");
+TEL_GAUGE(last, "gateway.log.last_shipped.timestamp", "s", "When the collector last took a batch of spans.");
+
+static struct {
+	struct follower follower;
+	struct tel_batch *batch;
+	struct tel_parent context; /* of the line whose spans are made */
+	uint64_t delay_ns;
+	uint64_t oldest_ns; /* monotonic; when the first line after the checkpoint was seen; 0: none was */
+	atomic_bool hurry;  /* to end, whatever is left */
+	pthread_mutex_t lock;
+	struct log_position shipped; /* the checkpoint; the thread writes it under the lock, scrapes read it */
+} shipper = {.follower = {.name = "spans", .thread = THREAD_INITIALIZER}, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- the thread ---- */
+
+/* Everything before `offset`, and `parts` spans of the line there, is with the collector. */
+static void move_checkpoint(uint64_t offset, uint64_t parts)
+{
+	struct log_position position;
+
+	if (!tail_position(&shipper.follower.tail, offset, parts, &position))
+		return;
+	pthread_mutex_lock(&shipper.lock);
+	shipper.shipped = position;
+	pthread_mutex_unlock(&shipper.lock);
+	shipper.oldest_ns = 0;
+	follower_save(&shipper.follower, &position);
+}
+
+/* Sends the batch, however long the collector is away. False: it is time to end, and the batch was not sent. */
+static bool send_batch(uint64_t offset, uint64_t parts)
+{
+	unsigned retry_ms = 0;
+
+	if (tel_batch_count(shipper.batch)) {
+		while (tel_batch_send(shipper.batch, &retry_ms) == TEL_SENT_TRY_AGAIN)
+			if (follower_wait(&shipper.follower, retry_ms))
+				return false;
+		tel_gauge_set(&last, (double)clock_realtime_ns() / 1e9);
+	}
+	move_checkpoint(offset, parts);
+	return true;
+}
+
+/* How many spans of the line were sent before the last start. */
+static size_t parts_done(const struct tail_line *line)
+{
+	const struct log_position *shipped = &shipper.shipped;
+
+	return line->offset == shipped->offset && shipper.follower.tail.inode == shipped->inode ? shipped->parts : 0;
+}
+
+/* False: it is time to end. */
+static bool ship_line(const struct tail_line *line)
+{
+	struct access_line facts;
+	struct tel_span span;
+	bool cut;
+
+	if (!access_log_parse(line->text, line->bytes, &facts, &cut))
+		return true; /* the metrics count it */
+	size_t count = access_span_count(&facts);
+	if (count)
+		access_context(&facts, &shipper.context);
+	for (size_t i = parts_done(line); i < count; i++) {
+		access_span(&facts, i, &span);
+		tel_span_set_tracestate(&span, &shipper.context);
+		if (tel_batch_add(shipper.batch, &span))
+			continue;
+		if (!send_batch(line->offset, i))
+			return false;
+		bool added = tel_batch_add(shipper.batch, &span);
+		assert(added);
+		(void)added;
+	}
+	return true;
+}
+
+static bool is_due(void)
+{
+	const struct tail *tail = &shipper.follower.tail;
+	uint64_t now_ns;
+
+	if (tail->offset == shipper.shipped.offset && tail->inode == shipper.shipped.inode)
+		return false;
+	now_ns = clock_monotonic_ns();
+	if (shipper.oldest_ns == 0)
+		shipper.oldest_ns = now_ns;
+	return now_ns - shipper.oldest_ns >= shipper.delay_ns;
+}
+
+static void run(void *arg)
+{
+	struct follower *f = arg;
+	struct tail_line line;
+	bool stop = false;
+
+	while (!atomic_load_explicit(&shipper.hurry, memory_order_relaxed)) {
+		bool more = follower_next(f, &line);
+		if (more && !ship_line(&line))
+			break;
+		if ((is_due() || (stop && !more)) && !send_batch(f->tail.offset, 0))
+			break;
+		if (stop && !more)
+			break;
+		if (!more && !shipper.shipped.inode) /* the first start: what follows is ours, whatever happens */
+			move_checkpoint(f->tail.offset, 0);
+		if (!more)
+			stop = follower_wait(f, FOLLOWER_POLL_MS);
+	}
+}
+
+/* ---- from outside ---- */
+
+static void set_lag(void)
+{
+	pthread_mutex_lock(&shipper.lock);
+	struct log_position shipped = shipper.shipped;
+	pthread_mutex_unlock(&shipper.lock);
+	if (shipped.inode)
+		tel_gauge_set(&lag, (double)log_files_unread(shipper.follower.log_path, &shipped));
+}
+
+int shipper_start(const char *access_log, const char *checkpoint_file)
+{
+	shipper.batch = tel_batch_new();
+	if (!shipper.batch)
+		return -ENOMEM;
+	shipper.oldest_ns = 0;
+	atomic_store(&shipper.hurry, false);
+	shipper.delay_ns = tel_batch_delay_ms() * MS;
+	shipper.follower.log_path = access_log;
+	shipper.follower.checkpoint_file = checkpoint_file;
+	tel_metrics_hook(set_lag);
+	return follower_start(&shipper.follower, run, &shipper.shipped);
+}
+
+static void hurry(void)
+{
+	atomic_store(&shipper.hurry, true);
+	tel_batch_cancel(shipper.batch);
+}
+
+void shipper_stop(unsigned budget_ms)
+{
+	follower_stop(&shipper.follower, budget_ms, hurry);
+	tel_batch_free(shipper.batch);
+}

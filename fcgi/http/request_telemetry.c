@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/request_telemetry.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/plain.h"
+#include "base/random.h"
+#include "base/redact.h"
+#include "app/app.h"
+#include "semconv/http_names.h"
+
+TEL_HISTOGRAM(request_duration, "http.server.request.duration", "s", "Duration of HTTP server requests.",
+	      tel_http_bounds, "http.request.method", "http.route", "http.response.status_code");
+TEL_GAUGE(active_requests, "http.server.active_requests", "{request}", "HTTP server requests that are being answered.");
+
+void app_observe(const char *method, const char *route, int status, double seconds, const struct tel_span *span)
+{
+	tel_series_record(tel_series(&request_duration, method_name(method), route && *route ? route : "_unmatched",
+				     status_name(status)),
+			  seconds, span);
+}
+
+void app_set_active(double requests)
+{
+	tel_gauge_set(&active_requests, requests);
+}
+
+/* ---- begin ---- */
+
+static bool gateway_says(const struct request *req, const char *param, const char *value)
+{
+	const char *said = req->through_gateway ? request_param(req, param) : NULL;
+
+	return said && strcmp(said, value) == 0;
+}
+
+/*
+ * nginx before 1.23 passes a header that came twice as two parameters: all are offered, in order. When the gateway has
+ * begun a new trace, the state of the client's does not belong to it, and the gateway's own takes its place.
+ */
+static void read_parent(const struct request *req, struct tel_parent *parent)
+{
+	static const struct {
+		const char *param, *header;
+	} headers[] = {
+		{"HTTP_TRACEPARENT=", "traceparent"}, {"HTTP_TRACESTATE=", "tracestate"}, {"HTTP_BAGGAGE=", "baggage"}};
+	bool is_new = gateway_says(req, "TRACE_VALID", "0");
+	const char *new_state = is_new ? request_param(req, "TRACE_STATE") : NULL;
+
+	tel_parent_init(parent);
+	for (const char *const *param = req->params; *param; param++) {
+		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
+			size_t bytes = strlen(headers[i].param);
+			if (strncmp(*param, headers[i].param, bytes) == 0 && !(is_new && i == 1))
+				tel_parent_header(parent, headers[i].header, *param + bytes);
+		}
+	}
+	if (new_state)
+		tel_parent_header(parent, "tracestate", new_state);
+	tel_parent_end(parent);
+	if (gateway_says(req, "TRACE_RESAMPLED", "1"))
+		tel_parent_forget_threshold(parent);
+}
+
+/* Ids for an answer without a span, which therefore says "not sampled": of the caller's trace when there is one. */
+static void add_ids_of_no_span(const struct tel_parent *parent, struct reply *reply)
+{
+	uint64_t ids[3] = {random_u64() | 1, random_u64(), random_u64() | 1};
+	struct tel_context caller = tel_parent_context(parent);
+	char span_id[17] = "";
+
+	hex_encode(tel_context_valid(caller) ? caller.trace_id : (const uint8_t *)ids, 16, reply->trace_id);
+	reply->trace_id[32] = '\0';
+	hex_encode((const uint8_t *)&ids[2], 8, span_id);
+	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
+	reply_header(reply, "Server-Timing", "traceparent;desc=\"00-%s-%s-00\"", reply->trace_id, span_id);
+}
+
+static void add_ids(const struct tel_span *span, struct reply *reply)
+{
+	struct tel_carrier carrier;
+
+	tel_span_inject(span, &carrier);
+	memcpy(reply->trace_id, carrier.traceparent + 3, 32);
+	reply->trace_id[32] = '\0';
+	reply_header(reply, "X-Trace-Id", "%s", reply->trace_id);
+	reply_header(reply, "Server-Timing", "traceparent;desc=\"%s\"", carrier.traceparent);
+}
+
+void seam_begin(struct seam *seam, const struct request *req, struct tel_parent *parent, struct reply *reply)
+{
+	const struct route *route = req->match.route;
+
+	seam->start_ns = clock_monotonic_ns();
+	seam->quiet = route && (route->flags & ROUTE_QUIET);
+	seam->route = req->match.path_template ? req->match.path_template : "_unmatched";
+	reply_header(reply, "X-Apm-Route", "%s", seam->route);
+	read_parent(req, parent);
+	if (seam->quiet) {
+		add_ids_of_no_span(parent, reply);
+		return;
+	}
+
+	const char *method = method_name(req->method);
+	const char *name = *method == '_' ? "HTTP" : method;
+	tel_span_start_remote(&seam->span, name, TEL_SERVER, parent);
+	if (req->match.path_template)
+		tel_span_rename(&seam->span, name, req->match.path_template);
+	add_ids(&seam->span, reply);
+	tel_gauge_add(&active_requests, 1);
+}
+
+/* ---- end ---- */
+
+static const char *param_or_empty(const struct request *req, const char *name)
+{
+	const char *value = request_param(req, name);
+	return value ? value : "";
+}
+
+/* The path as the client wrote it, its length in *bytes; nothing behind it belongs to it. */
+static const char *raw_path(const struct request *req, size_t *bytes)
+{
+	const char *uri = param_or_empty(req, "REQUEST_URI");
+
+	if (*uri == '\0')
+		uri = req->path;
+	*bytes = strcspn(uri, "?");
+	return uri;
+}
+
+/* nginx gives the host as a URL has it: an IPv6 address in brackets. */
+static struct tel_attr server_address(const char *host)
+{
+	size_t bytes = strlen(host);
+
+	if (bytes > 2 && host[0] == '[' && host[bytes - 1] == ']')
+		return tel_strn("server.address", host + 1, bytes - 2);
+	return tel_strn("server.address", host, bytes);
+}
+
+static struct tel_attr shown_query(const char *query, struct buf *storage)
+{
+	redact_query(storage, query, strlen(query));
+	return storage->failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", storage->data, storage->len);
+}
+
+/* "2.0" is called "2"; what nginx says of HTTP/1 is the version's name. */
+static size_t version_bytes(const char *version)
+{
+	return version[0] >= '2' && strcmp(version + 1, ".0") == 0 ? 1 : strlen(version);
+}
+
+/* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
+static void describe(struct tel_span *span, const struct request *req, int status)
+{
+	struct tel_attr attrs[16];
+	size_t count = 0, path_bytes;
+	const char *method = method_name(req->method);
+	const char *path = raw_path(req, &path_bytes);
+	const char *port = param_or_empty(req, "SERVER_PORT");
+	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
+	const char *text;
+	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
+	struct buf query;
+
+	buf_init_fixed(&query, storage, sizeof(storage));
+	attrs[count++] = tel_lit("http.request.method", method);
+	if (*method == '_')
+		attrs[count++] = tel_str("http.request.method_original", req->method);
+	if (req->match.path_template)
+		attrs[count++] = tel_lit("http.route", req->match.path_template);
+	attrs[count++] = tel_int("http.response.status_code", status);
+	if (*(text = param_or_empty(req, "REQUEST_SCHEME")))
+		attrs[count++] = tel_str("url.scheme", text);
+	if (*(text = param_or_empty(req, "SERVER_NAME")))
+		attrs[count++] = server_address(text);
+	if (*port)
+		attrs[count++] = tel_int("server.port", strtol(port, NULL, 10));
+	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
+		attrs[count++] = tel_str("client.address", text);
+	if (plain_same_start(protocol, "HTTP/", 5))
+		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_bytes(protocol + 5));
+	attrs[count++] = tel_strn("url.path", path, path_bytes);
+	if (*req->query)
+		attrs[count++] = shown_query(req->query, &query);
+	if (*(text = param_or_empty(req, "HTTP_USER_AGENT")))
+		attrs[count++] = tel_str("user_agent.original", text);
+	tel_span_set_attrs(span, attrs, count);
+}
+
+/* Not found is everyday; other refusals mean that a client is wrong, and errors that we are. */
+static enum tel_level level_of(int status)
+{
+	if (status >= 500)
+		return TEL_LEVEL_ERROR;
+	return status >= 400 && status != 404 ? TEL_LEVEL_WARN : TEL_LEVEL_INFO;
+}
+
+static void write_log_line(const struct seam *seam, const struct request *req, const struct reply *reply,
+			   uint64_t duration_ns)
+{
+	size_t path_bytes;
+	const char *path = raw_path(req, &path_bytes);
+	size_t reasons = reply->status >= 400 && reply->reason[0];
+	struct tel_attr attrs[] = {
+		tel_str("method", req->method),
+		tel_str("route", seam->route),
+		tel_strn("path", path, path_bytes),
+		tel_int("status", reply->status),
+		tel_double("duration_ms", round((double)duration_ns / 1e3) / 1e3),
+		tel_str("reason", reply->reason),
+	};
+
+	tel_log(level_of(reply->status), "request", attrs, sizeof(attrs) / sizeof(*attrs) - 1 + reasons);
+}
+
+void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
+{
+	if (seam->quiet)
+		return;
+	uint64_t duration_ns = clock_monotonic_ns() - seam->start_ns;
+
+	if (tel_span_recording(&seam->span)) {
+		describe(&seam->span, req, reply->status);
+		if (reply->status >= 500)
+			tel_span_fail(&seam->span, status_name(reply->status));
+	}
+	write_log_line(seam, req, reply, duration_ns);
+	tel_span_end(&seam->span);
+	tel_gauge_add(&active_requests, -1);
+	app_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
+}

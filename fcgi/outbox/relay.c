@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay: one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between. Requests
+ * and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any
+ * moment.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/thread.h"
+#include "outbox/couriers.h"
+#include "outbox/outbox.h"
+#include "outbox/rows.h"
+#include "database/steady_clock.h"
+
+#define SECOND_NS UINT64_C(1000000000)
+#define GATHER_NS (SECOND_NS / 2) /* outcomes wait as long for others to share their commit */
+#define PURGE_INTERVAL_NS (3600 * SECOND_NS)
+#define PAUSE_NS SECOND_NS /* after a store operation failed */
+#define STOP_NS SECOND_NS  /* couriers are waited for as long before what they told is stored */
+#define BACKOFF_MIN_MS 500
+#define BACKOFF_MAX_MS 30000
+#define BATCH 64           /* messages that are read at once */
+#define STORED_AT_ONCE 512 /* outcomes in one transaction: it holds up requests that store */
+#define OUTCOMES_MAX 16384 /* that are not stored yet: one more is forgotten, and its row tried again */
+#define NEVER UINT64_MAX
+
+TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
+TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
+
+static struct relay {
+	struct store *store;
+	bool started;
+
+	/* the relay's thread alone; times are monotonic, of what is to be done next */
+	struct db *db;
+	bool bounded;      /* stored times are not from the future */
+	uint64_t due_ns;   /* the next try */
+	uint64_t purge_ns; /* the next purge */
+	uint64_t store_ns; /* after a failed store operation: nothing before */
+	struct outbox_message batch[BATCH];
+
+	struct thread thread; /* with the lock of the rest */
+	bool hungry;          /* the couriers' queue was full and has room again */
+	/* A ring: outcome number n is in slot n % OUTCOMES_MAX. remembered <= stored <= told. */
+	struct outbox_outcome outcomes[OUTCOMES_MAX];
+	uint64_t told;       /* outcomes ever */
+	uint64_t stored;     /* of these; only the relay's thread changes it */
+	uint64_t remembered; /* as `stored` was a turn before: readers may still see older rows */
+	uint64_t first_ns;   /* when the oldest one that is not stored was told */
+} relay = {.thread = THREAD_INITIALIZER};
+
+/* The scrape's own connection: scrapes run on any thread. */
+static pthread_mutex_t scrape_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct db *scrape_db;
+
+/* ---- what requests and tries tell ---- */
+
+static struct outbox_outcome *outcome(uint64_t number)
+{
+	return &relay.outcomes[number % OUTCOMES_MAX];
+}
+
+static int64_t backoff_ms(int64_t attempts)
+{
+	int64_t longest = attempts < 6 ? 2 * BACKOFF_MIN_MS << attempts : BACKOFF_MAX_MS;
+
+	if (longest > BACKOFF_MAX_MS)
+		longest = BACKOFF_MAX_MS;
+	return longest / 2 + (int64_t)(random_u64() % (uint64_t)(longest / 2 + 1));
+}
+
+static void add_outcome(int64_t id, bool delivered, int64_t attempts)
+{
+	if (relay.told - relay.stored == OUTCOMES_MAX)
+		return;
+	if (relay.told == relay.stored) {
+		relay.first_ns = clock_monotonic_ns();
+		thread_wake(&relay.thread);
+	}
+	*outcome(relay.told++) = (struct outbox_outcome){
+		.id = id,
+		.delivered = delivered,
+		.next_attempt_ms = steady_now_ms(relay.store) + backoff_ms(attempts),
+	};
+}
+
+static void tell(int64_t id, bool delivered, int64_t attempts)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	add_outcome(id, delivered, attempts);
+	pthread_mutex_unlock(&relay.thread.lock);
+}
+
+void outbox_delivered(int64_t id)
+{
+	tell(id, true, 0);
+	couriers_cheer(); /* the receiver lives: no need to go easy on it */
+}
+
+void outbox_retry(int64_t id)
+{
+	tell(id, false, 0);
+}
+
+bool outbox_is_delivered(int64_t id)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&relay.thread.lock);
+	uint64_t oldest = relay.told > OUTCOMES_MAX ? relay.told - OUTCOMES_MAX : 0;
+	if (oldest < relay.remembered)
+		oldest = relay.remembered;
+	for (uint64_t n = relay.told; n > oldest && !found; n--)
+		found = outcome(n - 1)->id == id && outcome(n - 1)->delivered;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return found;
+}
+
+/* ---- couriers: on their threads ---- */
+
+static void courier_told(const struct outbox_message *message, bool delivered)
+{
+	tell(message->id, delivered, message->attempts);
+}
+
+static void couriers_are_hungry(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	relay.hungry = true;
+	thread_wake(&relay.thread);
+	pthread_mutex_unlock(&relay.thread.lock);
+}
+
+/* ---- one turn of the relay's thread; false: a store operation has failed ---- */
+
+static bool bound_times(void)
+{
+	if (!relay.bounded)
+		relay.bounded = outbox_bound_times(relay.store, BACKOFF_MAX_MS) == DB_OK;
+	return relay.bounded;
+}
+
+/* Slots between stored and told are not written by others, so they are read without the lock. */
+static bool store_outcomes(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	uint64_t from = relay.stored, to = relay.told;
+	relay.remembered = from;
+	pthread_mutex_unlock(&relay.thread.lock);
+
+	while (from < to) {
+		size_t slot = from % OUTCOMES_MAX, count = to - from;
+		if (count > OUTCOMES_MAX - slot)
+			count = OUTCOMES_MAX - slot;
+		if (count > STORED_AT_ONCE)
+			count = STORED_AT_ONCE;
+		if (outbox_record(relay.store, &relay.outcomes[slot], count) != DB_OK)
+			return false;
+		from += count;
+		pthread_mutex_lock(&relay.thread.lock);
+		relay.stored = from;
+		relay.first_ns = clock_monotonic_ns();
+		pthread_mutex_unlock(&relay.thread.lock);
+	}
+	return true;
+}
+
+static bool purge(void)
+{
+	bool more;
+
+	if (clock_monotonic_ns() < relay.purge_ns)
+		return true;
+	if (outbox_purge(relay.store, &more) != DB_OK)
+		return false;
+	relay.purge_ns = clock_monotonic_ns() + (more ? 0 : PURGE_INTERVAL_NS);
+	return true;
+}
+
+/* A courier has it, or how its try ended is not stored yet. */
+static bool is_claimed(int64_t id)
+{
+	bool found = couriers_have(id); /* first: it tells before it lets go */
+
+	pthread_mutex_lock(&relay.thread.lock);
+	for (uint64_t n = relay.stored; n < relay.told && !found; n++)
+		found = outcome(n)->id == id;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return found;
+}
+
+static struct outbox_claims claims(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	size_t unstored = relay.told - relay.stored;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return (struct outbox_claims){is_claimed, COURIERS_QUEUE + COURIERS + unstored};
+}
+
+static bool hand_out(void)
+{
+	struct outbox_claims claimed = claims();
+	size_t room, wanted, count;
+
+	pthread_mutex_lock(&relay.thread.lock);
+	bool due = relay.hungry || clock_monotonic_ns() >= relay.due_ns;
+	relay.hungry = false;
+	pthread_mutex_unlock(&relay.thread.lock);
+	while (due && (room = couriers_room()) > 0) {
+		wanted = room < BATCH ? room : BATCH;
+		if (outbox_due(relay.db, &claimed, relay.batch, wanted, &count) != DB_OK)
+			return false;
+		for (size_t i = 0; i < count; i++)
+			couriers_give(&relay.batch[i]);
+		due = count == wanted;
+	}
+	return true;
+}
+
+/* With the queue full, the couriers will say when to go on. */
+static bool look_ahead(void)
+{
+	struct outbox_claims claimed = claims();
+	int64_t wait_ms = INT64_MAX;
+
+	if (couriers_room() > 0 && outbox_next_attempt(relay.db, &claimed, &wait_ms) != DB_OK)
+		return false;
+	if (wait_ms == INT64_MAX)
+		relay.due_ns = NEVER;
+	else
+		relay.due_ns = clock_monotonic_ns() + (wait_ms > 0 ? (uint64_t)wait_ms * 1000000 : 0);
+	return true;
+}
+
+/* ---- the thread ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* With the lock held. */
+static uint64_t next_turn_ns(void)
+{
+	uint64_t work_ns = earlier(relay.purge_ns, relay.hungry ? 0 : relay.due_ns);
+
+	if (relay.told > relay.stored)
+		work_ns = earlier(work_ns, relay.first_ns + GATHER_NS);
+	return later(work_ns, relay.store_ns);
+}
+
+/* False: the relay is to end. */
+static bool wait_for_work(void)
+{
+	uint64_t turn_ns;
+
+	pthread_mutex_lock(&relay.thread.lock);
+	while (!relay.thread.stopping && (turn_ns = next_turn_ns()) > clock_monotonic_ns())
+		thread_wait(&relay.thread, turn_ns);
+	bool go_on = !relay.thread.stopping;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return go_on;
+}
+
+static void run(void *arg)
+{
+	(void)arg;
+	while (wait_for_work()) {
+		bool ok = bound_times() && store_outcomes() && purge() && hand_out() && look_ahead();
+		relay.store_ns = ok ? 0 : clock_monotonic_ns() + PAUSE_NS;
+	}
+	store_outcomes();
+	steady_keep(relay.store);
+}
+
+/* ---- start and stop ---- */
+
+static void on_scrape(void)
+{
+	int64_t pending, oldest_ms;
+
+	pthread_mutex_lock(&scrape_lock);
+	if (scrape_db && outbox_backlog(scrape_db, &pending, &oldest_ms) == DB_OK) {
+		pthread_mutex_lock(&relay.thread.lock);
+		for (uint64_t n = relay.stored; n < relay.told; n++)
+			pending -= outcome(n)->delivered;
+		pthread_mutex_unlock(&relay.thread.lock);
+		tel_gauge_set(&pending_gauge, pending > 0 ? (double)pending : 0);
+		tel_gauge_set(&oldest_gauge, pending > 0 && oldest_ms > 0 ? (double)oldest_ms / 1000 : 0);
+	}
+	pthread_mutex_unlock(&scrape_lock);
+}
+
+static void init_relay(struct store *store)
+{
+	relay.store = store;
+	relay.bounded = relay.hungry = false;
+	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* all is to be looked at */
+	relay.told = relay.stored = relay.remembered = 0;
+}
+
+static void close_readers(void)
+{
+	pthread_mutex_lock(&scrape_lock);
+	db_close(scrape_db);
+	scrape_db = NULL;
+	pthread_mutex_unlock(&scrape_lock);
+	db_close(relay.db);
+	relay.db = NULL;
+}
+
+int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
+{
+	const struct couriers_calls calls = {deliver, courier_told, couriers_are_hungry, thread_done};
+
+	init_relay(store);
+	relay.db = db_open(store);
+	scrape_db = db_open(store);
+	int error = relay.db && scrape_db ? couriers_start(&calls) : -EIO;
+	if (!error && (error = thread_start(&relay.thread, "relay", run, NULL)) != 0)
+		couriers_stop(CLOCK_NEVER);
+	if (error) {
+		close_readers();
+		return error;
+	}
+	relay.started = true;
+	tel_metrics_hook(on_scrape);
+	return 0;
+}
+
+void outbox_stop(void)
+{
+	if (!relay.started)
+		return;
+	bool ended = couriers_stop(clock_monotonic_ns() + STOP_NS);
+	thread_stop(&relay.thread, CLOCK_NEVER); /* it stores what they have told */
+	if (!ended) {
+		couriers_stop(CLOCK_NEVER);
+		store_outcomes();
+	}
+	relay.started = false;
+	close_readers();
+}

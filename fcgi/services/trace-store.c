@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The trace store: takes OTLP/HTTP as a collector does, keeps the newest traces, and answers to the part of Tempo's
+ * HTTP API that Grafana needs. For machines without Tempo; makes no spans of its own.
+ */
+#include <errno.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include "base/env.h"
+#include "app/app.h"
+#include "trace_store/ageing.h"
+#include "trace_store/ingest.h"
+#include "trace_store/limits.h"
+#include "trace_store/question.h"
+#include "trace_store/rows.h"
+#include "trace_store/search.h"
+#include "trace_store/shed.h"
+
+#define NICENESS 5 /* requests go before their traces */
+
+/* GET /api/echo */
+static int get_echo(struct request *req, struct reply *reply)
+{
+	(void)req;
+	buf_adds(&reply->body, "echo");
+	reply->content_type = "text/plain";
+	return reply->status = 200;
+}
+
+/* GET and POST /api/metrics/… */
+static int refuse_metrics(struct request *req, struct reply *reply)
+{
+	(void)req;
+	return reply_problem(reply, 501,
+			     "TraceQL metrics are not known here. Prometheus has the figures of the services.");
+}
+
+/* Quiet, all of them: a trace store must not be the reason for what it stores. */
+static const struct route routes[] = {
+	{"POST", "/v1/traces", ingest_traces, ROUTE_QUIET},
+	{"POST", "/v1/metrics", ingest_metrics, ROUTE_QUIET},
+	{"POST", "/v1/logs", ingest_logs, ROUTE_QUIET},
+	{"GET", "/api/echo", get_echo, ROUTE_QUIET},
+	{"GET", "/api/traces/{id}", search_trace, ROUTE_QUIET},
+	{"GET", "/api/v2/traces/{id}", search_trace_v2, ROUTE_QUIET},
+	{"GET", "/api/search", search_traces, ROUTE_QUIET},
+	{"GET", "/api/search/tags", search_tags, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tags", search_tags_v2, ROUTE_QUIET},
+	{"GET", "/api/search/tag/{name*}/values", search_tag_values, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tag/{name*}/values", search_tag_values_v2, ROUTE_QUIET},
+	{"GET", "/api/metrics/query_range", refuse_metrics, ROUTE_QUIET},
+	{"POST", "/api/metrics/query_range", refuse_metrics, ROUTE_QUIET},
+	{"GET", "/api/metrics/query", refuse_metrics, ROUTE_QUIET},
+	{"POST", "/api/metrics/query", refuse_metrics, ROUTE_QUIET},
+	{"GET", "/api/metrics/summary", refuse_metrics, ROUTE_QUIET},
+	{0},
+};
+
+/* ---- start and stop ---- */
+
+ENV_SETTING(max_mb, .name = "TRACES_MAX_MB", .unit = "MiB", .fallback = 256, .min = 32, .max = 65536);
+ENV_SETTING(max_age, .name = "TRACES_MAX_AGE_SECONDS", .unit = "seconds", .fallback = 3600, .min = 1, .max = 604800);
+ENV_SETTING(max_rate, .name = "TRACES_SPANS_PER_SECOND", .unit = "spans", .fallback = 5000, .min = 1, .max = 1000000);
+
+static int start(struct store *store)
+{
+	rows_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
+	shed_init((size_t)env_number(&max_rate));
+	ingest_init();
+	question_init();
+	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a large trace takes goes back to the system when it is answered */
+	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
+	if (!store_forgo_durability(store))
+		return -EIO;
+	if (rows_start_clock(store) != DB_OK)
+		return -EIO;
+	return ageing_start(store);
+}
+
+static const struct app app = {
+	.service_name = "trace-store",
+	.database = "traces",
+	.cache = true,
+	.routes = routes,
+	.threads = LIMIT_INGESTS + LIMIT_READS + 2, /* neither waits for the other, and health for none */
+	.body_max = INGEST_BODY_MAX,
+	.settings = "  TRACES_MAX_MB [256]          size of the database, with its write-ahead log\n"
+		    "  TRACES_MAX_AGE_SECONDS [3600]\n"
+		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; of more, a share of the traces\n",
+	.no_exporter = true,
+	.start = start,
+	.stop = ageing_stop,
+};
+
+int main(int argc, char **argv)
+{
+	return app_main(&app, argc, argv);
+}

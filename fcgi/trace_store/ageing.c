@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/ageing.h"
+
+#include "base/thread.h"
+#include "trace_store/rows.h"
+
+#define INTERVAL_NS UINT64_C(5000000000)
+
+static struct thread thread = THREAD_INITIALIZER;
+
+static void run(void *store)
+{
+	bool more;
+
+	do {
+		while (rows_remove_old(store, &more) == DB_OK && more)
+			;
+	} while (!thread_sleep(&thread, clock_monotonic_ns() + INTERVAL_NS));
+}
+
+int ageing_start(struct store *store)
+{
+	return thread_start(&thread, "ageing", run, store);
+}
+
+void ageing_stop(void)
+{
+	thread_stop(&thread, CLOCK_NEVER);
+}

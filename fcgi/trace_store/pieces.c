@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/pieces.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/grow.h"
+#include "trace_store/schema.h"
+#include "trace_store/span.h"
+
+_Static_assert(PIECES_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
+
+struct finding {
+	struct pieces found;
+	size_t resource_room, source_room, index_room; /* of the arrays */
+};
+
+/* ---- finding the spans ---- */
+
+static uint32_t place(const struct pieces *p, const void *at)
+{
+	return (uint32_t)((const char *)at - p->request.data);
+}
+
+static struct bytes part(const struct pieces *p, uint32_t at, uint32_t len)
+{
+	return (struct bytes){p->request.data + at, len};
+}
+
+/* Where the trace id of a span stands that has one. */
+static uint32_t id_place(const struct pieces *p, struct bytes span)
+{
+	struct wire w = {.left = span};
+	struct wire_field field = {0};
+
+	while (wire_next(&w, &field) && field.number != 1)
+		;
+	return place(p, field.bytes.data);
+}
+
+static void add_span(struct finding *f, const struct wire_field *field)
+{
+	struct pieces *p = &f->found;
+	struct span_summary span;
+
+	p->spans++;
+	if (!span_read(field->bytes, &span)) {
+		p->spans_invalid++;
+		return;
+	}
+	p->index = grown(p->index, p->index_count, &f->index_room, sizeof(*p->index));
+	struct pieces_span *found = &p->index[p->index_count++];
+	found->at = place(p, field->whole.data);
+	found->len = (uint32_t)field->whole.len;
+	found->id_at = id_place(p, field->bytes);
+	found->source = (uint32_t)p->source_count;
+}
+
+/* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
+static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t resource)
+{
+	struct pieces *p = &f->found;
+	struct wire w = {.left = scope_spans};
+	struct wire_field field;
+	size_t bytes = 0, before = p->index_count;
+
+	while (wire_next(&w, &field)) {
+		if (field.number == SCOPE_SPANS_SPANS)
+			add_span(f, &field);
+		else
+			bytes += field.whole.len;
+	}
+	if (p->index_count == before)
+		return;
+	p->sources = grown(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
+	struct pieces_source *found = &p->sources[p->source_count++];
+	found->resource = (uint32_t)resource;
+	found->at = place(p, scope_spans.data);
+	found->len = (uint32_t)scope_spans.len;
+	found->bytes = (uint32_t)bytes;
+}
+
+static void find_in_resource(struct finding *f, struct bytes resource_spans)
+{
+	struct pieces *p = &f->found;
+	struct wire w = {.left = resource_spans};
+	struct wire_field field;
+	size_t bytes = 0, before = p->source_count;
+
+	while (wire_next(&w, &field)) {
+		if (field.number == RESOURCE_SPANS_SCOPE_SPANS)
+			find_in_scope(f, field.bytes, p->resource_count);
+		else
+			bytes += field.whole.len;
+	}
+	if (p->source_count == before)
+		return;
+	p->resources = grown(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
+	struct pieces_resource *found = &p->resources[p->resource_count++];
+	found->at = place(p, resource_spans.data);
+	found->len = (uint32_t)resource_spans.len;
+	found->bytes = (uint32_t)bytes;
+}
+
+static void find_all(struct pieces *p)
+{
+	struct finding finding = {.found = *p};
+	struct wire w = {.left = p->request};
+	struct wire_field field;
+
+	while (wire_next(&w, &field))
+		if (field.number == REQUEST_RESOURCE_SPANS)
+			find_in_resource(&finding, field.bytes);
+	*p = finding.found;
+}
+
+/* ---- grouping them ---- */
+
+static const uint8_t *trace_id_of(const struct pieces *p, size_t i)
+{
+	return (const uint8_t *)p->request.data + p->index[i].id_at;
+}
+
+static int compare(const void *a, const void *b, void *pieces)
+{
+	const struct pieces *p = pieces;
+	const struct pieces_span *x = a, *y = b;
+	int order = memcmp(p->request.data + x->id_at, p->request.data + y->id_at, 16);
+
+	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order too */
+}
+
+static bool same_trace(const struct pieces *p, size_t a, size_t b)
+{
+	return memcmp(trace_id_of(p, a), trace_id_of(p, b), 16) == 0;
+}
+
+static void leave_out_refused(struct pieces *p, pieces_keep *keep, void *arg)
+{
+	size_t kept = 0;
+
+	for (size_t begin = 0, end; begin < p->index_count; begin = end) {
+		for (end = begin + 1; end < p->index_count && same_trace(p, begin, end);)
+			end++;
+		if (!keep(arg, trace_id_of(p, begin), end - begin)) {
+			p->spans_refused += end - begin;
+			continue;
+		}
+		memmove(p->index + kept, p->index + begin, (end - begin) * sizeof(*p->index));
+		kept += end - begin;
+	}
+	p->index_count = kept;
+}
+
+enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_keep *keep, void *arg)
+{
+	*p = (struct pieces){.request = request};
+	if (request.len > PIECES_BYTES_MAX)
+		return PIECES_TOO_LARGE;
+	if (!schema_valid(&schema_request, request))
+		return PIECES_MALFORMED;
+	find_all(p);
+	if (!p->index_count)
+		return PIECES_OK;
+	qsort_r(p->index, p->index_count, sizeof(*p->index), compare, p);
+	if (keep)
+		leave_out_refused(p, keep, arg);
+	return PIECES_OK;
+}
+
+void pieces_done(struct pieces *p)
+{
+	free(p->resources);
+	free(p->sources);
+	free(p->index);
+	*p = (struct pieces){0};
+}
+
+/* ---- the pieces ---- */
+
+bool pieces_next(const struct pieces *p, struct piece *piece)
+{
+	size_t first = piece->first + piece->count, end = first + 1;
+
+	if (first >= p->index_count)
+		return false;
+	while (end < p->index_count && p->index[end].source == p->index[first].source && same_trace(p, first, end))
+		end++;
+	*piece = (struct piece){trace_id_of(p, first), p->index[first].source, first, end - first};
+	return true;
+}
+
+struct bytes pieces_span(const struct pieces *p, size_t i)
+{
+	return part(p, p->index[i].at, p->index[i].len);
+}
+
+static void add_without(struct buf *out, struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+
+	while (wire_next(&w, &field))
+		if (field.number != number)
+			buf_add(out, field.whole.data, field.whole.len);
+}
+
+void pieces_add_resource(const struct pieces *p, size_t resource, struct buf *out)
+{
+	const struct pieces_resource *found = &p->resources[resource];
+
+	add_without(out, part(p, found->at, found->len), RESOURCE_SPANS_SCOPE_SPANS);
+}
+
+void pieces_add_scope(const struct pieces *p, size_t source, struct buf *out)
+{
+	const struct pieces_source *found = &p->sources[source];
+
+	add_without(out, part(p, found->at, found->len), SCOPE_SPANS_SPANS);
+}

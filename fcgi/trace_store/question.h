@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A question about the stored traces: its parameters, what it may cost, and its way through them. LIMIT_READS are
+ * answered at a time, so that threads and processors are left for what comes in; one more is refused at once.
+ */
+#ifndef APM_TRACE_STORE_QUESTION_H
+#define APM_TRACE_STORE_QUESTION_H
+
+#include "http/reply.h"
+#include "http/request.h"
+#include "trace_store/rows.h"
+#include "trace_store/selector.h"
+#include "trace_store/trace.h"
+
+struct question {
+	struct request *req;
+	struct budget budget;
+	struct selector selector;
+	uint64_t from_ns, until_ns; /* what began before `until` and ended after `from` is asked for */
+	uint64_t limit;
+	struct trace trace;   /* the one that question_next found */
+	uint8_t trace_id[16]; /* its id */
+	uint64_t traces, bytes;
+	bool partial; /* there was more to look at than the budget allows */
+	struct rows_walk walk;
+};
+
+/* Before threads start: brings the metrics to /metrics. */
+void question_init(void);
+
+/*
+ * Begins one. False: it is answered (429 with Retry-After, or 503), do not end it. End every other with question_end,
+ * which counts it.
+ */
+bool question_begin(struct question *q, struct request *req, struct reply *reply);
+void question_end(struct question *q);
+
+/* The two halves of the gate, for question_begin and tests. Any thread. */
+bool question_enter(void);
+void question_leave(void);
+
+/* Reads start and end (seconds), and limit with its default. False: it is answered (400). */
+bool question_range(struct question *q, struct reply *reply, uint64_t limit, uint64_t limit_max);
+
+/* Reads q, or `tags` when there is none and `with_tags`. False: answered (400). */
+bool question_selector(struct question *q, struct reply *reply, bool with_tags);
+
+/* A number of the query; absent or empty, *out stays. False: answered (400). */
+bool question_number(struct question *q, struct reply *reply, const char *name, uint64_t max, uint64_t *out);
+
+/* The next trace, the one that got spans last first. False: no more, out of budget, or `walk.result` is not DB_OK. */
+bool question_next(struct question *q);
+
+/* True: the times overlap with what is asked for. */
+static inline bool question_in_range(const struct question *q, uint64_t start_ns, uint64_t end_ns)
+{
+	return start_ns < q->until_ns && end_ns >= q->from_ns;
+}
+
+/* The member `metrics` as Tempo has it; fewer completedJobs than totalJobs say that the answer is not all. */
+void question_write_metrics(const struct question *q, struct json_writer *json, bool with_traces);
+
+#endif

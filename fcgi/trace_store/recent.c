@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/recent.h"
+
+#include <string.h>
+
+uint64_t recent_mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return (x ^ x >> 31) | 1;
+}
+
+static size_t set_of(uint64_t key)
+{
+	return key >> 8 & (RECENT_SETS - 1);
+}
+
+bool recent_has(const struct recent *set, uint64_t key)
+{
+	const uint64_t *keys = set->keys[set_of(key)];
+
+	for (unsigned i = 0; i < RECENT_WAYS; i++)
+		if (keys[i] == key)
+			return true;
+	return false;
+}
+
+void recent_add(struct recent *set, uint64_t key)
+{
+	uint64_t *keys = set->keys[set_of(key)];
+
+	memmove(keys + 1, keys, (RECENT_WAYS - 1) * sizeof(*keys));
+	keys[0] = key;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/rows.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace_store/limits.h"
+#include "trace_store/schema.h"
+#include "trace_store/store_clock.h"
+
+#define PAGE_BYTES 4096
+#define OLDEST_TRACES "(SELECT trace_id FROM pieces ORDER BY id LIMIT 256)"
+#define OLD_TRACES                                                                                                     \
+	"(SELECT trace_id FROM (SELECT trace_id, received_ms FROM pieces ORDER BY id LIMIT 256) WHERE received_ms < "  \
+	"?1)"
+
+DB_STATEMENT(select_size, "SELECT", "traces",
+	     "SELECT spans, span_bytes, source_bytes, cut_spans FROM traces WHERE trace_id = ?1");
+/* The traces first, which the pieces name. */
+DB_STATEMENT(forget_oldest, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLDEST_TRACES);
+DB_STATEMENT(delete_oldest, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLDEST_TRACES);
+DB_STATEMENT(forget_old, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLD_TRACES);
+DB_STATEMENT(delete_old, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLD_TRACES);
+/* What no piece names any more; both are in the order of the requests, and so are the pieces. */
+DB_STATEMENT(delete_sources, "DELETE", "sources",
+	     "DELETE FROM sources WHERE id < coalesce((SELECT sources_from FROM pieces ORDER BY id LIMIT 1), 1e18)");
+DB_STATEMENT(delete_resources, "DELETE", "resources",
+	     "DELETE FROM resources WHERE id < coalesce((SELECT resource_id FROM sources ORDER BY id LIMIT 1), 1e18)");
+DB_STATEMENT(select_used, "SELECT", "pragma",
+	     "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count");
+DB_STATEMENT(select_clock, "SELECT", "clock",
+	     "SELECT offset_ms, coalesce((SELECT received_ms FROM pieces ORDER BY id DESC LIMIT 1), 0) FROM clock");
+DB_STATEMENT(put_clock, "UPDATE", "clock", "UPDATE clock SET offset_ms = ?1");
+DB_STATEMENT(select_newest, "SELECT", "pieces",
+	     "SELECT trace_id, id FROM pieces AS p WHERE id < ?1 AND NOT EXISTS"
+	     " (SELECT 1 FROM pieces AS later WHERE later.trace_id = p.trace_id AND later.id > p.id)"
+	     " ORDER BY id DESC LIMIT ?2");
+
+static int64_t max_pages, max_age_ms;
+static _Atomic int64_t used_pages;
+
+void rows_init(int64_t bytes, int64_t age_ms)
+{
+	/* the write-ahead log starts over at 16 MB (database/wal.h), behind a commit of some more: a quarter is for it */
+	max_pages = bytes / 4 * 3 / PAGE_BYTES;
+	max_age_ms = age_ms;
+}
+
+int64_t rows_bytes(void)
+{
+	return used_pages * PAGE_BYTES;
+}
+
+/* ---- making room ---- */
+
+static enum db_result run(struct db *tx, struct db_statement *statement)
+{
+	struct db_query q;
+
+	db_query(&q, tx, statement);
+	return db_end(&q);
+}
+
+static enum db_result run_with(struct db *tx, struct db_statement *statement, int64_t value)
+{
+	struct db_query q;
+
+	db_query(&q, tx, statement);
+	db_bind_int(&q, value);
+	return db_end(&q);
+}
+
+static enum db_result delete_unnamed(struct db *tx)
+{
+	enum db_result result = run(tx, &delete_sources);
+
+	return result == DB_OK ? run(tx, &delete_resources) : result;
+}
+
+static enum db_result count_pages(struct db *tx)
+{
+	struct db_query q;
+
+	db_query(&q, tx, &select_used);
+	if (db_next(&q))
+		used_pages = db_int(&q, 0);
+	return db_end(&q);
+}
+
+enum db_result rows_make_room(struct db *tx)
+{
+	enum db_result result = count_pages(tx);
+	int64_t removed = 1;
+
+	while (result == DB_OK && used_pages > max_pages && removed) {
+		result = run(tx, &forget_oldest);
+		if (result == DB_OK)
+			result = run(tx, &delete_oldest);
+		removed = db_changes(tx);
+		if (result == DB_OK)
+			result = delete_unnamed(tx);
+		if (result == DB_OK)
+			result = count_pages(tx);
+	}
+	return result;
+}
+
+struct removal {
+	bool more;   /* there may be more to remove */
+	bool jumped; /* the wall clock was set */
+	int64_t offset_ms;
+};
+
+static enum db_result remove_old_job(struct db *tx, void *arg)
+{
+	struct removal *removal = arg;
+	int64_t before_ms = store_clock_ms() - max_age_ms;
+	enum db_result result = removal->jumped ? run_with(tx, &put_clock, removal->offset_ms) : DB_OK;
+
+	if (result == DB_OK)
+		result = run_with(tx, &forget_old, before_ms);
+	if (result == DB_OK)
+		result = run_with(tx, &delete_old, before_ms);
+	removal->more = result == DB_OK && db_changes(tx) > 0;
+	if (removal->more)
+		result = delete_unnamed(tx);
+	return result == DB_OK ? count_pages(tx) : result;
+}
+
+enum db_result rows_remove_old(struct store *store, bool *more)
+{
+	struct removal removal = {0};
+
+	removal.jumped = store_clock_jumped(&removal.offset_ms);
+	enum db_result result = db_write(store, &delete_old, remove_old_job, &removal);
+	if (result == DB_OK && removal.jumped)
+		store_clock_kept(removal.offset_ms);
+	*more = removal.more;
+	return result;
+}
+
+/* ---- the clock ---- */
+
+enum db_result rows_start_clock(struct store *store)
+{
+	struct db *db = db_open(store);
+	struct db_query q;
+	int64_t offset_ms = 0, newest_ms = 0;
+
+	if (!db)
+		return DB_FAILED;
+	db_query(&q, db, &select_clock);
+	if (db_next(&q)) {
+		offset_ms = db_int(&q, 0);
+		newest_ms = db_int(&q, 1);
+	}
+	enum db_result result = db_end(&q);
+	db_close(db);
+	store_clock_start(offset_ms, newest_ms);
+	return result;
+}
+
+/* ---- reading ---- */
+
+enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out)
+{
+	struct db_query q;
+	bool found;
+
+	*out = (struct rows_size){0};
+	db_query(&q, db, &select_size);
+	db_bind_bytes(&q, trace_id, 16);
+	found = db_next(&q);
+	if (found)
+		*out = (struct rows_size){db_int(&q, 0), db_int(&q, 1), db_int(&q, 2), db_int(&q, 3)};
+	enum db_result result = db_end(&q);
+	return result == DB_OK && !found ? DB_NOT_FOUND : result;
+}
+
+static void read_page(struct rows_walk *walk)
+{
+	struct db_query q;
+	size_t len;
+
+	walk->next = walk->count = 0;
+	db_query(&q, walk->db, &select_newest);
+	db_bind_int(&q, walk->before ? walk->before : INT64_MAX);
+	db_bind_int(&q, ROWS_WALK_PAGE);
+	while (db_next(&q)) {
+		const void *id = db_bytes(&q, 0, &len);
+		memcpy(walk->ids[walk->count++], id, 16); /* the table checks the length */
+		walk->before = db_int(&q, 1);
+	}
+	walk->result = db_end(&q);
+}
+
+bool rows_walk_next(struct rows_walk *walk, uint8_t trace_id[16])
+{
+	if (walk->next == walk->count)
+		read_page(walk);
+	if (walk->next == walk->count || walk->result != DB_OK)
+		return false;
+	memcpy(trace_id, walk->ids[walk->next++], 16);
+	return true;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* The stored traces. Spans are kept as they came, within a size and an age; whole traces go, the oldest first. */
+#ifndef APM_TRACE_STORE_ROWS_H
+#define APM_TRACE_STORE_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "database/database.h"
+#include "trace_store/pieces.h"
+
+/* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
+void rows_init(int64_t bytes, int64_t age_ms);
+
+/* After rows_init, before threads start: the clock by which traces age goes on where it was (store_clock.h). */
+enum db_result rows_start_clock(struct store *store);
+
+/* What became of the spans of a request. */
+struct rows_stored {
+	size_t cut;      /* over a limit (limits.h): not stored */
+	size_t repeated; /* stored before */
+};
+
+/*
+ * Stores the pieces (store_pieces.c), makes room. One transaction. A trace over a limit is cut off: of its spans those
+ * are stored that fit. A piece that came before, in the same words, is not stored again while it is remembered.
+ */
+enum db_result rows_store(struct store *store, const struct pieces *pieces, struct rows_stored *out);
+
+/* For store_pieces.c, in its transaction: removes the oldest traces until the size is kept. */
+enum db_result rows_make_room(struct db *tx);
+
+/* Removes traces that are too old, some at a time. *more: call again. */
+enum db_result rows_remove_old(struct store *store, bool *more);
+
+struct rows_size {
+	int64_t spans, span_bytes, source_bytes;
+	int64_t cut_spans; /* not 0: the trace is cut off, so many spans are not there */
+};
+
+/* DB_NOT_FOUND: there is no such trace, and *out is 0. */
+enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out);
+
+#define ROWS_WALK_PAGE 64
+
+/* Over the ids of all traces, the one that got spans last first. Begin with .db = the connection. */
+struct rows_walk {
+	struct db *db;
+	size_t next, count; /* in ids */
+	uint8_t ids[ROWS_WALK_PAGE][16];
+	int64_t before; /* the last piece of the page; 0: no page was read */
+	enum db_result result;
+};
+
+/* False: that were all, or `result` is not DB_OK. A trace that gets spans in between may be missed. */
+bool rows_walk_next(struct rows_walk *walk, uint8_t trace_id[16]);
+
+/* Bytes in use, as known after the last rows_store. Any thread. */
+int64_t rows_bytes(void);
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/selector.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/plain.h"
+#include "trace_store/schema.h"
+
+enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, SCOPE_ATTRIBUTES = 3 };
+enum { EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, LINK_ATTRIBUTES = 4 };
+enum { SPAN_PARENT = 4, SPAN_ATTRIBUTES = 9, SPAN_EVENTS = 11, SPAN_LINKS = 13, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
+
+/* ---- values ---- */
+
+static bool ordered(enum selector_operator operator, int order)
+{
+	switch (operator) {
+	case SELECT_EQ: return order == 0;
+	case SELECT_NE: return order != 0;
+	case SELECT_LT: return order < 0;
+	case SELECT_LE: return order <= 0;
+	case SELECT_GT: return order > 0;
+	case SELECT_GE: return order >= 0;
+	default: return false;
+	}
+}
+
+static int compare_text(struct bytes a, struct bytes b)
+{
+	size_t common = a.len < b.len ? a.len : b.len;
+	int order = common ? memcmp(a.data, b.data, common) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+/* The text of a tag, read as what the attribute is. */
+static bool read_as(struct bytes text, enum value_type type, double *out)
+{
+	char copy[64], *end;
+
+	if (type == VALUE_BOOL) {
+		*out = bytes_equal(text, bytes_of("true"));
+		return *out != 0 || bytes_equal(text, bytes_of("false"));
+	}
+	if (text.len == 0 || text.len >= sizeof(copy))
+		return false;
+	memcpy(copy, text.data, text.len);
+	copy[text.len] = '\0';
+	*out = plain_strtod(copy, &end);
+	return *end == '\0';
+}
+
+static bool compare_numbers(const struct selector_condition *c, double wanted, const struct value *found)
+{
+	if (c->value.is_integer && found->is_integer)
+		return ordered(c->operator,(found->integer > c->value.integer) - (found->integer < c->value.integer));
+	bool found_nan = isnan(found->number), wanted_nan = isnan(wanted);
+	if (found_nan || wanted_nan) /* one is found by its name, else it is no other number's like */
+		return (c->operator== SELECT_EQ && found_nan && wanted_nan) ||
+		       (c->operator== SELECT_NE && found_nan != wanted_nan);
+	return ordered(c->operator,(found->number > wanted) - (found->number < wanted));
+}
+
+static bool compare_value(const struct selector_condition *c, const struct value *found, struct budget *budget)
+{
+	double wanted = c->value.number;
+
+	if (c->nil)
+		return c->operator== SELECT_NE;
+	if (found->type == VALUE_NONE)
+		return false;
+	if (c->regex)
+		return found->type == VALUE_STRING && budget_take(budget, 1) &&
+		       regex_matches(c->regex, found->text, budget) == (c->operator== SELECT_RE) && !budget->spent;
+	if (c->value.type == VALUE_STRING && found->type == VALUE_STRING)
+		return ordered(c->operator, compare_text(found->text, c->value.text));
+	if (c->loose && c->value.type == VALUE_STRING) {
+		if (!read_as(c->value.text, found->type, &wanted))
+			return false;
+	} else if (c->value.type != found->type) {
+		return false;
+	}
+	return compare_numbers(c, wanted, found);
+}
+
+static struct value text_value(struct bytes text)
+{
+	return (struct value){.type = VALUE_STRING, .text = text};
+}
+
+static struct value number_value(double number)
+{
+	return (struct value){.type = VALUE_NUMBER, .number = number};
+}
+
+/* ---- what a part of the trace says about the conditions ---- */
+
+/* Of several values the first that meets the condition stays, else the first. */
+static void consider(struct selecting *a, struct selector_found *found, size_t i, const struct value *value)
+{
+	const uint32_t bit = UINT32_C(1) << i;
+	const struct selector_condition *c = &a->selector->conditions[i];
+
+	if (found->met & bit)
+		return;
+	bool met = compare_value(c, value, a->budget);
+	if (met || !(found->seen & bit))
+		found->values[i] = *value;
+	found->seen |= bit;
+	found->met |= met ? bit : 0;
+}
+
+static bool has_field(const struct selector *s, unsigned fields)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (fields >> s->conditions[i].field & 1)
+			return true;
+	return false;
+}
+
+static void consider_attribute(struct selecting *a, struct selector_found *found, unsigned fields,
+			       struct bytes key_value)
+{
+	struct value value;
+	struct bytes key = attribute_read(key_value, &value);
+
+	for (size_t i = 0; i < a->selector->count; i++) {
+		const struct selector_condition *c = &a->selector->conditions[i];
+		if (fields >> c->field & 1 && bytes_equal(c->key, key))
+			consider(a, found, i, &value);
+	}
+}
+
+static void consider_attributes(struct selecting *a, struct selector_found *found, unsigned fields,
+				struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+
+	if (!has_field(a->selector, fields))
+		return;
+	while (wire_next(&w, &field) && budget_take(a->budget, 4))
+		if (field.number == number)
+			consider_attribute(a, found, fields, field.bytes);
+}
+
+static void consider_text(struct selecting *a, struct selector_found *found, enum selector_field field,
+			  struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field part;
+	struct value value = text_value((struct bytes){"", 0});
+
+	if (!has_field(a->selector, 1U << field))
+		return;
+	while (wire_next(&w, &part) && budget_take(a->budget, 1))
+		if (part.number == number)
+			value.text = part.bytes;
+	for (size_t i = 0; i < a->selector->count; i++)
+		if (a->selector->conditions[i].field == field)
+			consider(a, found, i, &value);
+}
+
+static void ask_resource(struct selecting *a, uint32_t number)
+{
+	if (a->resource == number)
+		return;
+	a->resource = number;
+	a->of_resource.met = a->of_resource.seen = 0;
+	consider_attributes(a, &a->of_resource, 1U << SELECT_RESOURCE | 1U << SELECT_ATTRIBUTE,
+			    a->trace->resources[number].message, RESOURCE_ATTRIBUTES);
+}
+
+static void ask_scope(struct selecting *a, uint32_t number)
+{
+	struct bytes message = a->trace->scopes[number].message;
+
+	if (a->scope == number)
+		return;
+	a->scope = number;
+	a->of_scope.met = a->of_scope.seen = 0;
+	consider_attributes(a, &a->of_scope, 1U << SELECT_SCOPE, message, SCOPE_ATTRIBUTES);
+	consider_text(a, &a->of_scope, SELECT_SCOPE_NAME, message, SCOPE_NAME);
+	consider_text(a, &a->of_scope, SELECT_SCOPE_VERSION, message, SCOPE_VERSION);
+}
+
+/* Fields of the span itself, when a condition asks for what lies in one. */
+static void ask_span(struct selecting *a, struct bytes span)
+{
+	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,
+		       event = 1U << SELECT_EVENT, link = 1U << SELECT_LINK, event_name = 1U << SELECT_EVENT_NAME;
+	struct wire w = {.left = span};
+	struct wire_field field;
+
+	if (!has_field(a->selector, of_span | status | event | link | event_name))
+		return;
+	while (wire_next(&w, &field) && budget_take(a->budget, 4)) {
+		switch (field.number) {
+		case SPAN_ATTRIBUTES: consider_attribute(a, &a->of_span, of_span, field.bytes); break;
+		case SPAN_STATUS:
+			consider_text(a, &a->of_span, SELECT_STATUS_MESSAGE, field.bytes, STATUS_MESSAGE);
+			break;
+		case SPAN_EVENTS:
+			consider_attributes(a, &a->of_span, event, field.bytes, EVENT_ATTRIBUTES);
+			consider_text(a, &a->of_span, SELECT_EVENT_NAME, field.bytes, EVENT_NAME);
+			break;
+		case SPAN_LINKS: consider_attributes(a, &a->of_span, link, field.bytes, LINK_ATTRIBUTES); break;
+		default: break;
+		}
+	}
+}
+
+/* ---- intrinsics ---- */
+
+static struct value id_value(char *out, const uint8_t *id, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		out[2 * i] = digits[id[i] >> 4];
+		out[2 * i + 1] = digits[id[i] & 15];
+	}
+	return text_value((struct bytes){out, 2 * len});
+}
+
+static struct value parent_value(char *out, struct bytes span)
+{
+	struct wire w = {.left = span};
+	struct wire_field field;
+
+	while (wire_next(&w, &field))
+		if (field.number == SPAN_PARENT && field.bytes.len == 8)
+			return id_value(out, (const uint8_t *)field.bytes.data, 8);
+	return text_value((struct bytes){"", 0});
+}
+
+bool selecting_intrinsic(struct selecting *a, enum selector_field field, const struct trace_span *trace_span,
+			 struct value *out)
+{
+	const struct span_summary *span = &trace_span->summary;
+	const struct trace *trace = a->trace;
+
+	switch (field) {
+	case SELECT_NAME: *out = text_value(span->name); return true;
+	case SELECT_KIND: *out = number_value(span->kind); return true;
+	case SELECT_STATUS: *out = number_value(span->status); return true;
+	case SELECT_DURATION: *out = number_value((double)span_duration_ns(span)); return true;
+	case SELECT_SPAN_ID: *out = id_value(a->ids[0], span->span_id, sizeof(span->span_id)); return true;
+	case SELECT_TRACE_ID: *out = id_value(a->ids[1], span->trace_id, sizeof(span->trace_id)); return true;
+	case SELECT_PARENT_ID: *out = parent_value(a->ids[2], span->whole); return true;
+	case SELECT_ROOT_NAME: *out = text_value(trace->root_name); return true;
+	case SELECT_ROOT_SERVICE: *out = text_value(trace->root_service); return true;
+	case SELECT_TRACE_DURATION: *out = number_value((double)(trace->end_ns - trace->start_ns)); return true;
+	default: return false;
+	}
+}
+
+static void take_over(struct selector_found *to, const struct selector_found *from, const struct selector *s,
+		      unsigned fields)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const uint32_t bit = UINT32_C(1) << i;
+		if (!(fields >> s->conditions[i].field & 1) || to->seen & bit || !(from->seen & bit))
+			continue;
+		to->seen |= bit;
+		to->met |= from->met & bit;
+		to->values[i] = from->values[i];
+	}
+}
+
+/* ---- asking ---- */
+
+void selecting_begin(struct selecting *a, const struct selector *selector, const struct trace *trace,
+		     struct budget *budget)
+{
+	a->selector = selector;
+	a->trace = trace;
+	a->budget = budget;
+	a->resource = a->scope = UINT32_MAX;
+	a->of_resource.met = a->of_resource.seen = a->of_scope.met = a->of_scope.seen = 0;
+}
+
+uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
+{
+	const struct selector *s = a->selector;
+	struct selector_found *found = &a->of_span;
+	struct value value;
+
+	found->met = found->seen = 0;
+	if (s->count == 0 || !budget_take(a->budget, 1 + s->count))
+		return 0;
+	ask_resource(a, a->trace->scopes[span->scope].resource);
+	ask_scope(a, span->scope);
+	ask_span(a, span->summary.whole);
+	for (size_t i = 0; i < s->count; i++)
+		if (selecting_intrinsic(a, s->conditions[i].field, span, &value))
+			consider(a, found, i, &value);
+	take_over(found, &a->of_resource, s, 1U << SELECT_RESOURCE | 1U << SELECT_ATTRIBUTE);
+	take_over(found, &a->of_scope, s, 1U << SELECT_SCOPE | 1U << SELECT_SCOPE_NAME | 1U << SELECT_SCOPE_VERSION);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->conditions[i].nil && s->conditions[i].operator== SELECT_EQ)
+			found->met |= found->seen >> i & 1 ? 0 : UINT32_C(1) << i;
+	return found->met;
+}
+
+bool selector_holds(const struct selector *s, uint32_t met)
+{
+	bool stack[SELECTOR_PROGRAM_MAX] = {false};
+	size_t depth = 0;
+
+	if (s->program_len == 0)
+		return met == (UINT32_C(1) << s->count) - 1;
+	for (size_t i = 0; i < s->program_len; i++) {
+		switch (s->program[i]) {
+		case SELECT_AND:
+			depth--;
+			stack[depth - 1] &= stack[depth];
+			break;
+		case SELECT_OR:
+			depth--;
+			stack[depth - 1] |= stack[depth];
+			break;
+		case SELECT_NOT: stack[depth - 1] = !stack[depth - 1]; break;
+		default: stack[depth++] = met >> s->program[i] & 1; break;
+		}
+	}
+	return stack[0];
+}
+
+bool selector_trace(const struct selector *s, const struct trace *trace, struct budget *budget)
+{
+	struct selecting asking;
+	uint32_t together = 0;
+
+	selecting_begin(&asking, s, trace, budget);
+	for (size_t i = 0; i < trace->span_count && !budget->spent; i++) {
+		uint32_t met = selecting_met(&asking, &trace->spans[i]);
+		together |= met;
+		if (selector_holds(s, s->each_alone ? together : met))
+			return !budget->spent;
+	}
+	return false;
+}
+
+void selector_done(struct selector *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		regex_free(s->conditions[i].regex);
+		s->conditions[i].regex = NULL;
+	}
+	s->count = 0;
+}

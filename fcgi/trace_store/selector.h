@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which spans a search wants: one span set of TraceQL, and the older parameters of Tempo's search.
+ *
+ *	{ resource.service.name = "order-service" && (status = error || duration > 100ms) }
+ *	tags=service.name=order-service http.response.status_code=503
+ */
+#ifndef APM_TRACE_STORE_SELECTOR_H
+#define APM_TRACE_STORE_SELECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace_store/regex.h"
+#include "trace_store/trace.h"
+
+#define SELECTOR_CONDITIONS_MAX 16
+#define SELECTOR_TEXT_MAX 4096 /* bytes of a query */
+#define SELECTOR_PROGRAM_MAX 64
+
+enum selector_field {
+	SELECT_ATTRIBUTE, /* of the span, else of its resource */
+	SELECT_SPAN,
+	SELECT_RESOURCE,
+	SELECT_SCOPE, /* of the instrumentation scope */
+	SELECT_EVENT, /* of any of its events; of links in the same way */
+	SELECT_LINK,
+	SELECT_NAME,
+	SELECT_KIND,
+	SELECT_STATUS,
+	SELECT_STATUS_MESSAGE,
+	SELECT_DURATION, /* ns */
+	SELECT_SPAN_ID,  /* in hexadecimal */
+	SELECT_TRACE_ID,
+	SELECT_PARENT_ID,
+	SELECT_ROOT_NAME,
+	SELECT_ROOT_SERVICE,
+	SELECT_TRACE_DURATION, /* ns */
+	SELECT_EVENT_NAME,
+	SELECT_SCOPE_NAME,
+	SELECT_SCOPE_VERSION
+};
+
+enum selector_operator { SELECT_EQ, SELECT_NE, SELECT_LT, SELECT_LE, SELECT_GT, SELECT_GE, SELECT_RE, SELECT_NRE };
+
+struct selector_condition {
+	enum selector_field field;
+	struct bytes key; /* of an attribute; of an intrinsic its name in TraceQL */
+	enum selector_operator operator;
+	struct value value;
+	struct regex *regex; /* of the last two operators */
+	bool nil;            /* = nil: it is not there; != nil: it is */
+	bool loose;          /* from tags: text, which a number or a bool may equal as well */
+};
+
+enum { SELECT_AND = 100, SELECT_OR, SELECT_NOT }; /* in a program, beside numbers of conditions */
+
+struct selector {
+	struct selector_condition conditions[SELECTOR_CONDITIONS_MAX];
+	size_t count;
+	uint8_t program[SELECTOR_PROGRAM_MAX]; /* what of them has to hold, in postfix order; empty: nothing */
+	size_t program_len;
+	bool each_alone;              /* from tags: each condition may hold for another span of the trace */
+	char text[SELECTOR_TEXT_MAX]; /* what keys and values point at */
+	size_t used;
+};
+
+/* Why a query is refused, for its author: with line and column, counted from 1 in characters. */
+struct selector_error {
+	char text[480];
+};
+
+/*
+ * `{…}` with conditions, && || ! and parentheses; "" selects all. False: not that, or a part of TraceQL that is not
+ * here. Whatever comes back, end with selector_done.
+ */
+bool selector_parse(struct selector *s, const char *query, struct selector_error *error);
+
+/* key=value …, values quoted where they have spaces; "" selects all. */
+bool selector_parse_tags(struct selector *s, const char *tags, struct selector_error *error);
+
+/* Zeros, or one that was done, may be done again. */
+void selector_done(struct selector *s);
+
+/* "100ms", "1.5s", "2m", "1h30m" as nanoseconds. False: not that. */
+bool selector_duration(const char *text, uint64_t *ns);
+
+/* The field that TraceQL calls so, such as span:name. False: none, or none that is here. */
+bool selector_intrinsic(struct bytes name, enum selector_field *field);
+
+/* The names of all of these; NULL after the last. */
+const char *selector_intrinsic_at(size_t index);
+
+/* The names of kinds and statuses in TraceQL, by their numbers in OTLP; NULL: it has none. */
+const char *selector_kind(uint32_t number);
+const char *selector_status(uint32_t number);
+
+/* ---- asking ---- */
+
+struct selector_found {
+	uint32_t met, seen; /* bit i: condition i */
+	struct value values[SELECTOR_CONDITIONS_MAX];
+};
+
+/*
+ * Conditions over the spans of one trace, one after the other. What a resource or a scope answers is kept, so that it
+ * is asked once for all of its spans, which follow each other.
+ */
+struct selecting {
+	const struct selector *selector;
+	const struct trace *trace;
+	struct budget *budget;
+	uint32_t resource, scope; /* whose answers are here; UINT32_MAX: of none */
+	struct selector_found of_resource, of_scope, of_span;
+	char ids[3][33]; /* what values of ids point at */
+};
+
+void selecting_begin(struct selecting *asking, const struct selector *selector, const struct trace *trace,
+		     struct budget *budget);
+
+/*
+ * Which conditions the span meets, bit by bit. `of_span.values` has afterwards what was found for each that is `seen`,
+ * until the next call.
+ */
+uint32_t selecting_met(struct selecting *asking, const struct trace_span *span);
+
+/* What TraceQL calls an intrinsic, of the span itself or its trace. False: not one of these. Valid until the next call.
+ */
+bool selecting_intrinsic(struct selecting *asking, enum selector_field field, const struct trace_span *span,
+			 struct value *out);
+
+/* True: the span is wanted, given what it meets (not for each_alone). */
+bool selector_holds(const struct selector *s, uint32_t met);
+
+/* True: the finished trace has what is wanted. */
+bool selector_trace(const struct selector *s, const struct trace *trace, struct budget *budget);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The words of TraceQL, and how a query is read: for selector_parse.c, selector_condition.c and selector_words.c alone.
+ */
+#ifndef APM_TRACE_STORE_SELECTOR_WORDS_H
+#define APM_TRACE_STORE_SELECTOR_WORDS_H
+
+#include "trace_store/selector.h"
+
+/* What a field may be compared with. */
+enum selector_kind_of_value { SELECT_ANYTHING, SELECT_TEXT, SELECT_A_DURATION, SELECT_A_STATUS, SELECT_A_KIND };
+
+struct selector_intrinsic_name {
+	const char *text;
+	enum selector_field field;
+	enum selector_kind_of_value kind;
+};
+
+/* NULL: none that is here. */
+const struct selector_intrinsic_name *selector_find_intrinsic(struct bytes name);
+
+/* True: TraceQL has such a field, and it is not here. */
+bool selector_is_foreign(struct bytes name);
+
+/* The number of a status or a kind. False: none. */
+bool selector_find_status(struct bytes name, unsigned *number);
+bool selector_find_kind(struct bytes name, unsigned *number);
+
+/* A number, or a sum of numbers with units of time (ns; *is_duration). False: neither. */
+bool selector_number(const char *p, size_t len, struct value *out, bool *is_duration);
+
+/* Copies into the selector's own text, which is as long as any query. */
+struct bytes selector_keep(struct selector *s, const char *p, size_t len);
+
+/*
+ * From the quote on: "text" with \ before what is meant as it is, or `text`. Returns what follows, NULL when it does
+ * not end.
+ */
+const char *selector_quoted(struct selector *s, const char *p, struct bytes *out);
+
+/* ---- selector_condition.c ---- */
+
+struct selector_parser {
+	struct selector *s;
+	const char *what; /* is read: for errors */
+	const char *begin, *p;
+	unsigned depth;
+	struct selector_error *error;
+};
+
+/* "TraceQL, line 1, column 3: found x; …" for what stands at `at`. False, for `return selector_refuse(…)`. */
+__attribute__((format(printf, 3, 4))) bool selector_refuse(struct selector_parser *r, const char *at,
+							   const char *format, ...);
+
+void selector_skip_space(struct selector_parser *r);
+bool selector_starts_with(const struct selector_parser *r, const char *text);
+
+/* Adds to the program. False: refused, there are too many. */
+bool selector_add_step(struct selector_parser *r, uint8_t step);
+
+/* A field, an operator and a value, and the space after them. */
+bool selector_parse_condition(struct selector_parser *r);
+
+#endif

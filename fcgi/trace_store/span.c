@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/span.h"
+
+#include <string.h>
+
+#include "trace_store/schema.h"
+
+struct bytes bytes_of(const char *text)
+{
+	return (struct bytes){text, strlen(text)};
+}
+
+bool bytes_equal(struct bytes a, struct bytes b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+static bool is_zero(const void *data, size_t len)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(data, zero, len) == 0;
+}
+
+/* False: another length, or zero. */
+static bool take_id(struct bytes id, uint8_t *out, size_t len)
+{
+	if (id.len != len || is_zero(id.data, len))
+		return false;
+	memcpy(out, id.data, len);
+	return true;
+}
+
+static uint32_t status_code(struct bytes status)
+{
+	struct wire w = {.left = status};
+	struct wire_field field;
+	uint32_t code = 0;
+
+	while (wire_next(&w, &field))
+		if (field.number == 3)
+			code = (uint32_t)field.value;
+	return code;
+}
+
+bool span_read(struct bytes span, struct span_summary *out)
+{
+	struct wire w = {.left = span};
+	struct wire_field field;
+	bool has_trace_id = false, has_span_id = false;
+
+	*out = (struct span_summary){.is_root = true, .whole = span};
+	while (wire_next(&w, &field)) {
+		switch (field.number) {
+		case 1: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
+		case 2: has_span_id = take_id(field.bytes, out->span_id, 8); break;
+		case 4: out->is_root = is_zero(field.bytes.data, field.bytes.len); break;
+		case 5: out->name = field.bytes; break;
+		case 6: out->kind = (uint32_t)field.value; break;
+		case 7: out->start_ns = field.value; break;
+		case 8: out->end_ns = field.value; break;
+		case 15: out->status = status_code(field.bytes); break;
+		default: break;
+		}
+	}
+	return has_trace_id && has_span_id;
+}
+
+uint64_t span_duration_ns(const struct span_summary *span)
+{
+	return span->end_ns > span->start_ns ? span->end_ns - span->start_ns : 0;
+}
+
+/* ---- attributes ---- */
+
+static void read_value(struct bytes any_value, struct value *out)
+{
+	struct wire w = {.left = any_value};
+	struct wire_field field;
+
+	*out = (struct value){0};
+	while (wire_next(&w, &field)) {
+		switch (field.number) {
+		case 1: *out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
+		case 2: *out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
+		case 3:
+			*out = (struct value){VALUE_NUMBER, .number = (double)(int64_t)field.value, .is_integer = true,
+					      .integer = (int64_t)field.value};
+			break;
+		case 4:
+			out->type = VALUE_NUMBER;
+			memcpy(&out->number, &field.value, sizeof(out->number));
+			break;
+		default: break;
+		}
+	}
+}
+
+struct bytes attribute_read(struct bytes key_value, struct value *out)
+{
+	struct wire w = {.left = key_value};
+	struct wire_field field;
+	struct bytes key = {"", 0};
+
+	*out = (struct value){0};
+	while (wire_next(&w, &field)) {
+		if (field.number == KEY_VALUE_KEY)
+			key = field.bytes;
+		else if (field.number == KEY_VALUE_VALUE)
+			read_value(field.bytes, out);
+	}
+	return key;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What is asked of every span, read from its protobuf; and its attributes. */
+#ifndef APM_TRACE_STORE_SPAN_H
+#define APM_TRACE_STORE_SPAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace_store/wire.h"
+
+struct span_summary {
+	uint8_t trace_id[16];
+	uint8_t span_id[8];
+	bool is_root; /* no parent */
+	struct bytes name;
+	uint32_t kind, status; /* as OTLP numbers them */
+	uint64_t start_ns, end_ns;
+	struct bytes whole;
+};
+
+/* `span` is a valid message. False: its trace id or its span id is missing, or zero. */
+bool span_read(struct bytes span, struct span_summary *out);
+
+/* The duration, 0 when the end is before the start. */
+uint64_t span_duration_ns(const struct span_summary *span);
+
+enum value_type { VALUE_NONE, VALUE_STRING, VALUE_NUMBER, VALUE_BOOL };
+
+struct value {
+	enum value_type type; /* VALUE_NONE: arrays, lists, bytes, nothing */
+	struct bytes text;
+	double number; /* also 0 or 1 for a bool */
+	bool is_integer;
+	int64_t integer; /* exactly, when it is one */
+};
+
+/* KeyValue, a valid message. */
+struct bytes attribute_read(struct bytes key_value, struct value *out);
+
+bool bytes_equal(struct bytes a, struct bytes b);
+
+/* The bytes of a NUL-terminated text. */
+struct bytes bytes_of(const char *text);
+
+#endif

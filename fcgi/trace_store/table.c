@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/table.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/random.h"
+
+#define SIZE_LEAST 64
+#define SIZE_KEPT 1024
+
+static uint64_t keys[2];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_keys(void)
+{
+	keys[0] = random_u64();
+	keys[1] = random_u64() | 1;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide product = (wide)(a ^ keys[0]) * (b ^ keys[1]);
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint64_t table_hash(struct bytes bytes, uint64_t begin)
+{
+	pthread_once(&once, make_keys);
+	uint64_t hash = mix(begin, bytes.len);
+
+	while (bytes.len) {
+		size_t len = bytes.len < 8 ? bytes.len : 8;
+		uint64_t word = 0;
+
+		memcpy(&word, bytes.data, len);
+		hash = mix(hash, word);
+		bytes = (struct bytes){bytes.data + len, bytes.len - len};
+	}
+	return hash;
+}
+
+bool table_next(const struct table *table, uint64_t hash, size_t *at, uint32_t *item)
+{
+	while (table->size && *at < table->size) {
+		const struct table_slot *slot = &table->slots[(hash + (*at)++) & (table->size - 1)];
+		if (!slot->item)
+			return false;
+		if (slot->hash == hash) {
+			*item = slot->item - 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void put(struct table *table, struct table_slot slot)
+{
+	size_t at = slot.hash & (table->size - 1);
+
+	while (table->slots[at].item)
+		at = (at + 1) & (table->size - 1);
+	table->slots[at] = slot;
+}
+
+static void grow(struct table *table)
+{
+	struct table old = *table;
+
+	table->size = old.size ? 2 * old.size : SIZE_LEAST;
+	table->slots = calloc(table->size, sizeof(*table->slots));
+	if (!table->slots)
+		abort();
+	for (size_t i = 0; i < old.size; i++)
+		if (old.slots[i].item)
+			put(table, old.slots[i]);
+	free(old.slots);
+}
+
+void table_add(struct table *table, uint64_t hash, uint32_t item)
+{
+	if (2 * (table->count + 1) > table->size)
+		grow(table);
+	put(table, (struct table_slot){hash, item + 1});
+	table->count++;
+}
+
+void table_clear(struct table *table)
+{
+	if (table->size > SIZE_KEPT)
+		table_done(table);
+	else if (table->count)
+		memset(table->slots, 0, table->size * sizeof(*table->slots));
+	table->count = 0;
+}
+
+void table_done(struct table *table)
+{
+	free(table->slots);
+	*table = (struct table){0};
+}

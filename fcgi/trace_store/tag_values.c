@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "app/reply_database.h"
+#include "trace_store/schema.h"
+#include "trace_store/search.h"
+#include "trace_store/tags.h"
+
+#define NAME_MAX 4096 /* bytes of a tag's name */
+#define ANSWER_BYTES_MAX (16 << 20)
+#define OFFERED_MAX 2048 /* bytes of a value: a query that asks for it, escaped, is one that nginx takes */
+
+enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, EVENT_NAME = 2, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
+
+struct values {
+	struct question q;
+	struct set set; /* a letter for the type, then the text */
+	enum selector_field field;
+	struct bytes name;
+	char text[NAME_MAX]; /* what `name` points at */
+};
+
+/* ---- the name, as the path has it ---- */
+
+/*
+ * The part of the path before /values as the client wrote it: nginx decodes a path, and then a name with a slash looks
+ * like several parts, and one with two of them in a row loses one.
+ */
+static struct bytes raw_name(const struct request *req)
+{
+	static const char before[] = "/search/tag/", after[] = "/values";
+	const char *uri = request_param(req, "REQUEST_URI"), *begin = uri ? strstr(uri, before) : NULL;
+	size_t len = begin ? strcspn(begin, "?#") : 0;
+
+	if (len <= sizeof(before) - 1 + sizeof(after) - 1 ||
+	    memcmp(begin + len - (sizeof(after) - 1), after, sizeof(after) - 1) != 0)
+		return (struct bytes){"", 0};
+	return (struct bytes){begin + sizeof(before) - 1, len - (sizeof(before) - 1) - (sizeof(after) - 1)};
+}
+
+static bool decode(struct bytes raw, struct buf *out)
+{
+	for (size_t i = 0; i < raw.len; i++) {
+		if (raw.data[i] != '%') {
+			buf_addc(out, raw.data[i]);
+			continue;
+		}
+		int high = i + 2 < raw.len ? hex_digit(raw.data[i + 1]) : -1, low = hex_digit(raw.data[i + 2]);
+		if (high < 0 || low < 0)
+			return false;
+		buf_addc(out, (char)(high << 4 | low));
+		i += 2;
+	}
+	return !out->failed;
+}
+
+static bool take_prefix(struct bytes *name, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (name->len <= len || memcmp(name->data, prefix, len) != 0)
+		return false;
+	*name = (struct bytes){name->data + len, name->len - len};
+	return true;
+}
+
+/* A name in quotes, as TraceQL wants those with spaces. */
+static void unquote(struct values *v)
+{
+	size_t len = 0;
+
+	if (v->name.len < 2 || v->name.data[0] != '"' || v->name.data[v->name.len - 1] != '"')
+		return;
+	char *out = v->text + (v->name.data - v->text);
+	for (size_t i = 1; i + 1 < v->name.len; i++) {
+		if (v->name.data[i] == '\\' && i + 2 < v->name.len)
+			i++;
+		out[len++] = v->name.data[i];
+	}
+	v->name = (struct bytes){out, len};
+}
+
+static bool read_name(struct values *v, struct reply *reply)
+{
+	static const struct {
+		const char *prefix;
+		enum selector_field field;
+	} scopes[] = {{"resource.", SELECT_RESOURCE}, {"span.", SELECT_SPAN},  {"event.", SELECT_EVENT},
+		      {"link.", SELECT_LINK},         {".", SELECT_ATTRIBUTE}, {"instrumentation.", SELECT_SCOPE}};
+	struct buf text;
+
+	buf_init_fixed(&text, v->text, sizeof(v->text));
+	if (!decode(raw_name(v->q.req), &text) || text.len == 0) {
+		reply_problem(reply, 400, "The name of the tag has a broken escape, or more than %d bytes.",
+			      NAME_MAX - 1);
+		return false;
+	}
+	v->name = (struct bytes){text.data, text.len};
+	v->field = SELECT_ATTRIBUTE;
+	if (selector_intrinsic(v->name, &v->field))
+		return true;
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++) {
+		if (take_prefix(&v->name, scopes[i].prefix)) {
+			v->field = scopes[i].field;
+			break;
+		}
+	}
+	unquote(v);
+	return true;
+}
+
+/* ---- values ---- */
+
+static void add(struct values *v, char type, struct bytes text)
+{
+	BUF(item, SET_BYTES_MAX);
+
+	if (text.len > OFFERED_MAX || (text.len && memchr(text.data, '\0', text.len))) /* no query can ask for it */
+		return;
+	buf_addc(&item, type);
+	buf_add(&item, text.data, text.len);
+	if (item.failed)
+		v->set.full = true;
+	else
+		set_add(&v->set, (struct bytes){item.data, item.len});
+}
+
+static void add_found(struct values *v, const struct value *found)
+{
+	char text[64];
+	struct buf number;
+
+	buf_init_fixed(&number, text, sizeof(text));
+	switch (found->type) {
+	case VALUE_STRING: add(v, 's', found->text); break;
+	case VALUE_BOOL: add(v, 'b', bytes_of(found->number != 0 ? "true" : "false")); break;
+	case VALUE_NUMBER:
+		if (found->is_integer)
+			buf_add_int(&number, found->integer);
+		else if (isfinite(found->number))
+			buf_add_double(&number, found->number);
+		else
+			buf_adds(&number, isnan(found->number) ? "NaN" : found->number > 0 ? "+Inf" : "-Inf");
+		add(v, found->is_integer ? 'i' : 'f', (struct bytes){number.data, number.len});
+		break;
+	case VALUE_NONE: break;
+	}
+}
+
+static void add_attributes(struct values *v, struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+	struct value value;
+
+	while (wire_next(&w, &field) && budget_take(&v->q.budget, 4))
+		if (field.number == number && bytes_equal(attribute_read(field.bytes, &value), v->name))
+			add_found(v, &value);
+}
+
+static void add_text(struct values *v, struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+
+	while (wire_next(&w, &field) && budget_take(&v->q.budget, 1))
+		if (field.number == number)
+			add(v, 's', field.bytes);
+}
+
+static void add_resource(void *arg, struct question *q, const struct trace_resource *resource)
+{
+	struct values *v = arg;
+
+	(void)q;
+	if (v->field == SELECT_RESOURCE || v->field == SELECT_ATTRIBUTE)
+		add_attributes(v, resource->message, RESOURCE_ATTRIBUTES);
+}
+
+static void add_scope(void *arg, struct question *q, const struct trace_scope *scope)
+{
+	struct values *v = arg;
+
+	(void)q;
+	if (v->field == SELECT_SCOPE)
+		add_attributes(v, scope->message, TAGS_OF_SCOPE);
+	else if (v->field == SELECT_SCOPE_NAME || v->field == SELECT_SCOPE_VERSION)
+		add_text(v, scope->message, v->field == SELECT_SCOPE_NAME ? SCOPE_NAME : SCOPE_VERSION);
+}
+
+/* What lies one level below a span. */
+static void add_inner(struct values *v, struct bytes span)
+{
+	struct wire w = {.left = span};
+	struct wire_field field;
+
+	while (wire_next(&w, &field) && budget_take(&v->q.budget, 2)) {
+		if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT)
+			add_attributes(v, field.bytes, TAGS_OF_EVENT);
+		else if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT_NAME)
+			add_text(v, field.bytes, EVENT_NAME);
+		else if (field.number == SPAN_LINKS && v->field == SELECT_LINK)
+			add_attributes(v, field.bytes, TAGS_OF_LINK);
+		else if (field.number == SPAN_STATUS && v->field == SELECT_STATUS_MESSAGE)
+			add_text(v, field.bytes, STATUS_MESSAGE);
+	}
+}
+
+static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
+{
+	struct values *v = arg;
+	struct value value;
+	const char *name;
+
+	(void)q;
+	switch (v->field) {
+	case SELECT_SPAN:
+	case SELECT_ATTRIBUTE: add_attributes(v, span->summary.whole, TAGS_OF_SPAN); break;
+	case SELECT_EVENT:
+	case SELECT_EVENT_NAME:
+	case SELECT_LINK:
+	case SELECT_STATUS_MESSAGE: add_inner(v, span->summary.whole); break;
+	case SELECT_KIND:
+		if ((name = selector_kind(span->summary.kind)))
+			add(v, 'k', bytes_of(name));
+		break;
+	case SELECT_STATUS:
+		if ((name = selector_status(span->summary.status)))
+			add(v, 'k', bytes_of(name));
+		break;
+	case SELECT_DURATION: /* nearly each is another one: Tempo offers none either */
+	case SELECT_TRACE_DURATION: break;
+	default:
+		if (selecting_intrinsic(asking, v->field, span, &value) && value.text.len)
+			add_found(v, &value);
+		break;
+	}
+}
+
+/* ---- handlers ---- */
+
+static void write_typed(struct json_writer *json, struct bytes item)
+{
+	char type = item.data[0];
+
+	json_begin_object(json);
+	json_key(json, "type");
+	json_text(json, type == 's'   ? "string"
+			: type == 'i' ? "int"
+			: type == 'f' ? "float"
+			: type == 'b' ? "bool"
+				      : "keyword");
+	json_key(json, "value");
+	json_string(json, item.data + 1, item.len - 1);
+	json_end_object(json);
+}
+
+static void write_values(struct values *v, struct json_writer *json, bool typed)
+{
+	set_sort(&v->set);
+	json_begin_object(json);
+	json_key(json, "tagValues");
+	json_begin_array(json);
+	for (size_t i = 0; i < v->set.count; i++) {
+		struct bytes item = set_item(&v->set, i);
+		if (typed)
+			write_typed(json, item);
+		else
+			json_string(json, item.data + 1, item.len - 1);
+	}
+	json_end_array(json);
+	question_write_metrics(&v->q, json, false);
+	json_end_object(json);
+}
+
+static int reply_values(struct request *req, struct reply *reply, bool typed)
+{
+	struct values v;
+
+	if (!question_begin(&v.q, req, reply))
+		return reply->status;
+	if (question_range(&v.q, reply, 0, SET_ITEMS_MAX) && question_selector(&v.q, reply, false) &&
+	    read_name(&v, reply)) {
+		set_init(&v.set, v.q.limit, SET_BYTES_MAX);
+		tags_collect(&v.q, &(struct tags_collector){add_resource, add_scope, add_span, &v});
+		v.q.partial |= v.set.full;
+		reply_body_max(reply, ANSWER_BYTES_MAX);
+		write_values(&v, reply_writer(reply), typed);
+		if (v.q.walk.result == DB_OK)
+			reply_json(reply, 200);
+		else
+			reply_store(reply, v.q.walk.result);
+		set_done(&v.set);
+	}
+	question_end(&v.q);
+	return reply->status;
+}
+
+int search_tag_values(struct request *req, struct reply *reply)
+{
+	return reply_values(req, reply, false);
+}
+
+int search_tag_values_v2(struct request *req, struct reply *reply)
+{
+	return reply_values(req, reply, true);
+}

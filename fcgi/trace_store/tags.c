@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace_store/tags.h"
+
+#include <string.h>
+
+#include "app/reply_database.h"
+#include "trace_store/schema.h"
+#include "trace_store/search.h"
+
+#define ANSWER_BYTES_MAX (16 << 20)
+
+enum tag_scope { OF_RESOURCE, OF_SPAN, OF_EVENT, OF_LINK, OF_SCOPE, SCOPES, OF_INTRINSICS = SCOPES, OF_ALL };
+
+static const char *const scope_names[] = {"resource", "span", "event", "link", "instrumentation", "intrinsic", "none"};
+
+struct tags {
+	struct question q;
+	struct set keys[SCOPES];
+	struct set *into[SCOPES]; /* one of `keys`; NULL: not asked for */
+	enum tag_scope scope;     /* OF_ALL: any */
+};
+
+/* ---- the way through the spans ---- */
+
+static void collect_from_trace(struct question *q, const struct tags_collector *c)
+{
+	const struct trace *trace = &q->trace;
+	struct selecting asking;
+	uint32_t resource = UINT32_MAX, scope = UINT32_MAX;
+
+	selecting_begin(&asking, &q->selector, trace, &q->budget);
+	for (size_t i = 0; i < trace->span_count && budget_take(&q->budget, 1); i++) {
+		const struct trace_span *span = &trace->spans[i];
+		if (!question_in_range(q, span->summary.start_ns, span->summary.end_ns) ||
+		    !selector_holds(&q->selector, selecting_met(&asking, span)) || q->budget.spent)
+			continue;
+		if (resource != trace->scopes[span->scope].resource)
+			c->resource(c->arg, q, trace_resource_of(trace, span));
+		if (scope != span->scope)
+			c->scope(c->arg, q, &trace->scopes[span->scope]);
+		scope = span->scope;
+		resource = trace->scopes[scope].resource;
+		c->span(c->arg, q, &asking, span);
+	}
+}
+
+void tags_collect(struct question *q, const struct tags_collector *collector)
+{
+	while (question_next(q))
+		collect_from_trace(q, collector);
+	q->partial |= q->budget.spent;
+}
+
+/* ---- names ---- */
+
+static void add_keys(struct question *q, struct set *keys, struct bytes message, uint32_t number)
+{
+	struct wire w = {.left = message};
+	struct wire_field field;
+	struct value value;
+
+	while (keys && wire_next(&w, &field) && budget_take(&q->budget, 4))
+		if (field.number == number)
+			set_add(keys, attribute_read(field.bytes, &value));
+}
+
+static void add_resource(void *arg, struct question *q, const struct trace_resource *resource)
+{
+	add_keys(q, ((struct tags *)arg)->into[OF_RESOURCE], resource->message, RESOURCE_ATTRIBUTES);
+}
+
+static void add_scope(void *arg, struct question *q, const struct trace_scope *scope)
+{
+	add_keys(q, ((struct tags *)arg)->into[OF_SCOPE], scope->message, TAGS_OF_SCOPE);
+}
+
+static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
+{
+	struct set **into = ((struct tags *)arg)->into;
+	struct wire w = {.left = span->summary.whole};
+	struct wire_field field;
+	struct value value;
+
+	(void)asking;
+	if (!into[OF_SPAN] && !into[OF_EVENT] && !into[OF_LINK])
+		return;
+	while (wire_next(&w, &field) && budget_take(&q->budget, 4)) {
+		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
+			set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
+		else if (field.number == SPAN_EVENTS)
+			add_keys(q, into[OF_EVENT], field.bytes, TAGS_OF_EVENT);
+		else if (field.number == SPAN_LINKS)
+			add_keys(q, into[OF_LINK], field.bytes, TAGS_OF_LINK);
+	}
+}
+
+/* `together`: all names into one set. Returns false when it is answered. */
+static bool collect(struct tags *tags, struct reply *reply, bool together)
+{
+	for (size_t i = 0; i < SCOPES; i++) {
+		bool wanted = tags->scope == OF_ALL || tags->scope == i;
+		tags->into[i] = !wanted ? NULL : &tags->keys[together ? 0 : i];
+	}
+	if (tags->scope != OF_INTRINSICS)
+		tags_collect(&tags->q, &(struct tags_collector){add_resource, add_scope, add_span, tags});
+	for (size_t i = 0; i < SCOPES; i++) {
+		tags->q.partial |= tags->keys[i].full;
+		set_sort(&tags->keys[i]);
+	}
+	if (tags->q.walk.result == DB_OK)
+		return true;
+	reply_store(reply, tags->q.walk.result);
+	return false;
+}
+
+/* ---- parameters ---- */
+
+static bool read_scope(struct tags *tags, struct reply *reply)
+{
+	char text[32];
+	int found = request_query(tags->q.req, "scope", text, sizeof(text));
+
+	tags->scope = OF_ALL;
+	if (found == 0 || (found == 1 && !*text))
+		return true;
+	for (size_t i = 0; found == 1 && i < sizeof(scope_names) / sizeof(*scope_names); i++) {
+		if (strcmp(text, scope_names[i]) == 0) {
+			tags->scope = (enum tag_scope)i;
+			return true;
+		}
+	}
+	reply_problem(reply, 400,
+		      "scope must be one of resource, span, event, link, instrumentation, intrinsic and none.");
+	return false;
+}
+
+/* False: answered. */
+static bool begin(struct tags *tags, struct request *req, struct reply *reply)
+{
+	if (!question_begin(&tags->q, req, reply))
+		return false;
+	if (!question_range(&tags->q, reply, 0, SET_ITEMS_MAX) || !question_selector(&tags->q, reply, false) ||
+	    !read_scope(tags, reply)) {
+		question_end(&tags->q);
+		return false;
+	}
+	for (size_t i = 0; i < SCOPES; i++)
+		set_init(&tags->keys[i], tags->q.limit, SET_BYTES_MAX / SCOPES);
+	reply_body_max(reply, ANSWER_BYTES_MAX);
+	return true;
+}
+
+static int end(struct tags *tags, struct reply *reply)
+{
+	for (size_t i = 0; i < SCOPES; i++)
+		set_done(&tags->keys[i]);
+	question_end(&tags->q);
+	return reply->status;
+}
+
+/* ---- handlers ---- */
+
+static void write_set(struct json_writer *json, const struct set *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+		json_string(json, set_item(set, i).data, set_item(set, i).len);
+}
+
+static void write_intrinsics(struct json_writer *json)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = selector_intrinsic_at(i)); i++)
+		json_text(json, name);
+}
+
+int search_tags(struct request *req, struct reply *reply)
+{
+	struct json_writer *json = reply_writer(reply);
+	struct tags tags;
+
+	if (!begin(&tags, req, reply))
+		return reply->status;
+	if (collect(&tags, reply, true)) {
+		json_begin_object(json);
+		json_key(json, "tagNames");
+		json_begin_array(json);
+		write_set(json, &tags.keys[0]);
+		if (tags.scope == OF_INTRINSICS)
+			write_intrinsics(json);
+		json_end_array(json);
+		question_write_metrics(&tags.q, json, false);
+		json_end_object(json);
+		reply_json(reply, 200);
+	}
+	return end(&tags, reply);
+}
+
+int search_tags_v2(struct request *req, struct reply *reply)
+{
+	struct json_writer *json = reply_writer(reply);
+	struct tags tags;
+
+	if (!begin(&tags, req, reply))
+		return reply->status;
+	if (collect(&tags, reply, false)) {
+		json_begin_object(json);
+		json_key(json, "scopes");
+		json_begin_array(json);
+		for (size_t i = 0; i <= OF_INTRINSICS; i++) {
+			if (tags.scope != OF_ALL && tags.scope != i)
+				continue;
+			json_begin_object(json);
+			json_key(json, "name");
+			json_text(json, scope_names[i]);
+			json_key(json, "tags");
+			json_begin_array(json);
+			if (i == OF_INTRINSICS)
+				write_intrinsics(json);
+			else
+				write_set(json, &tags.keys[i]);
+			json_end_array(json);
+			json_end_object(json);
+		}
+		json_end_array(json);
+		question_write_metrics(&tags.q, json, false);
+		json_end_object(json);
+		reply_json(reply, 200);
+	}
+	return end(&tags, reply);
+}
