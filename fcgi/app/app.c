@@ -15,17 +15,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/health.h"
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/trim.h"
+#include "database/database.h"
 #include "http/call.h"
 #include "http/deadline.h"
 #include "http/lane.h"
 #include "http/listener.h"
 #include "http/neighbour.h"
-#include "app/health.h"
 #include "http/worker.h"
-#include "database/database.h"
 #include "tel/tel.h"
 
 #define LISTEN_FD 0 /* FCGI_LISTENSOCK_FILENO */
@@ -201,7 +201,7 @@ static void *end_in_any_case(void *arg)
 	_exit(EXIT_SUCCESS);
 }
 
-static void stop(const struct app *app, struct store *store)
+static void stop(const struct app *app, struct database *database)
 {
 	pthread_t watch;
 
@@ -223,7 +223,7 @@ static void stop(const struct app *app, struct store *store)
 		remove_pid();
 		_exit(EXIT_SUCCESS);
 	}
-	store_close(store);
+	database_close(database);
 	tel_info("stopped");
 	unsigned budget_ms = left_ms();
 	tel_shutdown(budget_ms < FLUSH_MS ? budget_ms : FLUSH_MS);
@@ -248,7 +248,7 @@ static void wait_for_stop(const sigset_t *signals)
 static int run(const struct app *app)
 {
 	sigset_t signals;
-	struct store *store = NULL;
+	struct database *database = NULL;
 
 	block_signals(&signals);
 	umask(umask(0) | 027); /* what is stored is nobody else's; the log sets its own mode */
@@ -290,15 +290,16 @@ static int run(const struct app *app)
 	for (const char *const *name = app->neighbours; name && *name; name++)
 		neighbour_find(*name);
 	ops_init(app);
-	if (app->database && !(store = app->cache ? store_open_cache(app->database) : store_open(app->database)))
+	if (app->database &&
+	    !(database = app->cache ? database_open_cache(app->database) : database_open(app->database)))
 		return give_up(); /* it has said why */
-	error = app->start ? app->start(store) : 0;
+	error = app->start ? app->start(database) : 0;
 	if (error)
 		return fail("the program's own start failed", strerror(-error));
 	error = listener_init(LISTEN_FD);
 	write_pid(); /* before the first answer: who has one finds the process */
 	if (!error)
-		error = workers_start(app, store, threads, (call_timeout_ms() + UINT64_C(1000)) * 1000000);
+		error = workers_start(app, database, threads, (call_timeout_ms() + UINT64_C(1000)) * 1000000);
 	if (error) {
 		remove_pid();
 		return fail("the threads cannot be started", strerror(-error));
@@ -306,7 +307,7 @@ static int run(const struct app *app)
 	trim_start_up();
 	tel_info("started", tel_int("threads", threads), tel_lit("version", APM_VERSION));
 	wait_for_stop(&signals);
-	stop(app, store);
+	stop(app, database);
 	return EXIT_SUCCESS;
 }
 

@@ -14,7 +14,7 @@
 struct app {
 	const char *service_name;      /* "order-service" */
 	const char *database;          /* "orders": opens $DATA_DIR/orders.db; NULL: none */
-	bool cache;                    /* the database holds nothing of its own: store_open_cache */
+	bool cache;                    /* the database holds nothing of its own: database_open_cache */
 	const char *log_name;          /* see tel_config */
 	const char *const *neighbours; /* services that it calls, to be told of before the first call; ends with NULL */
 	const struct route *routes;    /* beside these the loop answers /healthz, /readyz and /metrics */
@@ -24,7 +24,7 @@ struct app {
 	bool no_exporter;     /* see tel_config */
 	/* Optional hooks. start and stop run on the main thread. start: after the database is open, before requests; 0
 	 * or -errno, and the program ends. */
-	int (*start)(struct store *store);
+	int (*start)(struct database *database);
 	void (*stop)(void); /* after the last request was answered, or has run out of time */
 	/* More that /readyz depends on: the name of a part that is not ready, shown to the client (so nothing
 	 * internal), NULL when all are. On the thread that answers /readyz: several may call at once. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/health.h"
 
-#include "http/neighbour.h"
 #include "database/database.h"
+#include "http/neighbour.h"
 #include "tel/tel.h"
 
 static const struct app *served;
@@ -40,11 +40,11 @@ static int get_readiness(struct request *req, struct reply *reply)
 	const char *part = served->unready ? served->unready() : NULL;
 	char trouble[512];
 
-	if (req->store && store_trouble(req->store, trouble, sizeof(trouble))) {
+	if (req->database && database_trouble(req->database, trouble, sizeof(trouble))) {
 		reply_header(reply, "Retry-After", "1");
 		return reply_problem(reply, 503, "%s", trouble);
 	}
-	if (req->store && !(req->db && db_ready(req->db)))
+	if (req->database && !(req->db && db_ready(req->db)))
 		part = "database";
 	if (part)
 		return reply_unavailable(reply, part);

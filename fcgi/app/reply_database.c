@@ -4,7 +4,7 @@
 #include "base/json_write.h"
 #include "http/deadline.h"
 
-int reply_store(struct reply *reply, enum db_result result)
+int reply_database(struct reply *reply, enum db_result result)
 {
 	switch (result) {
 	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such resource.");
@@ -44,7 +44,7 @@ int list_end(struct list *list, enum db_result result)
 	char cursor[PAGE_CURSOR_SIZE];
 
 	if (result != DB_OK)
-		return reply_store(list->reply, result);
+		return reply_database(list->reply, result);
 	json_end_array(json);
 	json_key(json, "next_cursor");
 	page_cursor(list->last_id, cursor);

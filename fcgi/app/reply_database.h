@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "database/database.h"
 #include "http/reply.h"
 #include "http/request.h"
-#include "database/database.h"
 
 /* 503 with Retry-After for DB_BUSY and DB_UNAVAILABLE, 404, 409, 500 for DB_FAILED. Not for DB_OK. */
-int reply_store(struct reply *reply, enum db_result result);
+int reply_database(struct reply *reply, enum db_result result);
 
 /* {"items":[…],"next_cursor":…}. The query reads page->limit + 1 rows, so that the last page is known. */
 struct list {

@@ -13,9 +13,9 @@
 #include "database/wal.h"
 #include "database/watch.h"
 
-struct db {
+struct db_connection {
 	sqlite3 *sqlite;
-	struct store *store;
+	struct database *database;
 	sqlite3_stmt **statements; /* by db_statement.index, prepared at the first use */
 	bool in_transaction;       /* the writer, while it runs jobs */
 	int error_code;            /* of the operation's first failure: SQLite's extended result code; 0: none */
@@ -35,18 +35,18 @@ struct refusal {
 	const char *remedy;
 };
 
-struct store {
+struct database {
 	const char *name;
 	bool cache;                /* what others can make again: set aside when it is damaged */
 	char given_path[PATH_MAX]; /* $DATA_DIR/NAME.db */
 	char path[PATH_MAX];       /* the same without links: where its log is too */
-	struct store_lock lock_file;
+	struct database_lock lock_file;
 	struct watch watch;
 	struct refusal refusal;
 	struct steady steady;
 
 	/* used only by the thread that leads */
-	struct db *writer;
+	struct db_connection *writer;
 	sqlite3_stmt *statements[WRITE_STATEMENTS];
 	struct wal wal;
 	unsigned group_size;  /* of the last group */
@@ -61,58 +61,58 @@ struct store {
 };
 
 /* Keeps the first reason why the store is not opened, and returns false. */
-bool store_refuse(struct store *store, bool damaged, const char *remedy, const char *error, ...)
+bool database_refuse(struct database *database, bool damaged, const char *remedy, const char *error, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* The same for a failure of SQLite's on a connection, which may be NULL when `code` says it all. */
-bool store_refuse_code(struct store *store, sqlite3 *sqlite, int code);
+bool database_refuse_code(struct database *database, sqlite3 *sqlite, int code);
 
 /* Takes the store's lock and looks at what is at its path. False: refused. See place.c. */
-bool place_take(struct store *store);
+bool place_take(struct database *database);
 
 /* Moves the damaged files of a cache aside, in the place of older ones; no connection is open. False: refused. */
-bool place_clear(struct store *store);
+bool place_clear(struct database *database);
 
 /* How long a lock that somebody else has is waited for ($BUSY_TIMEOUT_MS), in milliseconds. */
 unsigned busy_time_out_ms(void);
 
-/* Opens a connection with what readers and the writer have in common. NULL: failed, see store_refuse_code. */
-struct db *connection_open(struct store *store, int flags);
+/* Opens a connection with what readers and the writer have in common. NULL: failed, see database_refuse_code. */
+struct db_connection *connection_open(struct database *database, int flags);
 
 /* Runs SQL of ours. False: failed, error_code and error_text are set. */
-bool connection_exec(struct db *db, const char *sql);
+bool connection_exec(struct db_connection *db, const char *sql);
 
 /* The first column of the first row of `sql`, a number. False: failed or no row. */
-bool connection_int(struct db *db, const char *sql, int64_t *out);
+bool connection_int(struct db_connection *db, const char *sql, int64_t *out);
 
 /*
  * Keeps the first failure in error_code, error_errno and error_text. Set errno to 0 before the call of SQLite that may
  * fail: SQLite itself remembers it for some calls only.
  */
-void connection_failed(struct db *db, int rc);
+void connection_failed(struct db_connection *db, int rc);
 
 /* The failure that the database is not in its place: SQLITE_READONLY_DBMOVED, as SQLite has it. */
-void connection_moved(struct db *db);
+void connection_moved(struct db_connection *db);
 
 enum db_result result_of(int rc);
 
-void operation_start(struct db_operation *operation, const struct store *store, struct db_statement *statement);
+void operation_start(struct db_operation *operation, const struct database *database, struct db_statement *statement);
 
 /* `code` and `text`: SQLite's extended result code (0: none) and message. Logs DB_FAILED and DB_UNAVAILABLE. */
-void operation_end(struct db_operation *operation, const struct store *store, enum db_result result, int code,
+void operation_end(struct db_operation *operation, const struct database *database, enum db_result result, int code,
 		   const char *text);
 
-void writer_init(struct store *store);
-void writer_done(struct store *store); /* before `writer` is closed */
+void writer_init(struct database *database);
+void writer_done(struct database *database); /* before `writer` is closed */
 
 /* A write that changes nothing, to see whether writes succeed, and with it what else a turn brings. Any thread. */
-void writer_try(struct store *store);
+void writer_try(struct database *database);
 
 /* When nobody writes: sees whether another process holds the lock of writers, and looks after the log. Any thread. */
-void writer_rest(struct store *store);
+void writer_rest(struct database *database);
 
 /* Brings the schema up to date. False: refused. */
-bool migrate(struct store *store);
+bool migrate(struct database *database);
 
 /* All statements of the program. */
 extern struct db_statement *db_statements;

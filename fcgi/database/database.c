@@ -22,7 +22,7 @@
 
 /* ---- connections ---- */
 
-bool connection_exec(struct db *db, const char *sql)
+bool connection_exec(struct db_connection *db, const char *sql)
 {
 	db->error_code = errno = 0;
 	int rc = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
@@ -31,7 +31,7 @@ bool connection_exec(struct db *db, const char *sql)
 	return rc == SQLITE_OK;
 }
 
-bool connection_int(struct db *db, const char *sql, int64_t *out)
+bool connection_int(struct db_connection *db, const char *sql, int64_t *out)
 {
 	sqlite3_stmt *stmt;
 
@@ -54,20 +54,21 @@ unsigned busy_time_out_ms(void)
 	return (unsigned)env_number(&busy_time_out);
 }
 
-struct db *connection_open(struct store *store, int flags)
+struct db_connection *connection_open(struct database *database, int flags)
 {
-	struct db *db = calloc(1, sizeof(*db));
+	struct db_connection *db = calloc(1, sizeof(*db));
 
 	if (!db)
 		abort();
-	db->store = store;
+	db->database = database;
 	db->statements = calloc(db_statement_count + 1, sizeof(sqlite3_stmt *));
 	if (!db->statements)
 		abort();
-	int rc = sqlite3_open_v2(store->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
+	int rc = sqlite3_open_v2(database->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags,
+				 NULL);
 	if (rc != SQLITE_OK) {
-		store_refuse_code(store, db->sqlite, rc);
-		db_close(db);
+		database_refuse_code(database, db->sqlite, rc);
+		db_connection_close(db);
 		return NULL;
 	}
 	sqlite3_extended_result_codes(db->sqlite, 1);
@@ -76,9 +77,9 @@ struct db *connection_open(struct store *store, int flags)
 }
 
 /* One that is not opened is asked for again with the next request: what is logged is the reason, not its number. */
-static void log_reader_failed(const struct db *db)
+static void log_reader_failed(const struct db_connection *db)
 {
-	const char *path = db->store->path;
+	const char *path = db->database->path;
 	struct trouble trouble = trouble_of(db->error_code, db->error_errno, path);
 
 	tel_error(
@@ -87,9 +88,9 @@ static void log_reader_failed(const struct db *db)
 		tel_str("remedy", trouble.remedy ? trouble.remedy : "check the file and its -wal and -shm beside it"));
 }
 
-static struct db *reader_open(struct store *store)
+static struct db_connection *reader_open(struct database *database)
 {
-	struct db *db = connection_open(store, 0);
+	struct db_connection *db = connection_open(database, 0);
 
 	if (!db)
 		return NULL;
@@ -99,24 +100,24 @@ static struct db *reader_open(struct store *store)
 	    !connection_exec(db, "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;"
 				 "PRAGMA cache_size = -" READER_CACHE_KIB)) {
 		log_reader_failed(db);
-		db_close(db);
+		db_connection_close(db);
 		return NULL;
 	}
 	return db;
 }
 
-struct db *db_open(struct store *store)
+struct db_connection *db_connection_open(struct database *database)
 {
-	struct db *db = watch_look(store) ? reader_open(store) : NULL;
+	struct db_connection *db = watch_look(database) ? reader_open(database) : NULL;
 
-	if (db && !watch_look(store)) { /* it may be another file's */
-		db_close(db);
+	if (db && !watch_look(database)) { /* it may be another file's */
+		db_connection_close(db);
 		return NULL;
 	}
 	return db;
 }
 
-void db_close(struct db *db)
+void db_connection_close(struct db_connection *db)
 {
 	if (!db)
 		return;
@@ -128,7 +129,7 @@ void db_close(struct db *db)
 	free(db);
 }
 
-bool db_ready(struct db *db)
+bool db_ready(struct db_connection *db)
 {
 	int64_t tables;
 
@@ -138,7 +139,7 @@ bool db_ready(struct db *db)
 /* ---- the database ---- */
 
 /* Two programs that start at once: the change to WAL does not wait for a lock by itself. */
-static bool set_wal(struct db *db)
+static bool set_wal(struct db_connection *db)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + UINT64_C(5000000000);
 
@@ -150,7 +151,7 @@ static bool set_wal(struct db *db)
 	return true;
 }
 
-static bool is_wal(struct db *db)
+static bool is_wal(struct db_connection *db)
 {
 	sqlite3_stmt *stmt;
 	bool wal = sqlite3_prepare_v2(db->sqlite, "PRAGMA journal_mode", -1, &stmt, NULL) == SQLITE_OK &&
@@ -160,18 +161,18 @@ static bool is_wal(struct db *db)
 	return wal;
 }
 
-static bool refuse_writer(struct db *db)
+static bool refuse_writer(struct db_connection *db)
 {
-	return store_refuse_code(db->store, db->sqlite, db->error_code);
+	return database_refuse_code(db->database, db->sqlite, db->error_code);
 }
 
 /* What durability rests on is set, then read back: SQLite ignores a PRAGMA that it does not know or cannot follow. */
-static bool configure_writer(struct db *db)
+static bool configure_writer(struct db_connection *db)
 {
 	int64_t synchronous, foreign_keys;
 
 	if (sqlite3_db_readonly(db->sqlite, "main")) /* SQLite opens what it may not write all the same */
-		return store_refuse_code(db->store, NULL, SQLITE_READONLY);
+		return database_refuse_code(db->database, NULL, SQLITE_READONLY);
 	if (!set_wal(db) ||
 	    !connection_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
 				 "PRAGMA journal_size_limit = " NUMBER(
@@ -181,8 +182,8 @@ static bool configure_writer(struct db *db)
 	    !connection_int(db, "PRAGMA foreign_keys", &foreign_keys))
 		return refuse_writer(db);
 	if (!is_wal(db) || synchronous != 2 || foreign_keys != 1)
-		return store_refuse(db->store, false, "put DATA_DIR on a local file system",
-				    "SQLite refuses WAL, synchronous=FULL or foreign_keys");
+		return database_refuse(db->database, false, "put DATA_DIR on a local file system",
+				       "SQLite refuses WAL, synchronous=FULL or foreign_keys");
 	return true;
 }
 
@@ -195,7 +196,7 @@ static int time_is_up(void *deadline_ns)
  * Looks for damage, as far as the time reaches: some 100 MB. A program that starts on a damaged file would answer some
  * requests and fail others, and could make the damage worse.
  */
-static bool check_content(struct db *db)
+static bool check_content(struct db_connection *db)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + CHECK_NS;
 	sqlite3_stmt *stmt = NULL;
@@ -207,10 +208,10 @@ static bool check_content(struct db *db)
 		rc = sqlite3_step(stmt);
 	const char *found = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
 	if (found && strcmp(found, "ok") != 0)
-		ok = store_refuse(db->store, true, trouble_of(SQLITE_CORRUPT, 0, NULL).remedy, "it is damaged (%s)",
-				  found);
+		ok = database_refuse(db->database, true, trouble_of(SQLITE_CORRUPT, 0, NULL).remedy,
+				     "it is damaged (%s)", found);
 	else if (rc != SQLITE_ROW && (rc & 0xff) != SQLITE_INTERRUPT)
-		ok = store_refuse_code(db->store, db->sqlite, rc);
+		ok = database_refuse_code(db->database, db->sqlite, rc);
 	sqlite3_finalize(stmt);
 	sqlite3_progress_handler(db->sqlite, 0, NULL, NULL);
 	return ok;
@@ -225,108 +226,109 @@ static void configure_sqlite(void)
 	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0); /* page by page, not 20 at once */
 }
 
-static struct store *store_new(const char *name, bool cache)
+static struct database *store_new(const char *name, bool cache)
 {
-	struct store *store = calloc(1, sizeof(*store));
+	struct database *database = calloc(1, sizeof(*database));
 
-	if (!store)
+	if (!database)
 		abort();
-	store->name = name;
-	store->cache = cache;
-	store->lock_file.fd = -1;
-	writer_init(store);
-	return store;
+	database->name = name;
+	database->cache = cache;
+	database->lock_file.fd = -1;
+	writer_init(database);
+	return database;
 }
 
 /* SQLite would merge the log at the end and remove it by its name, which by now may be that of another file. */
-static void leave_files(struct db *db)
+static void leave_files(struct db_connection *db)
 {
 	sqlite3_db_config(db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
-static bool open_writer(struct store *store)
+static bool open_writer(struct database *database)
 {
-	store->writer = connection_open(store, SQLITE_OPEN_CREATE);
-	if (store->writer && configure_writer(store->writer) && check_content(store->writer) && migrate(store)) {
-		steady_start(store);
+	database->writer = connection_open(database, SQLITE_OPEN_CREATE);
+	if (database->writer && configure_writer(database->writer) && check_content(database->writer) &&
+	    migrate(database)) {
+		steady_start(database);
 		return true;
 	}
-	if (store->writer && store->refusal.damaged)
-		leave_files(store->writer);
-	db_close(store->writer);
-	store->writer = NULL;
+	if (database->writer && database->refusal.damaged)
+		leave_files(database->writer);
+	db_connection_close(database->writer);
+	database->writer = NULL;
 	return false;
 }
 
-static bool start_watch(struct store *store)
+static bool start_watch(struct database *database)
 {
-	if (!watch_init(store))
-		return store_refuse(store, false, "see who moves the files in DATA_DIR, and start again",
-				    "its files were moved while it was opened");
-	store_lock_describe(&store->lock_file, store->watch.files);
-	wal_start(store);
-	int error = watch_start(store);
-	return !error || store_refuse(store, false, "see the limit of threads (ulimit -u, TasksMax=)",
-				      "no thread can be started: %s", strerror(-error));
+	if (!watch_init(database))
+		return database_refuse(database, false, "see who moves the files in DATA_DIR, and start again",
+				       "its files were moved while it was opened");
+	database_lock_describe(&database->lock_file, database->watch.files);
+	wal_start(database);
+	int error = watch_start(database);
+	return !error || database_refuse(database, false, "see the limit of threads (ulimit -u, TasksMax=)",
+					 "no thread can be started: %s", strerror(-error));
 }
 
-static void say_refused(const struct store *store)
+static void say_refused(const struct database *database)
 {
-	const struct refusal *refusal = &store->refusal;
+	const struct refusal *refusal = &database->refusal;
 
 	fprintf(stderr, "%s: the database %s cannot be opened: %s. Remedy: %s.\n", program_invocation_short_name,
-		store->given_path, refusal->error, refusal->remedy);
-	tel_error("the database cannot be opened", tel_str("path", store->given_path), tel_str("error", refusal->error),
-		  tel_str("remedy", refusal->remedy));
+		database->given_path, refusal->error, refusal->remedy);
+	tel_error("the database cannot be opened", tel_str("path", database->given_path),
+		  tel_str("error", refusal->error), tel_str("remedy", refusal->remedy));
 }
 
-static struct store *open_store(const char *name, bool cache)
+static struct database *open_store(const char *name, bool cache)
 {
-	struct store *store = store_new(name, cache);
+	struct database *database = store_new(name, cache);
 
 	statements_init();
 	configure_sqlite();
-	bool opened = place_take(store) && open_writer(store);
-	if (!opened && cache && store->refusal.damaged)
-		opened = place_clear(store) && open_writer(store);
-	if (opened && start_watch(store))
-		return store;
-	say_refused(store);
-	store_close(store);
+	bool opened = place_take(database) && open_writer(database);
+	if (!opened && cache && database->refusal.damaged)
+		opened = place_clear(database) && open_writer(database);
+	if (opened && start_watch(database))
+		return database;
+	say_refused(database);
+	database_close(database);
 	return NULL;
 }
 
-struct store *store_open(const char *name)
+struct database *database_open(const char *name)
 {
 	return open_store(name, false);
 }
 
-struct store *store_open_cache(const char *name)
+struct database *database_open_cache(const char *name)
 {
 	return open_store(name, true);
 }
 
-bool store_trouble(struct store *store, char *out, size_t size)
+bool database_trouble(struct database *database, char *out, size_t size)
 {
-	return watch_trouble(store, out, size);
+	return watch_trouble(database, out, size);
 }
 
-void store_close(struct store *store)
+void database_close(struct database *database)
 {
-	if (!store)
+	if (!database)
 		return;
-	if (store->watch.started) {
-		watch_look(store);
-		watch_stop(store);
-		if (watch_log_lost(store))
-			writer_try(store); /* saves what is in it */
-		if (watch_in_place(store))
-			wal_empty(store);
+	if (database->watch.started) {
+		watch_look(database);
+		watch_stop(database);
+		if (watch_log_lost(database))
+			writer_try(database); /* saves what is in it */
+		if (watch_in_place(database))
+			wal_empty(database);
 		else
-			leave_files(store->writer);
+			leave_files(database->writer);
 	}
-	writer_done(store);
-	db_close(store->writer);
-	store_lock_drop(&store->lock_file);
-	free(store);
+	writer_done(database);
+	db_connection_close(database->writer);
+	database_lock_drop(&database->lock_file);
+	free(database);
 }

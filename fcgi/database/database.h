@@ -12,7 +12,7 @@
  *	if (found)
  *		name = db_text(&q, 1);               // valid until the next db_next or db_end
  *	if (db_end(&q) != DB_OK)
- *		return reply_store(reply, …);
+ *		return reply_database(reply, …);
  */
 #ifndef APM_DATABASE_DATABASE_H
 #define APM_DATABASE_DATABASE_H
@@ -63,51 +63,51 @@ void db_statement_register(struct db_statement *statement);
 	}                                                                                                              \
 	struct db_statement_semicolon_
 
-struct db;    /* one connection; one thread at a time */
-struct store; /* one database: its file, its writer, what readers need to open it */
+struct db_connection; /* one connection; one thread at a time */
+struct database;      /* one database: its file, its writer, what readers need to open it */
 
 /*
  * Opens $DATA_DIR/<name>.db (default db/data), makes it when absent, applies $SCHEMA_DIR/<name>.sql (default db/schema)
  * by PRAGMA user_version, and $SEED_DIR/<name>.sql (SEED_DIR unset: none) when the database is new. WAL,
  * synchronous=FULL, foreign_keys=ON; each is read back. `name` is a literal. Call after tel_init, before threads start.
  *
- * The database is this process's until store_close: another program that opens it waits $BUSY_TIMEOUT_MS and is
- * refused. A thread sees to it that the files stay in their place and that writes succeed (store_trouble). NULL:
+ * The database is this process's until database_close: another program that opens it waits $BUSY_TIMEOUT_MS and is
+ * refused. A thread sees to it that the files stay in their place and that writes succeed (database_trouble). NULL:
  * refused, with the reason and a remedy in the log and in one line on stderr. A file that is damaged or made by a newer
  * version is refused; so is a new database while a restore is unfinished.
  */
-struct store *store_open(const char *name);
+struct database *database_open(const char *name);
 
 /*
  * The same for what others can make again: a database that is damaged, newer, or of another schema than
  * $SCHEMA_DIR/<name>.sql makes is moved to <name>.db.damaged-<UTC time>, in the place of older ones, and made anew.
  */
-struct store *store_open_cache(const char *name);
+struct database *database_open_cache(const char *name);
 
 /* Checkpoints and closes the writer. Every reader must be closed before. NULL does nothing. */
-void store_close(struct store *store);
+void database_close(struct database *database);
 
 /*
  * From now on a write has succeeded before it is durable (synchronous=NORMAL): a power loss may take the last ones, a
  * crash of the program none, and the file stays whole. For data that others can make again, such as telemetry. Before
  * threads start. False: failed, logged.
  */
-bool store_forgo_durability(struct store *store);
+bool database_forgo_durability(struct database *database);
 
 /* Opens a reading connection. Any thread. NULL: failed, logged. */
-struct db *db_open(struct store *store);
+struct db_connection *db_connection_open(struct database *database);
 
 /* NULL does nothing. */
-void db_close(struct db *db);
+void db_connection_close(struct db_connection *db);
 
 /*
  * True: the database cannot be used, or writes fail; `out` is a sentence that says why and what to do, without paths.
  * For /readyz. Any thread.
  */
-bool store_trouble(struct store *store, char *out, size_t size);
+bool database_trouble(struct database *database, char *out, size_t size);
 
 /* True when a trivial read succeeds: for /readyz. No span. */
-bool db_ready(struct db *db);
+bool db_ready(struct db_connection *db);
 
 /* ---- a query: sticky, ask once at the end ---- */
 
@@ -123,7 +123,7 @@ struct db_operation {
 };
 
 struct db_query {
-	struct db *db;
+	struct db_connection *db;
 	struct sqlite3_stmt *stmt;
 	int rc;    /* SQLite's last result */
 	int bound; /* parameters bound so far */
@@ -134,7 +134,7 @@ struct db_query {
  * Starts the query; a store operation of its own unless `db` is inside a transaction. End it with db_end on the same
  * thread, always. A statement can run once at a time on a connection.
  */
-void db_query(struct db_query *q, struct db *db, struct db_statement *statement);
+void db_query(struct db_query *q, struct db_connection *db, struct db_statement *statement);
 
 /* Bind the parameters ?1, ?2 … in order. Text is NUL-terminated and not copied: keep it until db_end; NULL binds NULL.
  */
@@ -164,10 +164,10 @@ enum db_result db_end(struct db_query *q);
  * The id of the row that the last INSERT of this transaction made. RETURNING gives it as well, but SQLite makes a table
  * of its own for what it returns, each time. Means nothing when the INSERT failed or did nothing.
  */
-int64_t db_inserted_id(struct db *tx);
+int64_t db_inserted_id(struct db_connection *tx);
 
 /* Rows that the last INSERT, UPDATE or DELETE on this connection changed. */
-int64_t db_changes(struct db *db);
+int64_t db_changes(struct db_connection *db);
 
 /* ---- transactions: one writer, group commit ---- */
 
@@ -176,7 +176,7 @@ int64_t db_changes(struct db *db);
  * no log line. `tx` is the writing connection. DB_OK commits; anything else undoes this job alone and is what its
  * db_write returns.
  */
-typedef enum db_result db_job(struct db *tx, void *arg);
+typedef enum db_result db_job(struct db_connection *tx, void *arg);
 
 /*
  * Runs `job` in a transaction and returns when it is durable (or has failed). Any thread. Concurrent callers share one
@@ -185,7 +185,7 @@ typedef enum db_result db_job(struct db *tx, void *arg);
  * by the caller. DB_BUSY: another process holds the lock for longer than $BUSY_TIMEOUT_MS (default 1000), or
  * DB_QUEUE_MAX jobs are waiting.
  */
-enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg);
+enum db_result db_write(struct database *database, struct db_statement *main_statement, db_job *job, void *arg);
 
 #define DB_QUEUE_MAX 256 /* jobs waiting for a group */
 

@@ -108,11 +108,11 @@ void idempotency_release(struct idempotency_key *key)
 /* The store's time, so long ago. */
 static void bind_time(struct db_query *q, int64_t ago_ms, char *storage)
 {
-	db_time(steady_now_ms(q->db->store) - ago_ms, storage);
+	db_time(steady_now_ms(q->db->database) - ago_ms, storage);
 	db_bind_text(q, storage);
 }
 
-enum db_result idempotency_find(struct db *db, const struct idempotency_key *key, int64_t *resource_id)
+enum db_result idempotency_find(struct db_connection *db, const struct idempotency_key *key, int64_t *resource_id)
 {
 	char expired[DB_TIME_SIZE];
 	struct db_query q;
@@ -129,7 +129,7 @@ enum db_result idempotency_find(struct db *db, const struct idempotency_key *key
 	return result == DB_OK && !found ? DB_NOT_FOUND : result;
 }
 
-enum db_result idempotency_record(struct db *tx, const struct idempotency_key *key, int64_t resource_id)
+enum db_result idempotency_record(struct db_connection *tx, const struct idempotency_key *key, int64_t resource_id)
 {
 	char now[DB_TIME_SIZE], expired[DB_TIME_SIZE];
 	struct db_query q;
@@ -145,7 +145,7 @@ enum db_result idempotency_record(struct db *tx, const struct idempotency_key *k
 	return result == DB_OK && db_changes(tx) == 0 ? DB_CONFLICT : result;
 }
 
-enum db_result idempotency_bound(struct db *tx)
+enum db_result idempotency_bound(struct db_connection *tx)
 {
 	char now[DB_TIME_SIZE];
 	struct db_query q;
@@ -155,7 +155,7 @@ enum db_result idempotency_bound(struct db *tx)
 	return db_end(&q);
 }
 
-enum db_result idempotency_purge(struct db *tx, int64_t limit, int64_t *removed)
+enum db_result idempotency_purge(struct db_connection *tx, int64_t limit, int64_t *removed)
 {
 	char expired[DB_TIME_SIZE];
 	struct db_query q;

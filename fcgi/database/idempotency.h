@@ -39,15 +39,15 @@ void idempotency_release(struct idempotency_key *key);
  * Looks up a key that is younger than 24 h: a store operation of its own. DB_OK with *resource_id, DB_NOT_FOUND (also
  * for no key, without an operation), or an error.
  */
-enum db_result idempotency_find(struct db *db, const struct idempotency_key *key, int64_t *resource_id);
+enum db_result idempotency_find(struct db_connection *db, const struct idempotency_key *key, int64_t *resource_id);
 
 /* Inside the job that stores the resource. DB_CONFLICT: the key exists. No key: does nothing. */
-enum db_result idempotency_record(struct db *tx, const struct idempotency_key *key, int64_t resource_id);
+enum db_result idempotency_record(struct db_connection *tx, const struct idempotency_key *key, int64_t resource_id);
 
 /* Inside a job, at the start: no key is from the future, whatever clock it was stored by. */
-enum db_result idempotency_bound(struct db *tx);
+enum db_result idempotency_bound(struct db_connection *tx);
 
 /* Inside a job: forgets keys older than 24 h, `limit` at most. *removed: how many. */
-enum db_result idempotency_purge(struct db *tx, int64_t limit, int64_t *removed);
+enum db_result idempotency_purge(struct db_connection *tx, int64_t limit, int64_t *removed);
 
 #endif

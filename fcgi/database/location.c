@@ -26,9 +26,9 @@ static const char *const suffixes[] = {"", "-wal", "-shm"};
 
 /* ---- why not ---- */
 
-bool store_refuse(struct store *store, bool damaged, const char *remedy, const char *error, ...)
+bool database_refuse(struct database *database, bool damaged, const char *remedy, const char *error, ...)
 {
-	struct refusal *refusal = &store->refusal;
+	struct refusal *refusal = &database->refusal;
 	va_list args;
 
 	if (refusal->remedy)
@@ -43,75 +43,75 @@ bool store_refuse(struct store *store, bool damaged, const char *remedy, const c
 	return false;
 }
 
-bool store_refuse_code(struct store *store, sqlite3 *sqlite, int code)
+bool database_refuse_code(struct database *database, sqlite3 *sqlite, int code)
 {
-	struct trouble trouble = trouble_of(code, sqlite ? sqlite3_system_errno(sqlite) : 0, store->path);
+	struct trouble trouble = trouble_of(code, sqlite ? sqlite3_system_errno(sqlite) : 0, database->path);
 	const char *text = sqlite ? sqlite3_errmsg(sqlite) : sqlite3_errstr(code);
 
 	if (!trouble.what)
-		return store_refuse(store, false, "check the file and DATA_DIR", "%s", text);
-	return store_refuse(store, trouble_is_damage(code), trouble.remedy, "%s (%s)", trouble.what, text);
+		return database_refuse(database, false, "check the file and DATA_DIR", "%s", text);
+	return database_refuse(database, trouble_is_damage(code), trouble.remedy, "%s (%s)", trouble.what, text);
 }
 
-static bool refuse_errno(struct store *store, const char *path, int error)
+static bool refuse_errno(struct database *database, const char *path, int error)
 {
 	struct trouble trouble = trouble_of_errno(error);
 
-	return store_refuse(store, false, trouble.remedy, "%s: %s", path, trouble.what);
+	return database_refuse(database, false, trouble.remedy, "%s: %s", path, trouble.what);
 }
 
 /* ---- paths ---- */
 
-static const char *beside(const struct store *store, const char *end, char out[PATH_MAX])
+static const char *beside(const struct database *database, const char *end, char out[PATH_MAX])
 {
-	snprintf(out, PATH_MAX, "%.*s%s", (int)(strlen(store->path) - strlen(".db")), store->path, end);
+	snprintf(out, PATH_MAX, "%.*s%s", (int)(strlen(database->path) - strlen(".db")), database->path, end);
 	return out;
 }
 
 /* The path without links, of a file that need not be there: then of its directory. */
-static bool resolve(struct store *store)
+static bool resolve(struct database *database)
 {
 	char directory[PATH_MAX], real[PATH_MAX];
 
-	if (realpath(store->given_path, store->path))
+	if (realpath(database->given_path, database->path))
 		return true;
-	snprintf(directory, sizeof(directory), "%s", store->given_path);
+	snprintf(directory, sizeof(directory), "%s", database->given_path);
 	if (errno != ENOENT || !realpath(dirname(directory), real))
-		return refuse_errno(store, store->given_path, errno);
-	if (snprintf(store->path, PATH_MAX, "%s/%s.db", real, store->name) >= PATH_MAX)
-		return refuse_errno(store, store->given_path, ENAMETOOLONG);
+		return refuse_errno(database, database->given_path, errno);
+	if (snprintf(database->path, PATH_MAX, "%s/%s.db", real, database->name) >= PATH_MAX)
+		return refuse_errno(database, database->given_path, ENAMETOOLONG);
 	return true;
 }
 
 /* ---- before it is opened ---- */
 
-static bool take_lock(struct store *store)
+static bool take_lock(struct database *database)
 {
 	unsigned wait_ms = busy_time_out_ms();
 	char who[48] = "another program";
 	pid_t holder;
 
-	store_lock_init(&store->lock_file, store->path);
-	int error = store_lock_take(&store->lock_file, wait_ms, &holder);
+	database_lock_init(&database->lock_file, database->path);
+	int error = database_lock_take(&database->lock_file, wait_ms, &holder);
 	if (!error)
 		return true;
 	if (error != -EBUSY)
-		return refuse_errno(store, store->lock_file.path, -error);
+		return refuse_errno(database, database->lock_file.path, -error);
 	if (holder)
 		snprintf(who, sizeof(who), "process %d", (int)holder);
-	return store_refuse(store, false, "end that program first (make stop), or set another DATA_DIR",
-			    "it is in use by %s, and two programs on one database would contradict each other", who);
+	return database_refuse(database, false, "end that program first (make stop), or set another DATA_DIR",
+			       "it is in use by %s, and two programs on one database would contradict each other", who);
 }
 
 /* db/restore puts the file there before it changes anything, and looks at the lock after. */
-static bool no_restore(struct store *store)
+static bool no_restore(struct database *database)
 {
 	char path[PATH_MAX];
 
-	if (access(beside(store, ".restore", path), F_OK) != 0)
+	if (access(beside(database, ".restore", path), F_OK) != 0)
 		return true;
-	return store_refuse(store, false, "finish it: make restore",
-			    "a restore of a backup was begun and is not finished (%s is there)", path);
+	return database_refuse(database, false, "finish it: make restore",
+			       "a restore of a backup was begun and is not finished (%s is there)", path);
 }
 
 /*
@@ -119,33 +119,34 @@ static bool no_restore(struct store *store)
  * moved it, and would find their orders gone. SQLite would remove the log that it has left, with the newest of them in
  * it.
  */
-static bool not_taken_away(struct store *store)
+static bool not_taken_away(struct database *database)
 {
 	static const char remedy[] =
 		"put it back, or restore a backup: make restore FROM=db/backups/TIME; to begin with a "
 		"new one, move that file away";
-	struct stat database, log;
+	struct stat file, log;
 	char path[PATH_MAX];
 
-	if (stat(store->path, &database) == 0 && database.st_size > 0)
+	if (stat(database->path, &file) == 0 && file.st_size > 0)
 		return true;
-	if (stat(beside(store, ".db-wal", path), &log) == 0 && log.st_size > 0)
-		return store_refuse(store, true, remedy, "it was moved or deleted, but its log %s is there", path);
-	if (!store->cache && store_lock_had_database(&store->lock_file))
-		return store_refuse(store, false, remedy, "it was moved or deleted: %s says that it was here",
-				    store->lock_file.path);
+	if (stat(beside(database, ".db-wal", path), &log) == 0 && log.st_size > 0)
+		return database_refuse(database, true, remedy, "it was moved or deleted, but its log %s is there",
+				       path);
+	if (!database->cache && database_lock_had_database(&database->lock_file))
+		return database_refuse(database, false, remedy, "it was moved or deleted: %s says that it was here",
+				       database->lock_file.path);
 	return true;
 }
 
 /* What others may read is made private; of files that are somebody else's that is not possible, and no reason to stop.
  */
-static void tighten(const struct store *store)
+static void tighten(const struct database *database)
 {
 	char path[PATH_MAX];
 	struct stat status;
 
 	for (size_t i = 0; i < SUFFIXES; i++) {
-		snprintf(path, sizeof(path), "%s%s", store->path, suffixes[i]);
+		snprintf(path, sizeof(path), "%s%s", database->path, suffixes[i]);
 		int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd < 0)
 			continue;
@@ -157,18 +158,18 @@ static void tighten(const struct store *store)
 	}
 }
 
-bool place_take(struct store *store)
+bool place_take(struct database *database)
 {
 	const char *directory = env_string("DATA_DIR", "db/data");
 
-	if (snprintf(store->given_path, PATH_MAX - 8, "%s/%s.db", directory, store->name) >= PATH_MAX - 8)
-		return store_refuse(store, false, "set DATA_DIR to a shorter path", "DATA_DIR is too long");
-	snprintf(store->path, PATH_MAX, "%s", store->given_path);
+	if (snprintf(database->given_path, PATH_MAX - 8, "%s/%s.db", directory, database->name) >= PATH_MAX - 8)
+		return database_refuse(database, false, "set DATA_DIR to a shorter path", "DATA_DIR is too long");
+	snprintf(database->path, PATH_MAX, "%s", database->given_path);
 	if (mkdir(directory, 0750) != 0 && errno != EEXIST)
-		return refuse_errno(store, directory, errno);
-	if (!resolve(store) || !take_lock(store) || !no_restore(store) || !not_taken_away(store))
+		return refuse_errno(database, directory, errno);
+	if (!resolve(database) || !take_lock(database) || !no_restore(database) || !not_taken_away(database))
 		return false;
-	tighten(store);
+	tighten(database);
 	return true;
 }
 
@@ -186,7 +187,7 @@ static void remove_older(const char *directory, const char *prefix)
 		closedir(dir);
 }
 
-bool place_clear(struct store *store)
+bool place_clear(struct database *database)
 {
 	char directory[PATH_MAX], prefix[128], from[PATH_MAX + 8], to[PATH_MAX + 64], kept[PATH_MAX + 48];
 	time_t now = (time_t)(clock_realtime_ns() / 1000000000);
@@ -194,20 +195,20 @@ bool place_clear(struct store *store)
 	struct tm tm;
 
 	strftime(utc, sizeof(utc), "%Y-%m-%dT%H-%M-%SZ", gmtime_r(&now, &tm)); /* as backups are called */
-	snprintf(kept, sizeof(kept), "%s.damaged-%s", store->path, utc);
-	snprintf(directory, sizeof(directory), "%s", store->path);
-	snprintf(prefix, sizeof(prefix), "%s.db.damaged-", store->name);
+	snprintf(kept, sizeof(kept), "%s.damaged-%s", database->path, utc);
+	snprintf(directory, sizeof(directory), "%s", database->path);
+	snprintf(prefix, sizeof(prefix), "%s.db.damaged-", database->name);
 	remove_older(dirname(directory), prefix);
 	for (size_t i = 0; i < SUFFIXES; i++) {
-		snprintf(from, sizeof(from), "%s%s", store->path, suffixes[i]);
+		snprintf(from, sizeof(from), "%s%s", database->path, suffixes[i]);
 		snprintf(to, sizeof(to), "%s%s", kept, suffixes[i]);
 		if (rename(from, to) != 0 && errno != ENOENT) {
-			store->refusal = (struct refusal){0};
-			return refuse_errno(store, from, errno);
+			database->refusal = (struct refusal){0};
+			return refuse_errno(database, from, errno);
 		}
 	}
-	tel_warn("the database is made anew: it holds nothing that cannot be made again", tel_str("path", store->path),
-		 tel_str("reason", store->refusal.error), tel_str("kept", kept));
-	store->refusal = (struct refusal){0};
+	tel_warn("the database is made anew: it holds nothing that cannot be made again",
+		 tel_str("path", database->path), tel_str("reason", database->refusal.error), tel_str("kept", kept));
+	database->refusal = (struct refusal){0};
 	return true;
 }

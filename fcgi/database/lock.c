@@ -11,20 +11,20 @@
 
 #define POLL_NS 20000000
 
-void store_lock_init(struct store_lock *lock, const char *database)
+void database_lock_init(struct database_lock *lock, const char *database)
 {
 	lock->fd = -1;
 	snprintf(lock->path, sizeof(lock->path), "%.*s.lock", (int)(strlen(database) - strlen(".db")), database);
 }
 
-bool store_lock_had_database(const struct store_lock *lock)
+bool database_lock_had_database(const struct database_lock *lock)
 {
 	char byte;
 
 	return pread(lock->fd, &byte, 1, 0) == 1;
 }
 
-int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder)
+int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *holder)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * UINT64_C(1000000);
 	int fd;
@@ -37,7 +37,7 @@ int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder)
 	return 0;
 }
 
-void store_lock_describe(const struct store_lock *lock, const struct stat files[2])
+void database_lock_describe(const struct database_lock *lock, const struct stat files[2])
 {
 	char text[128];
 	int bytes = snprintf(text, sizeof(text), "%d %llu:%llu %llu:%llu\n", (int)getpid(),
@@ -49,23 +49,23 @@ void store_lock_describe(const struct store_lock *lock, const struct stat files[
 		return;
 }
 
-bool store_lock_keep(struct store_lock *lock, const struct stat files[2])
+bool database_lock_keep(struct database_lock *lock, const struct stat files[2])
 {
-	struct store_lock again = *lock;
+	struct database_lock again = *lock;
 	pid_t holder;
 
 	if (lock_is_in_place(lock->fd, lock->path))
 		return true;
-	int error = store_lock_take(&again, 0, &holder);
+	int error = database_lock_take(&again, 0, &holder);
 	if (error)
 		return error != -EBUSY;
-	store_lock_drop(lock);
+	database_lock_drop(lock);
 	*lock = again;
-	store_lock_describe(lock, files);
+	database_lock_describe(lock, files);
 	return true;
 }
 
-void store_lock_drop(struct store_lock *lock)
+void database_lock_drop(struct database_lock *lock)
 {
 	if (lock->fd >= 0)
 		close(lock->fd);

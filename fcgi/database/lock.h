@@ -15,32 +15,32 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-struct store_lock {
+struct database_lock {
 	int fd; /* -1: not held */
 	char path[PATH_MAX];
 };
 
 /* `database`: a path that ends in ".db"; the lock's ends in ".lock". */
-void store_lock_init(struct store_lock *lock, const char *database);
+void database_lock_init(struct database_lock *lock, const char *database);
 
 /*
  * Waits up to `wait_ms` for another program to end. 0: held. -EBUSY: another one has it, whose process id, 0 when it is
  * not known, is in *holder. Else -errno.
  */
-int store_lock_take(struct store_lock *lock, unsigned wait_ms, pid_t *holder);
+int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *holder);
 
 /* A program before has had a database open: the file says so until another one is described. */
-bool store_lock_had_database(const struct store_lock *lock);
+bool database_lock_had_database(const struct database_lock *lock);
 
 /* Says what is open: the database and its log. */
-void store_lock_describe(const struct store_lock *lock, const struct stat files[2]);
+void database_lock_describe(const struct database_lock *lock, const struct stat files[2]);
 
 /*
  * Puts the file at its path again, where others look, when somebody has removed it. False: another program has taken
  * the lock meanwhile.
  */
-bool store_lock_keep(struct store_lock *lock, const struct stat files[2]);
+bool database_lock_keep(struct database_lock *lock, const struct stat files[2]);
 
-void store_lock_drop(struct store_lock *lock);
+void database_lock_drop(struct database_lock *lock);
 
 #endif

@@ -18,7 +18,7 @@
 #define STEPS_MAX 256
 
 struct migration {
-	struct store *store;
+	struct database *database;
 	struct buf text;
 	const char *steps[STEPS_MAX]; /* SQL of step i + 1, in `text` */
 	int64_t count;
@@ -82,11 +82,11 @@ static bool split_steps(struct migration *m)
 static bool load_steps(struct migration *m)
 {
 	if (!read_file(m->schema_path, &m->text))
-		return store_refuse(m->store, false, "set SCHEMA_DIR to the directory db/schema",
-				    "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
+		return database_refuse(m->database, false, "set SCHEMA_DIR to the directory db/schema",
+				       "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
 	if (!split_steps(m))
-		return store_refuse(m->store, false, "head every step by a line \"-- step N: what it does\"",
-				    "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
+		return database_refuse(m->database, false, "head every step by a line \"-- step N: what it does\"",
+				       "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
 	return true;
 }
 
@@ -94,7 +94,7 @@ static bool load_steps(struct migration *m)
 
 static bool run_step(struct migration *m, int64_t number)
 {
-	struct db *db = m->store->writer;
+	struct db_connection *db = m->database->writer;
 	char version[48];
 
 	snprintf(m->doing, sizeof(m->doing), "step %d", (int)number);
@@ -117,13 +117,13 @@ static bool run_seed(struct migration *m)
 	if (!directory)
 		return true;
 	snprintf(m->doing, sizeof(m->doing), "seed");
-	snprintf(path, sizeof(path), "%s/%s.sql", directory, m->store->name);
+	snprintf(path, sizeof(path), "%s/%s.sql", directory, m->database->name);
 	if (!read_file(path, &text)) {
-		struct db *db = m->store->writer;
+		struct db_connection *db = m->database->writer;
 		snprintf(db->error_text, sizeof(db->error_text), "%s", strerror(errno));
 		return errno == ENOENT; /* a database without seed data */
 	}
-	return connection_exec(m->store->writer, text.data);
+	return connection_exec(m->database->writer, text.data);
 }
 
 /* One transaction for all of it: a program that is killed half-way leaves an empty file, which is new again. */
@@ -138,7 +138,7 @@ static bool make_new(struct migration *m)
 /* Inside a transaction: the next thing to do. Sets *version to what the database has come to. */
 static bool advance(struct migration *m, int64_t *version)
 {
-	struct db *db = m->store->writer;
+	struct db_connection *db = m->database->writer;
 
 	if (!connection_int(db, "PRAGMA user_version", version))
 		return false;
@@ -155,14 +155,14 @@ static bool advance(struct migration *m, int64_t *version)
 /* What was done of the step is undone. */
 static bool step_failed(struct migration *m)
 {
-	struct db *db = m->store->writer;
-	struct trouble trouble = trouble_of(db->error_code, db->error_errno, m->store->path);
+	struct db_connection *db = m->database->writer;
+	struct trouble trouble = trouble_of(db->error_code, db->error_errno, m->database->path);
 	/* A database of another program, or of another time, does not fit to the steps. */
 	bool damaged = trouble_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
 
-	store_refuse(m->store, damaged, trouble.remedy ? trouble.remedy : "correct the schema or the seed",
-		     "%s of %s failed: %s (%s)", m->doing, m->schema_path, trouble.what ? trouble.what : "SQL error",
-		     db->error_text);
+	database_refuse(m->database, damaged, trouble.remedy ? trouble.remedy : "correct the schema or the seed",
+			"%s of %s failed: %s (%s)", m->doing, m->schema_path, trouble.what ? trouble.what : "SQL error",
+			db->error_text);
 	if (!sqlite3_get_autocommit(db->sqlite))
 		connection_exec(db, "ROLLBACK");
 	return false;
@@ -170,7 +170,7 @@ static bool step_failed(struct migration *m)
 
 static bool run(struct migration *m)
 {
-	struct db *db = m->store->writer;
+	struct db_connection *db = m->database->writer;
 	int64_t version = 0;
 
 	do {
@@ -179,9 +179,10 @@ static bool run(struct migration *m)
 	} while (version < m->count);
 
 	if (version > m->count)
-		return store_refuse(m->store, true, "run that version of the program, or restore a backup of this one",
-				    "it was made by a newer version of the program (schema step %d; this one knows %d)",
-				    (int)version, (int)m->count);
+		return database_refuse(
+			m->database, true, "run that version of the program, or restore a backup of this one",
+			"it was made by a newer version of the program (schema step %d; this one knows %d)",
+			(int)version, (int)m->count);
 	return true;
 }
 
@@ -214,22 +215,23 @@ static bool check_tables(const struct migration *m)
 
 	for (int64_t i = 0; i < m->count && made; i++)
 		made = sqlite3_exec(fresh, m->steps[i], NULL, NULL, NULL) == SQLITE_OK;
-	char *wanted = tables_of(fresh), *found = tables_of(m->store->writer->sqlite);
+	char *wanted = tables_of(fresh), *found = tables_of(m->database->writer->sqlite);
 	bool same = strcmp(found, wanted) == 0;
 	free(found);
 	free(wanted);
 	sqlite3_close(fresh);
 	return !made || same ||
-	       store_refuse(m->store, true, "move it away", "its tables are not those of %s", m->schema_path);
+	       database_refuse(m->database, true, "move it away", "its tables are not those of %s", m->schema_path);
 }
 
-bool migrate(struct store *store)
+bool migrate(struct database *database)
 {
-	struct migration m = {.store = store, .doing = "begin"};
+	struct migration m = {.database = database, .doing = "begin"};
 
 	buf_init(&m.text, FILE_MAX_BYTES);
-	snprintf(m.schema_path, sizeof(m.schema_path), "%s/%s.sql", env_string("SCHEMA_DIR", "db/schema"), store->name);
-	bool ok = load_steps(&m) && run(&m) && (!store->cache || check_tables(&m));
+	snprintf(m.schema_path, sizeof(m.schema_path), "%s/%s.sql", env_string("SCHEMA_DIR", "db/schema"),
+		 database->name);
+	bool ok = load_steps(&m) && run(&m) && (!database->cache || check_tables(&m));
 	buf_done(&m.text);
 	return ok;
 }

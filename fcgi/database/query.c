@@ -67,7 +67,7 @@ enum db_result result_of(int rc)
 	}
 }
 
-void connection_failed(struct db *db, int rc)
+void connection_failed(struct db_connection *db, int rc)
 {
 	if (db->error_code)
 		return;
@@ -76,7 +76,7 @@ void connection_failed(struct db *db, int rc)
 	snprintf(db->error_text, sizeof(db->error_text), "%s", sqlite3_errmsg(db->sqlite));
 }
 
-void connection_moved(struct db *db)
+void connection_moved(struct db_connection *db)
 {
 	db->error_code = SQLITE_READONLY_DBMOVED;
 	snprintf(db->error_text, sizeof(db->error_text), "the database is not in its place");
@@ -84,7 +84,7 @@ void connection_moved(struct db *db)
 
 /* ---- the telemetry of an operation ---- */
 
-void operation_start(struct db_operation *operation, const struct store *store, struct db_statement *statement)
+void operation_start(struct db_operation *operation, const struct database *database, struct db_statement *statement)
 {
 	operation->statement = statement;
 	operation->start_ns = clock_monotonic_ns();
@@ -92,19 +92,20 @@ void operation_start(struct db_operation *operation, const struct store *store, 
 	if (!operation->traced)
 		return;
 	tel_span_start(&operation->span, statement->span_name, TEL_CLIENT);
-	tel_span_set(&operation->span, tel_lit("db.system.name", "sqlite"), tel_lit("db.namespace", store->name),
+	tel_span_set(&operation->span, tel_lit("db.system.name", "sqlite"), tel_lit("db.namespace", database->name),
 		     tel_lit("db.operation.name", statement->operation),
 		     tel_lit("db.collection.name", statement->collection), tel_lit("db.query.text", statement->sql));
 }
 
-static void log_failure(const struct db_operation *operation, const struct store *store, int code, const char *text)
+static void log_failure(const struct db_operation *operation, const struct database *database, int code,
+			const char *text)
 {
-	tel_error("store operation failed", tel_lit("db.namespace", store->name),
+	tel_error("store operation failed", tel_lit("db.namespace", database->name),
 		  tel_lit("db.query.summary", operation->statement->span_name), tel_int("sqlite.code", code),
 		  tel_str("error", text));
 }
 
-void operation_end(struct db_operation *operation, const struct store *store, enum db_result result, int code,
+void operation_end(struct db_operation *operation, const struct database *database, enum db_result result, int code,
 		   const char *text)
 {
 	double seconds = (double)(clock_monotonic_ns() - operation->start_ns) / 1e9;
@@ -112,7 +113,7 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 	tel_series_record(operation->statement->duration, seconds, operation->traced ? &operation->span : NULL);
 	/* That the database was moved is logged once, by its watch. */
 	if (result == DB_FAILED || (result == DB_UNAVAILABLE && code != SQLITE_READONLY_DBMOVED))
-		log_failure(operation, store, code, text);
+		log_failure(operation, database, code, text);
 	if (!operation->traced)
 		return;
 	if (code) {
@@ -126,7 +127,7 @@ void operation_end(struct db_operation *operation, const struct store *store, en
 
 /* ---- queries ---- */
 
-static sqlite3_stmt *prepared(struct db *db, const struct db_statement *statement, int *rc)
+static sqlite3_stmt *prepared(struct db_connection *db, const struct db_statement *statement, int *rc)
 {
 	sqlite3_stmt **slot = &db->statements[statement->index];
 
@@ -137,14 +138,14 @@ static sqlite3_stmt *prepared(struct db *db, const struct db_statement *statemen
 	return *slot;
 }
 
-void db_query(struct db_query *q, struct db *db, struct db_statement *statement)
+void db_query(struct db_query *q, struct db_connection *db, struct db_statement *statement)
 {
 	q->db = db;
 	q->bound = 0;
 	if (!db->in_transaction) {
-		operation_start(&q->operation, db->store, statement);
+		operation_start(&q->operation, db->database, statement);
 		db->error_code = 0;
-		if (!watch_in_place(db->store)) {
+		if (!watch_in_place(db->database)) {
 			connection_moved(db);
 			q->stmt = NULL;
 			q->rc = db->error_code;
@@ -235,18 +236,18 @@ enum db_result db_end(struct db_query *q)
 	}
 	enum db_result result = result_of(q->rc);
 	if (trouble_is_damage(q->rc))
-		watch_failed(q->db->store, q->rc, 0);
+		watch_failed(q->db->database, q->rc, 0);
 	if (!q->db->in_transaction)
-		operation_end(&q->operation, q->db->store, result, q->db->error_code, q->db->error_text);
+		operation_end(&q->operation, q->db->database, result, q->db->error_code, q->db->error_text);
 	return result;
 }
 
-int64_t db_inserted_id(struct db *tx)
+int64_t db_inserted_id(struct db_connection *tx)
 {
 	return sqlite3_last_insert_rowid(tx->sqlite);
 }
 
-int64_t db_changes(struct db *db)
+int64_t db_changes(struct db_connection *db)
 {
 	return sqlite3_changes64(db->sqlite);
 }

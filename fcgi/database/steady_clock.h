@@ -25,15 +25,15 @@ struct steady {
 };
 
 /* Milliseconds since 1970 by the store's clock; to be compared with times of the same store only. Any thread. */
-int64_t steady_now_ms(const struct store *store);
+int64_t steady_now_ms(const struct database *database);
 
 /* When the store is opened, after its schema is there. */
-void steady_start(struct store *store);
+void steady_start(struct database *database);
 
 /* Inside a job: keeps the present time in `clock`. Within STEADY_STOP_MAX_MS after the last time. */
-enum db_result steady_save(struct db *tx);
+enum db_result steady_save(struct db_connection *tx);
 
 /* The same as a write of its own. Any thread. */
-enum db_result steady_keep(struct store *store);
+enum db_result steady_keep(struct database *database);
 
 #endif

@@ -19,8 +19,8 @@ TEL_GAUGE(pinned_gauge, "db.wal.pinned", "s",
 
 static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
 {
-	struct store *store = arg;
-	struct wal *wal = &store->wal;
+	struct database *database = arg;
+	struct wal *wal = &database->wal;
 
 	(void)sqlite;
 	(void)schema;
@@ -30,7 +30,7 @@ static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
 		wal->held_since_ns = 0;
 	}
 	wal->pages = pages;
-	watch_written(store);
+	watch_written(database);
 	return SQLITE_OK;
 }
 
@@ -45,14 +45,14 @@ static void note_reader(struct wal *wal, int pages, int copied)
 }
 
 /* Waits for nobody. A failure is no harm: the next turn tries again. */
-static void copy(struct store *store)
+static void copy(struct database *database)
 {
 	int pages, copied;
 
-	int rc = sqlite3_wal_checkpoint_v2(store->writer->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
-	store->wal.due_pages = store->wal.pages + WAL_PAGES_DUE;
+	int rc = sqlite3_wal_checkpoint_v2(database->writer->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+	database->wal.due_pages = database->wal.pages + WAL_PAGES_DUE;
 	if (rc == SQLITE_OK)
-		note_reader(&store->wal, pages, copied);
+		note_reader(&database->wal, pages, copied);
 }
 
 static uint64_t held_ns(const struct wal *wal)
@@ -66,10 +66,10 @@ static uint64_t held_ns(const struct wal *wal)
  * Those who read now end in a moment, and those who come meanwhile read the database itself; or this gives up. By
  * itself the log starts over only at a write that finds no reader in it, which under steady reading may never come.
  */
-static void start_over(struct store *store)
+static void start_over(struct database *database)
 {
-	struct wal *wal = &store->wal;
-	sqlite3 *sqlite = store->writer->sqlite;
+	struct wal *wal = &database->wal;
+	sqlite3 *sqlite = database->writer->sqlite;
 
 	if (clock_monotonic_ns() < wal->next_start_ns || held_ns(wal) >= STAYS_NS)
 		return;
@@ -85,82 +85,82 @@ static void start_over(struct store *store)
 	wal->next_start_ns = clock_monotonic_ns() + SECOND_NS;
 }
 
-void wal_init(struct store *store)
+void wal_init(struct database *database)
 {
-	store->wal.due_pages = WAL_PAGES_DUE;
-	store->wal.held_at = -1;
-	store->wal.size = tel_series(&size_gauge, store->name);
-	store->wal.pinned = tel_series(&pinned_gauge, store->name);
+	database->wal.due_pages = WAL_PAGES_DUE;
+	database->wal.held_at = -1;
+	database->wal.size = tel_series(&size_gauge, database->name);
+	database->wal.pinned = tel_series(&pinned_gauge, database->name);
 }
 
-void wal_start(struct store *store)
+void wal_start(struct database *database)
 {
-	sqlite3_wal_hook(store->writer->sqlite, on_commit, store); /* replaces SQLite's own checkpoints */
-	copy(store);
+	sqlite3_wal_hook(database->writer->sqlite, on_commit, database); /* replaces SQLite's own checkpoints */
+	copy(database);
 }
 
-void wal_tend(struct store *store)
+void wal_tend(struct database *database)
 {
-	const struct wal *wal = &store->wal;
+	const struct wal *wal = &database->wal;
 
 	if (wal->pages < wal->due_pages)
 		return;
-	copy(store);
+	copy(database);
 	if (wal->pages >= WAL_PAGES_LONG)
-		start_over(store);
+		start_over(database);
 }
 
-static int64_t size_of_log(const struct store *store)
+static int64_t size_of_log(const struct database *database)
 {
 	struct stat status;
 
-	return stat(store->watch.paths[WATCH_LOG], &status) == 0 ? status.st_size : 0;
+	return stat(database->watch.paths[WATCH_LOG], &status) == 0 ? status.st_size : 0;
 }
 
-void wal_rest(struct store *store)
+void wal_rest(struct database *database)
 {
-	bool is_long = size_of_log(store) > WAL_LIMIT_BYTES;
+	bool is_long = size_of_log(database) > WAL_LIMIT_BYTES;
 
-	if (is_long || store->wal.held_at >= 0)
-		copy(store);
+	if (is_long || database->wal.held_at >= 0)
+		copy(database);
 	if (is_long)
-		start_over(store);
+		start_over(database);
 }
 
-void wal_empty(struct store *store)
+void wal_empty(struct database *database)
 {
-	store->wal.next_start_ns = 0;
-	store->wal.held_since_ns = 0;
-	start_over(store);
+	database->wal.next_start_ns = 0;
+	database->wal.held_since_ns = 0;
+	start_over(database);
 }
 
 /* ---- what is said of it ---- */
 
-static void say_held(struct store *store, double seconds, int64_t bytes)
+static void say_held(struct database *database, double seconds, int64_t bytes)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
-	if (store->wal.said_ns && now_ns - store->wal.said_ns < SAY_EVERY_NS)
+	if (database->wal.said_ns && now_ns - database->wal.said_ns < SAY_EVERY_NS)
 		return;
-	store->wal.said_ns = now_ns;
-	tel_warn("a reader keeps the write-ahead log from starting over, and it grows", tel_str("path", store->path),
+	database->wal.said_ns = now_ns;
+	tel_warn("a reader keeps the write-ahead log from starting over, and it grows", tel_str("path", database->path),
 		 tel_int("wal.bytes", bytes), tel_double("reader.seconds", seconds),
 		 tel_lit("remedy", "end the transaction of who has the database open, such as a sqlite3 shell or a "
 				   "copy of it (fuser shows them); writes go on meanwhile"));
 }
 
-void wal_tell(struct store *store)
+void wal_tell(struct database *database)
 {
-	uint64_t age_ns = held_ns(&store->wal);
-	int64_t bytes = size_of_log(store);
+	uint64_t age_ns = held_ns(&database->wal);
+	int64_t bytes = size_of_log(database);
 
-	tel_series_set(store->wal.size, (double)bytes);
-	tel_series_set(store->wal.pinned, (double)age_ns / 1e9);
+	tel_series_set(database->wal.size, (double)bytes);
+	tel_series_set(database->wal.pinned, (double)age_ns / 1e9);
 	if (age_ns >= SAY_AFTER_NS && bytes > WAL_LIMIT_BYTES) {
-		say_held(store, (double)age_ns / 1e9, bytes);
-	} else if (store->wal.said_ns && !age_ns) {
-		store->wal.said_ns = 0;
-		tel_info("the write-ahead log can start over again", tel_str("path", store->path),
+		say_held(database, (double)age_ns / 1e9, bytes);
+	} else if (database->wal.said_ns && !age_ns) {
+		database->wal.said_ns = 0;
+		tel_info("the write-ahead log can start over again", tel_str("path", database->path),
 			 tel_int("wal.bytes", bytes));
 	}
 }

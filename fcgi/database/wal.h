@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct store;
+struct database;
 struct tel_series;
 
 #define WAL_LIMIT_BYTES 8388608 /* the file is cut to it when the log starts over */
@@ -35,22 +35,22 @@ struct wal {
 	uint64_t said_ns; /* when a reader that stays was logged; 0: there is nothing to take back */
 };
 
-void wal_init(struct store *store);
+void wal_init(struct database *database);
 
 /* After the files are open, by the thread that opens: counts pages from now on, copies what a killed program left. */
-void wal_start(struct store *store);
+void wal_start(struct database *database);
 
 /* After a group of writes, by its leader: a checkpoint if one is due. When the log is long, waits for readers up to
  * WAL_PATIENCE_MS, at most once a second, and not for one that has been there for a second already. */
-void wal_tend(struct store *store);
+void wal_tend(struct database *database);
 
 /* The same with nothing to write, about once a second: a log that was held becomes short soon after its reader ends. */
-void wal_rest(struct store *store);
+void wal_rest(struct database *database);
 
 /* Empties the log before the database is closed, unless readers of others hold it. */
-void wal_empty(struct store *store);
+void wal_empty(struct database *database);
 
 /* Sets db_wal_size_bytes and db_wal_pinned_seconds; logs a reader that stays. The watch's thread, every second. */
-void wal_tell(struct store *store);
+void wal_tell(struct database *database);
 
 #endif

@@ -54,9 +54,9 @@ static void tell_thread(struct watch *watch)
 }
 
 /* The third file is the thread's to look at: nothing is lost with it. */
-bool watch_look(struct store *store)
+bool watch_look(struct database *database)
 {
-	struct watch *watch = &store->watch;
+	struct watch *watch = &database->watch;
 	int place = find_place(watch, WATCH_INDEX), before = watch->place;
 
 	if (place != PLACE_OK && place != before) {
@@ -66,33 +66,33 @@ bool watch_look(struct store *store)
 	return place == PLACE_OK && before != PLACE_TAKEN;
 }
 
-static void look_at_all(struct store *store)
+static void look_at_all(struct database *database)
 {
-	struct watch *watch = &store->watch;
+	struct watch *watch = &database->watch;
 	int place = find_place(watch, WATCH_FILES);
 
-	if (place == PLACE_OK && !store_lock_keep(&store->lock_file, watch->files))
+	if (place == PLACE_OK && !database_lock_keep(&database->lock_file, watch->files))
 		place = PLACE_TAKEN;
 	watch->place = place;
 }
 
-bool watch_in_place(const struct store *store)
+bool watch_in_place(const struct database *database)
 {
-	return store->watch.place == PLACE_OK;
+	return database->watch.place == PLACE_OK;
 }
 
-bool watch_log_lost(const struct store *store)
+bool watch_log_lost(const struct database *database)
 {
-	int place = store->watch.place;
+	int place = database->watch.place;
 
-	return (place == PLACE_GONE + WATCH_LOG || place == PLACE_REPLACED + WATCH_LOG) && !store->rescued;
+	return (place == PLACE_GONE + WATCH_LOG || place == PLACE_REPLACED + WATCH_LOG) && !database->rescued;
 }
 
 /* ---- what becomes of writes ---- */
 
-void watch_failed(struct store *store, int code, int system_errno)
+void watch_failed(struct database *database, int code, int system_errno)
 {
-	struct watch *watch = &store->watch;
+	struct watch *watch = &database->watch;
 
 	if (!trouble_is_of_disk(code) && !trouble_is_damage(code))
 		return;
@@ -101,9 +101,9 @@ void watch_failed(struct store *store, int code, int system_errno)
 		tell_thread(watch);
 }
 
-void watch_written(struct store *store)
+void watch_written(struct database *database)
 {
-	struct watch *watch = &store->watch;
+	struct watch *watch = &database->watch;
 
 	watch->refused = 0;
 	if (!watch->failed || trouble_is_damage(watch->failed)) /* what is damaged stays so */
@@ -112,15 +112,15 @@ void watch_written(struct store *store)
 	tell_thread(watch);
 }
 
-void watch_refused(struct store *store)
+void watch_refused(struct database *database)
 {
-	store->watch.refused_ns = clock_monotonic_ns();
-	store->watch.refused++;
+	database->watch.refused_ns = clock_monotonic_ns();
+	database->watch.refused++;
 }
 
-void watch_locked(struct store *store, bool locked)
+void watch_locked(struct database *database, bool locked)
 {
-	_Atomic uint64_t *since_ns = &store->watch.locked_since_ns;
+	_Atomic uint64_t *since_ns = &database->watch.locked_since_ns;
 
 	if (!locked)
 		*since_ns = 0;
@@ -150,19 +150,19 @@ static int failure(const struct watch *watch)
 /* ---- in words ---- */
 
 /* The remedy is returned. */
-static const char *describe_place(const struct store *store, int place, char *out, size_t size)
+static const char *describe_place(const struct database *database, int place, char *out, size_t size)
 {
 	if (place == PLACE_TAKEN) {
-		snprintf(out, size, "another program has taken %.64s.db", store->name);
+		snprintf(out, size, "another program has taken %.64s.db", database->name);
 		return "end one of the two programs";
 	}
 	if (place == PLACE_EMPTIED) {
-		snprintf(out, size, "%.64s.db was emptied while the program runs", store->name);
+		snprintf(out, size, "%.64s.db was emptied while the program runs", database->name);
 		return "stop the program and restore a backup: make restore FROM=db/backups/TIME";
 	}
 	bool gone = place < PLACE_REPLACED;
 	int file = place - (gone ? PLACE_GONE : PLACE_REPLACED);
-	snprintf(out, size, "%.64s.db%s %s", store->name, suffixes[file],
+	snprintf(out, size, "%.64s.db%s %s", database->name, suffixes[file],
 		 gone ? "was moved or deleted while the program runs"
 		      : "was replaced by another file while the program runs");
 	if (file != WATCH_DATABASE)
@@ -172,7 +172,7 @@ static const char *describe_place(const struct store *store, int place, char *ou
 		    : "restart the program if it is to use this file; or put the first one back";
 }
 
-static struct trouble trouble_of_writes(const struct store *store, int code)
+static struct trouble trouble_of_writes(const struct database *database, int code)
 {
 	if (code == STUCK)
 		return (struct trouble){"the disk has not answered for seconds",
@@ -181,53 +181,53 @@ static struct trouble trouble_of_writes(const struct store *store, int code)
 		return (struct trouble){"every write fails",
 					"look at the log for the reason; if its tables were changed by hand, stop the "
 					"program and restore a backup: make restore FROM=db/backups/TIME"};
-	struct trouble trouble = trouble_of(code, store->watch.errno_then, store->path);
+	struct trouble trouble = trouble_of(code, database->watch.errno_then, database->path);
 
 	return trouble.what ? trouble : (struct trouble){"the disk does not take them", "look at the log"};
 }
 
-bool watch_trouble(struct store *store, char *out, size_t size)
+bool watch_trouble(struct database *database, char *out, size_t size)
 {
 	char why[128];
 
-	watch_look(store);
-	int place = store->watch.place, failed = failure(&store->watch);
+	watch_look(database);
+	int place = database->watch.place, failed = failure(&database->watch);
 	if (place != PLACE_OK) {
-		const char *remedy = describe_place(store, place, why, sizeof(why));
+		const char *remedy = describe_place(database, place, why, sizeof(why));
 		snprintf(out, size, "The database cannot be used: %s. Remedy: %s.", why, remedy);
 		return true;
 	}
 	if (!failed)
 		return false;
-	struct trouble trouble = trouble_of_writes(store, failed);
+	struct trouble trouble = trouble_of_writes(database, failed);
 	snprintf(out, size, "%s %s.db: %s. Remedy: %s.",
-		 trouble_is_damage(failed) ? "The program cannot rely on" : "Nothing can be stored in", store->name,
+		 trouble_is_damage(failed) ? "The program cannot rely on" : "Nothing can be stored in", database->name,
 		 trouble.what, trouble.remedy);
 	return true;
 }
 
-static void log_place(const struct store *store, int place)
+static void log_place(const struct database *database, int place)
 {
 	char why[128];
 
 	if (place == PLACE_OK) {
-		tel_info("the database is in its place again", tel_str("path", store->path));
+		tel_info("the database is in its place again", tel_str("path", database->path));
 		return;
 	}
-	const char *remedy = describe_place(store, place, why, sizeof(why));
-	tel_error("the database cannot be used", tel_str("path", store->path), tel_str("error", why),
+	const char *remedy = describe_place(database, place, why, sizeof(why));
+	tel_error("the database cannot be used", tel_str("path", database->path), tel_str("error", why),
 		  tel_str("remedy", remedy));
 }
 
-static void log_writes(const struct store *store, int failed)
+static void log_writes(const struct database *database, int failed)
 {
 	if (!failed) {
-		tel_info("the database can be written again", tel_str("path", store->path));
+		tel_info("the database can be written again", tel_str("path", database->path));
 		return;
 	}
-	struct trouble trouble = trouble_of_writes(store, failed);
+	struct trouble trouble = trouble_of_writes(database, failed);
 	tel_error(trouble_is_damage(failed) ? "the database is damaged" : "the database cannot be written",
-		  tel_str("path", store->path), tel_str("error", trouble.what), tel_str("remedy", trouble.remedy),
+		  tel_str("path", database->path), tel_str("error", trouble.what), tel_str("remedy", trouble.remedy),
 		  tel_int("sqlite.code", failed));
 }
 
@@ -251,51 +251,51 @@ static bool wait_for_turn(struct watch *watch, bool *news)
 
 static void run(void *arg)
 {
-	struct store *store = arg;
-	struct watch *watch = &store->watch;
+	struct database *database = arg;
+	struct watch *watch = &database->watch;
 	int said_place = PLACE_OK, said_failed = 0;
 	bool news;
 
 	while (wait_for_turn(watch, &news)) {
-		look_at_all(store);
+		look_at_all(database);
 		if (watch->place != said_place)
-			log_place(store, said_place = watch->place);
+			log_place(database, said_place = watch->place);
 		int failed = failure(watch);
 		if (failed != said_failed)
-			log_writes(store, said_failed = failed);
-		if (watch->failed ? !news : watch_log_lost(store))
-			writer_try(store);
+			log_writes(database, said_failed = failed);
+		if (watch->failed ? !news : watch_log_lost(database))
+			writer_try(database);
 		else if (!news)
-			writer_rest(store);
-		wal_tell(store);
+			writer_rest(database);
+		wal_tell(database);
 	}
 }
 
-bool watch_init(struct store *store)
+bool watch_init(struct database *database)
 {
-	struct watch *watch = &store->watch;
+	struct watch *watch = &database->watch;
 
 	watch->thread = (struct thread)THREAD_INITIALIZER;
 	for (int i = 0; i < WATCH_FILES; i++) {
 		int length = snprintf(watch->paths[i], PATH_MAX, "%s%s",
-				      i == WATCH_DATABASE ? store->given_path : store->path, suffixes[i]);
+				      i == WATCH_DATABASE ? database->given_path : database->path, suffixes[i]);
 		if (length >= PATH_MAX || stat(watch->paths[i], &watch->files[i]) != 0)
 			return false;
 	}
 	return true;
 }
 
-int watch_start(struct store *store)
+int watch_start(struct database *database)
 {
-	int error = thread_start(&store->watch.thread, "watch", run, store);
+	int error = thread_start(&database->watch.thread, "watch", run, database);
 
-	store->watch.started = !error;
+	database->watch.started = !error;
 	return error;
 }
 
-void watch_stop(struct store *store)
+void watch_stop(struct database *database)
 {
-	if (store->watch.started)
-		thread_stop(&store->watch.thread, CLOCK_NEVER);
-	store->watch.started = false;
+	if (database->watch.started)
+		thread_stop(&database->watch.thread, CLOCK_NEVER);
+	database->watch.started = false;
 }

@@ -16,7 +16,7 @@
 
 #include "base/thread.h"
 
-struct store;
+struct database;
 
 enum { WATCH_DATABASE, WATCH_LOG, WATCH_INDEX, WATCH_FILES }; /* NAME.db, -wal, -shm */
 
@@ -48,34 +48,34 @@ struct watch {
 };
 
 /* After the files are open. False: one of them has gone already. */
-bool watch_init(struct store *store);
+bool watch_init(struct database *database);
 
 /* Starts the thread, which logs and makes writes of its own while writes fail. 0 or -errno. */
-int watch_start(struct store *store);
+int watch_start(struct database *database);
 
 /* Ends the thread; watch_look may be called after. */
-void watch_stop(struct store *store);
+void watch_stop(struct database *database);
 
 /* Looks at the paths of the database and its log: two calls of stat. False: one is not in its place. Any thread. */
-bool watch_look(struct store *store);
+bool watch_look(struct database *database);
 
 /* What is known without looking. Any thread. */
-bool watch_in_place(const struct store *store);
+bool watch_in_place(const struct database *database);
 
 /* The write-ahead log has gone while the database is there: what is in it alone is still to be saved (writer.c). */
-bool watch_log_lost(const struct store *store);
+bool watch_log_lost(const struct database *database);
 
 /* A write has failed (SQLite's code) or any operation has met damage; a write has reached the log. Any thread. */
-void watch_failed(struct store *store, int code, int system_errno);
-void watch_written(struct store *store);
+void watch_failed(struct database *database, int code, int system_errno);
+void watch_written(struct database *database);
 
 /* A write's statement has failed, which is neither the disk's fault nor a state that does not allow it. Any thread. */
-void watch_refused(struct store *store);
+void watch_refused(struct database *database);
 
 /* A write could or could not begin, because another process holds the lock of writers. Any thread. */
-void watch_locked(struct store *store, bool locked);
+void watch_locked(struct database *database, bool locked);
 
 /* What is wrong, for a person who asks /readyz: names of files, no paths. False: nothing is. Any thread. */
-bool watch_trouble(struct store *store, char *out, size_t size);
+bool watch_trouble(struct database *database, char *out, size_t size);
 
 #endif

@@ -18,7 +18,7 @@ struct write {
 	void *arg;
 	enum db_result result;
 	int error_code;
-	char error_text[sizeof(((struct db *)0)->error_text)];
+	char error_text[sizeof(((struct db_connection *)0)->error_text)];
 	bool done;  /* set before `turn` */
 	sem_t turn; /* its owner sleeps here until the write is done or its turn to lead has come */
 	struct write *next;
@@ -27,7 +27,7 @@ struct write {
 /* ---- one group, on the leader's thread ---- */
 
 /* They run several times a write: parsing them each time would cost more than they do. */
-static bool run_statement(struct db *tx, int which)
+static bool run_statement(struct db_connection *tx, int which)
 {
 	static const char *const sql[WRITE_STATEMENTS] = {
 		[WRITE_BEGIN] = "BEGIN IMMEDIATE",
@@ -35,7 +35,7 @@ static bool run_statement(struct db *tx, int which)
 		[WRITE_KEEP] = "RELEASE job",
 		[WRITE_COMMIT] = "COMMIT",
 	};
-	sqlite3_stmt **statement = &tx->store->statements[which];
+	sqlite3_stmt **statement = &tx->database->statements[which];
 	int rc = SQLITE_OK;
 
 	tx->error_code = errno = 0;
@@ -49,23 +49,23 @@ static bool run_statement(struct db *tx, int which)
 	return rc == SQLITE_DONE;
 }
 
-static void finish(struct write *w, struct db *tx, enum db_result result)
+static void finish(struct write *w, struct db_connection *tx, enum db_result result)
 {
 	w->result = result;
 	w->error_code = result == DB_OK ? 0 : tx->error_code;
 	snprintf(w->error_text, sizeof(w->error_text), "%s", w->error_code ? tx->error_text : "");
 	if (result >= DB_UNAVAILABLE && tx->error_code != SQLITE_READONLY_DBMOVED)
-		watch_failed(tx->store, tx->error_code, tx->error_errno);
+		watch_failed(tx->database, tx->error_code, tx->error_errno);
 }
 
 /* For lack of memory it may fail; then the next group does it. */
-static bool roll_back(struct db *tx)
+static bool roll_back(struct db_connection *tx)
 {
 	return sqlite3_get_autocommit(tx->sqlite) || connection_exec(tx, "ROLLBACK");
 }
 
 /* The transaction is gone: jobs that had succeeded or not begun have failed, the others keep what they came to. */
-static void fail_group(struct write *first, struct db *tx)
+static void fail_group(struct write *first, struct db_connection *tx)
 {
 	enum db_result result = result_of(tx->error_code);
 
@@ -75,12 +75,12 @@ static void fail_group(struct write *first, struct db *tx)
 		if (w->result == DB_OK)
 			finish(w, tx, result);
 	if (result == DB_FAILED)
-		watch_refused(tx->store);
+		watch_refused(tx->database);
 	roll_back(tx);
 }
 
 /* False: SQLite has rolled back the whole transaction (disk full, I/O error). */
-static bool run_job(struct write *w, struct db *tx)
+static bool run_job(struct write *w, struct db_connection *tx)
 {
 	if (!run_statement(tx, WRITE_SAVE)) {
 		finish(w, tx, result_of(tx->error_code));
@@ -88,7 +88,7 @@ static bool run_job(struct write *w, struct db *tx)
 	}
 	finish(w, tx, w->job(tx, w->arg));
 	if (w->result == DB_FAILED)
-		watch_refused(tx->store);
+		watch_refused(tx->database);
 	if (sqlite3_get_autocommit(tx->sqlite))
 		return false;
 	if (w->result == DB_OK)
@@ -97,20 +97,20 @@ static bool run_job(struct write *w, struct db *tx)
 }
 
 /* False: what is written now would not be found at the path. */
-static bool in_place(struct db *tx)
+static bool in_place(struct db_connection *tx)
 {
-	if (watch_look(tx->store))
+	if (watch_look(tx->database))
 		return true;
 	connection_moved(tx);
 	return false;
 }
 
-static bool begin(struct db *tx)
+static bool begin(struct db_connection *tx)
 {
 	bool begun = run_statement(tx, WRITE_BEGIN);
 
 	if (begun || result_of(tx->error_code) == DB_BUSY)
-		watch_locked(tx->store, !begun);
+		watch_locked(tx->database, !begun);
 	return begun;
 }
 
@@ -118,11 +118,11 @@ static bool begin(struct db *tx)
  * The files are looked at before the commit, so that nothing is written that is refused, and after it, so that nothing
  * is acknowledged that went elsewhere in between. A look costs 4 µs.
  */
-static void run_group(struct write *first, struct db *tx)
+static void run_group(struct write *first, struct db_connection *tx)
 {
 	struct write *w = first;
 
-	if (!watch_in_place(tx->store)) {
+	if (!watch_in_place(tx->database)) {
 		connection_moved(tx);
 		fail_group(first, tx);
 		return;
@@ -142,47 +142,47 @@ static void run_group(struct write *first, struct db *tx)
 /* ---- beside the groups ---- */
 
 /* Somebody has removed the log, which is still open here: what was acknowledged goes into the database. */
-static void rescue(struct store *store)
+static void rescue(struct database *database)
 {
-	sqlite3 *sqlite = store->writer->sqlite;
+	sqlite3 *sqlite = database->writer->sqlite;
 
-	store->rescued = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) == SQLITE_OK;
+	database->rescued = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_FULL, NULL, NULL) == SQLITE_OK;
 }
 
 /* ---- leader and followers ---- */
 
-void writer_init(struct store *store)
+void writer_init(struct database *database)
 {
-	pthread_mutex_init(&store->lock, NULL);
-	store->last = &store->first;
-	wal_init(store);
+	pthread_mutex_init(&database->lock, NULL);
+	database->last = &database->first;
+	wal_init(database);
 }
 
-void writer_done(struct store *store)
+void writer_done(struct database *database)
 {
 	for (int which = 0; which < WRITE_STATEMENTS; which++)
-		sqlite3_finalize(store->statements[which]);
-	pthread_mutex_destroy(&store->lock);
+		sqlite3_finalize(database->statements[which]);
+	pthread_mutex_destroy(&database->lock);
 }
 
-static bool enqueue(struct store *store, struct write *w)
+static bool enqueue(struct database *database, struct write *w)
 {
-	if (store->waiting >= DB_QUEUE_MAX)
+	if (database->waiting >= DB_QUEUE_MAX)
 		return false;
-	store->waiting++;
-	*store->last = w;
-	store->last = &w->next;
+	database->waiting++;
+	*database->last = w;
+	database->last = &w->next;
 	return true;
 }
 
-static struct write *take_all(struct store *store)
+static struct write *take_all(struct database *database)
 {
-	struct write *first = store->first;
+	struct write *first = database->first;
 
-	store->group_size = store->waiting;
-	store->first = NULL;
-	store->last = &store->first;
-	store->waiting = 0;
+	database->group_size = database->waiting;
+	database->first = NULL;
+	database->last = &database->first;
+	database->waiting = 0;
 	return first;
 }
 
@@ -198,65 +198,65 @@ static void wake_group(struct write *first, const struct write *own)
 }
 
 /* Writers that came together will come so again: a moment's patience saves them a commit of their own. */
-static void wait_for_company(const struct store *store)
+static void wait_for_company(const struct database *database)
 {
-	if (store->group_size > 1)
-		clock_sleep_until(clock_monotonic_ns() + store->patience_ns);
+	if (database->group_size > 1)
+		clock_sleep_until(clock_monotonic_ns() + database->patience_ns);
 }
 
 /* To the first of those that wait, if any. */
-static void hand_over(struct store *store)
+static void hand_over(struct database *database)
 {
-	pthread_mutex_lock(&store->lock);
-	struct write *next = store->first;
-	store->leading = next != NULL;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	struct write *next = database->first;
+	database->leading = next != NULL;
+	pthread_mutex_unlock(&database->lock);
 	if (next)
 		sem_post(&next->turn);
 }
 
 /* The caller has its turn: `own` is the first of those that wait. */
-static void lead(struct store *store, struct write *own)
+static void lead(struct database *database, struct write *own)
 {
-	wait_for_company(store);
-	pthread_mutex_lock(&store->lock);
-	struct write *group = take_all(store);
-	pthread_mutex_unlock(&store->lock);
+	wait_for_company(database);
+	pthread_mutex_lock(&database->lock);
+	struct write *group = take_all(database);
+	pthread_mutex_unlock(&database->lock);
 
 	uint64_t start_ns = clock_monotonic_ns();
-	store->watch.writing_since_ns = start_ns;
-	run_group(group, store->writer);
+	database->watch.writing_since_ns = start_ns;
+	run_group(group, database->writer);
 	uint64_t half_ns = (clock_monotonic_ns() - start_ns) / 2;
-	store->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
+	database->patience_ns = half_ns < PATIENCE_MAX_NS ? half_ns : PATIENCE_MAX_NS;
 	wake_group(group, own);
 	/* The group need not wait for this. */
-	if (watch_log_lost(store))
-		rescue(store);
-	else if (watch_in_place(store))
-		wal_tend(store);
-	store->watch.writing_since_ns = 0;
-	hand_over(store);
+	if (watch_log_lost(database))
+		rescue(database);
+	else if (watch_in_place(database))
+		wal_tend(database);
+	database->watch.writing_since_ns = 0;
+	hand_over(database);
 }
 
 /* Waits for the turn and leads, or is served by another. False: the queue is full. */
-static bool run(struct store *store, struct write *w)
+static bool run(struct database *database, struct write *w)
 {
-	pthread_mutex_lock(&store->lock);
-	bool queued = enqueue(store, w);
-	bool leads = queued && !store->leading;
-	store->leading |= leads;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	bool queued = enqueue(database, w);
+	bool leads = queued && !database->leading;
+	database->leading |= leads;
+	pthread_mutex_unlock(&database->lock);
 	if (!queued)
 		return false;
 	while (!leads && sem_wait(&w->turn) != 0)
 		; /* a signal */
 	if (!w->done)
-		lead(store, w);
+		lead(database, w);
 	return true;
 }
 
 /* Writes what is there already: a page all the same. */
-static enum db_result change_nothing(struct db *tx, void *arg)
+static enum db_result change_nothing(struct db_connection *tx, void *arg)
 {
 	int64_t version;
 	char sql[48];
@@ -268,17 +268,17 @@ static enum db_result change_nothing(struct db *tx, void *arg)
 	return connection_exec(tx, sql) ? DB_OK : result_of(tx->error_code);
 }
 
-void writer_try(struct store *store)
+void writer_try(struct database *database)
 {
 	struct write w = {.job = change_nothing};
 
 	sem_init(&w.turn, 0, 0);
-	run(store, &w);
+	run(database, &w);
 	sem_destroy(&w.turn);
 }
 
 /* Nobody waits for the lock in this: writers may come. */
-static void try_lock(struct db *tx)
+static void try_lock(struct db_connection *tx)
 {
 	sqlite3_busy_timeout(tx->sqlite, 0);
 	if (begin(tx))
@@ -287,52 +287,52 @@ static void try_lock(struct db *tx)
 }
 
 /* The turn, when nobody has it: hand_over() gives it back. */
-static bool take_turn(struct store *store)
+static bool take_turn(struct database *database)
 {
-	pthread_mutex_lock(&store->lock);
-	bool free = !store->leading;
-	store->leading = true;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	bool free = !database->leading;
+	database->leading = true;
+	pthread_mutex_unlock(&database->lock);
 	return free;
 }
 
-void writer_rest(struct store *store)
+void writer_rest(struct database *database)
 {
-	if (!take_turn(store))
-		return;                                       /* who leads sees to all that */
-	store->watch.writing_since_ns = clock_monotonic_ns(); /* its syncs may hang as well */
-	if (watch_in_place(store) && roll_back(store->writer)) {
-		try_lock(store->writer);
-		wal_rest(store);
+	if (!take_turn(database))
+		return;                                          /* who leads sees to all that */
+	database->watch.writing_since_ns = clock_monotonic_ns(); /* its syncs may hang as well */
+	if (watch_in_place(database) && roll_back(database->writer)) {
+		try_lock(database->writer);
+		wal_rest(database);
 	}
-	store->watch.writing_since_ns = 0;
-	hand_over(store);
+	database->watch.writing_since_ns = 0;
+	hand_over(database);
 }
 
-bool store_forgo_durability(struct store *store)
+bool database_forgo_durability(struct database *database)
 {
-	while (!take_turn(store))
+	while (!take_turn(database))
 		clock_sleep_until(clock_monotonic_ns() + 1000000); /* the watch looks after a new database */
-	bool good = connection_exec(store->writer, "PRAGMA synchronous = NORMAL");
+	bool good = connection_exec(database->writer, "PRAGMA synchronous = NORMAL");
 	if (!good)
-		tel_error("the database takes no setting", tel_str("path", store->path),
-			  tel_str("error", store->writer->error_text));
-	hand_over(store);
+		tel_error("the database takes no setting", tel_str("path", database->path),
+			  tel_str("error", database->writer->error_text));
+	hand_over(database);
 	return good;
 }
 
-enum db_result db_write(struct store *store, struct db_statement *main_statement, db_job *job, void *arg)
+enum db_result db_write(struct database *database, struct db_statement *main_statement, db_job *job, void *arg)
 {
 	struct write w = {.job = job, .arg = arg};
 	struct db_operation operation;
 
 	sem_init(&w.turn, 0, 0);
-	operation_start(&operation, store, main_statement);
-	if (!run(store, &w)) {
+	operation_start(&operation, database, main_statement);
+	if (!run(database, &w)) {
 		w.result = DB_BUSY;
 		w.error_code = SQLITE_BUSY;
 	}
-	operation_end(&operation, store, w.result, w.error_code, w.error_text);
+	operation_end(&operation, database, w.result, w.error_code, w.error_text);
 	sem_destroy(&w.turn);
 	return w.result;
 }

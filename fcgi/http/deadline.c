@@ -138,7 +138,7 @@ struct timely_job {
 	void *arg;
 };
 
-static enum db_result run_in_time(struct db *tx, void *arg)
+static enum db_result run_in_time(struct db_connection *tx, void *arg)
 {
 	const struct timely_job *timely = arg;
 
@@ -149,5 +149,5 @@ enum db_result request_write(struct request *req, struct db_statement *main_stat
 {
 	struct timely_job timely = {.req = req, .job = job, .arg = arg};
 
-	return db_write(req->store, main_statement, run_in_time, &timely);
+	return db_write(req->database, main_statement, run_in_time, &timely);
 }

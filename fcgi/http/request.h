@@ -10,8 +10,8 @@
 #include "http/deadline.h"
 #include "http/route.h"
 
-struct db;
-struct store;
+struct db_connection;
+struct database;
 
 #define REQUEST_BODY_MAX 65536          /* bytes, see app.body_max; nginx refuses more before */
 #define REQUEST_ID_MAX 9007199254740991 /* 2^53 - 1: exact in every JSON reader */
@@ -28,8 +28,8 @@ struct request {
 	bool through_gateway;
 	const char *const *params; /* FastCGI parameters, "NAME=value" */
 	struct route_match match;
-	struct db *db;       /* this thread's reading connection; NULL in a service without a database */
-	struct store *store; /* for request_write; the same */
+	struct db_connection *db;  /* this thread's reading connection; NULL in a service without a database */
+	struct database *database; /* for request_write; the same */
 	struct deadline deadline;
 };
 

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/health.h"
 #include "base/clock.h"
+#include "database/database.h"
 #include "http/call.h"
 #include "http/form.h"
 #include "http/listener.h"
-#include "app/health.h"
 #include "http/request_telemetry.h"
-#include "database/database.h"
 
 #define STACK_BYTES 524288
 #define BODY_KEPT 16384 /* a thread keeps this much memory between requests */
@@ -21,14 +21,14 @@
 struct worker {
 	pthread_t thread;
 	FCGX_Request fcgi;
-	struct db *db; /* opened for its first request */
+	struct db_connection *db; /* opened for its first request */
 	struct buf body;
 	struct reply reply;
 	struct tel_parent parent;
 };
 
 static const struct app *app;
-static struct store *store;
+static struct database *database;
 static uint64_t budget_ns;
 static struct worker *workers;
 static unsigned worker_count;
@@ -66,7 +66,7 @@ static const char *param(const struct request *req, const char *name)
 
 static bool read_request(struct worker *w, struct request *req)
 {
-	*req = (struct request){.params = (const char *const *)w->fcgi.envp, .store = store};
+	*req = (struct request){.params = (const char *const *)w->fcgi.envp, .database = database};
 	if (!read_body(w, req))
 		return false;
 	req->method = param(req, "REQUEST_METHOD");
@@ -120,7 +120,7 @@ static void dispatch(struct request *req, const struct route *table, struct repl
 		refuse_method(req, table, reply);
 	else if (lateness)
 		reply_late(reply, lateness);
-	else if (req->store && !req->db && !quiet)
+	else if (req->database && !req->db && !quiet)
 		reply_unavailable(reply, "database");
 	else
 		req->match.route->handler(req, reply);
@@ -150,8 +150,8 @@ static void answer(struct worker *w, struct request *req)
 
 	reply_reset(&w->reply);
 	seam_begin(&seam, req, &w->parent, &w->reply);
-	if (!w->db && store)
-		w->db = db_open(store);
+	if (!w->db && database)
+		w->db = db_connection_open(database);
 	req->db = w->db;
 	call_deadline(&req->deadline);
 	dispatch(req, table, &w->reply);
@@ -221,19 +221,19 @@ static void *work(void *arg)
 		serve(w, fd);
 	form_thread_done();
 	call_thread_done();
-	db_close(w->db);
+	db_connection_close(w->db);
 	reply_done(&w->reply);
 	buf_done(&w->body);
 	return NULL;
 }
 
-int workers_start(const struct app *the_app, struct store *the_store, unsigned count, uint64_t the_budget_ns)
+int workers_start(const struct app *the_app, struct database *the_database, unsigned count, uint64_t the_budget_ns)
 {
 	pthread_attr_t attr;
 	int error = 0;
 
 	app = the_app;
-	store = the_store;
+	database = the_database;
 	budget_ns = the_budget_ns;
 	workers = calloc(count, sizeof(*workers));
 	if (!workers)

@@ -11,7 +11,7 @@
  * Starts `count` threads on the connections of listener.h. `store` may be NULL. A request's outgoing calls end within
  * `budget_ns`. 0 or -errno.
  */
-int workers_start(const struct app *app, struct store *store, unsigned count, uint64_t budget_ns);
+int workers_start(const struct app *app, struct database *database, unsigned count, uint64_t budget_ns);
 
 /* Waits for the threads to end; listener_drain has returned true. */
 void workers_join(void);

@@ -77,9 +77,9 @@ void outbox_message_init(struct outbox_message *message)
 	memcpy(message->traceparent, carrier.traceparent, sizeof(message->traceparent));
 }
 
-enum db_result outbox_add(struct db *tx, struct outbox_message *message)
+enum db_result outbox_add(struct db_connection *tx, struct outbox_message *message)
 {
-	int64_t now_ms = steady_now_ms(tx->store);
+	int64_t now_ms = steady_now_ms(tx->database);
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
@@ -109,14 +109,14 @@ static void read_message(struct db_query *q, struct outbox_message *m)
 	m->attempts = db_int(q, 5);
 }
 
-enum db_result outbox_due(struct db *db, const struct outbox_claims *claims, struct outbox_message *out, size_t max,
-			  size_t *count)
+enum db_result outbox_due(struct db_connection *db, const struct outbox_claims *claims, struct outbox_message *out,
+			  size_t max, size_t *count)
 {
 	struct db_query q;
 
 	*count = 0;
 	db_query(&q, db, &due_messages);
-	db_bind_int(&q, steady_now_ms(db->store));
+	db_bind_int(&q, steady_now_ms(db->database));
 	db_bind_int(&q, (int64_t)(max + claims->count));
 	while (*count < max && db_next(&q))
 		if (!claims->is_claimed(db_int(&q, 0)))
@@ -124,7 +124,7 @@ enum db_result outbox_due(struct db *db, const struct outbox_claims *claims, str
 	return db_end(&q);
 }
 
-enum db_result outbox_next_attempt(struct db *db, const struct outbox_claims *claims, int64_t *wait_ms)
+enum db_result outbox_next_attempt(struct db_connection *db, const struct outbox_claims *claims, int64_t *wait_ms)
 {
 	struct db_query q;
 
@@ -133,16 +133,16 @@ enum db_result outbox_next_attempt(struct db *db, const struct outbox_claims *cl
 	db_bind_int(&q, (int64_t)(1 + claims->count));
 	while (*wait_ms == INT64_MAX && db_next(&q))
 		if (!claims->is_claimed(db_int(&q, 0)))
-			*wait_ms = db_int(&q, 1) - steady_now_ms(db->store);
+			*wait_ms = db_int(&q, 1) - steady_now_ms(db->database);
 	return db_end(&q);
 }
 
-enum db_result outbox_backlog(struct db *db, int64_t *pending, int64_t *oldest_ms)
+enum db_result outbox_backlog(struct db_connection *db, int64_t *pending, int64_t *oldest_ms)
 {
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
-	db_time(steady_now_ms(db->store), now);
+	db_time(steady_now_ms(db->database), now);
 	db_query(&q, db, &backlog);
 	db_bind_text(&q, now);
 	if (db_next(&q)) {
@@ -159,7 +159,7 @@ struct record_job {
 	size_t count;
 };
 
-static enum db_result record_one(struct db *tx, const struct outbox_outcome *o, const char *now)
+static enum db_result record_one(struct db_connection *tx, const struct outbox_outcome *o, const char *now)
 {
 	struct db_query q;
 
@@ -172,26 +172,26 @@ static enum db_result record_one(struct db *tx, const struct outbox_outcome *o, 
 	return db_end(&q);
 }
 
-static enum db_result record_all(struct db *tx, void *arg)
+static enum db_result record_all(struct db_connection *tx, void *arg)
 {
 	const struct record_job *job = arg;
 	enum db_result result = DB_OK;
 	char now[DB_TIME_SIZE];
 
-	db_time(steady_now_ms(tx->store), now);
+	db_time(steady_now_ms(tx->database), now);
 	for (size_t i = 0; i < job->count && result == DB_OK; i++)
 		result = record_one(tx, &job->outcomes[i], now);
 	return result;
 }
 
-enum db_result outbox_record(struct store *store, const struct outbox_outcome *outcomes, size_t count)
+enum db_result outbox_record(struct database *database, const struct outbox_outcome *outcomes, size_t count)
 {
 	struct record_job job = {.outcomes = outcomes, .count = count};
 
-	return db_write(store, &mark_delivered, record_all, &job);
+	return db_write(database, &mark_delivered, record_all, &job);
 }
 
-static enum db_result bound_one(struct db *tx, struct db_statement *statement, const char *now)
+static enum db_result bound_one(struct db_connection *tx, struct db_statement *statement, const char *now)
 {
 	struct db_query q;
 
@@ -200,9 +200,9 @@ static enum db_result bound_one(struct db *tx, struct db_statement *statement, c
 	return db_end(&q);
 }
 
-static enum db_result bound_all(struct db *tx, void *arg)
+static enum db_result bound_all(struct db_connection *tx, void *arg)
 {
-	int64_t now_ms = steady_now_ms(tx->store);
+	int64_t now_ms = steady_now_ms(tx->database);
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
@@ -219,19 +219,19 @@ static enum db_result bound_all(struct db *tx, void *arg)
 	return result == DB_OK ? steady_save(tx) : result;
 }
 
-enum db_result outbox_bound_times(struct store *store, int64_t wait_max_ms)
+enum db_result outbox_bound_times(struct database *database, int64_t wait_max_ms)
 {
-	return db_write(store, &bound_waits, bound_all, &wait_max_ms);
+	return db_write(database, &bound_waits, bound_all, &wait_max_ms);
 }
 
-static enum db_result purge_some(struct db *tx, void *arg)
+static enum db_result purge_some(struct db_connection *tx, void *arg)
 {
 	bool *more = arg;
 	char expired[DB_TIME_SIZE];
 	struct db_query q;
 	int64_t keys = 0;
 
-	db_time(steady_now_ms(tx->store) - DB_DAY_MS, expired);
+	db_time(steady_now_ms(tx->database) - DB_DAY_MS, expired);
 	db_query(&q, tx, &purge_messages);
 	db_bind_text(&q, expired);
 	db_bind_int(&q, PURGE_ROWS);
@@ -245,8 +245,8 @@ static enum db_result purge_some(struct db *tx, void *arg)
 	return result == DB_OK ? steady_save(tx) : result;
 }
 
-enum db_result outbox_purge(struct store *store, bool *more)
+enum db_result outbox_purge(struct database *database, bool *more)
 {
 	*more = false;
-	return db_write(store, &purge_messages, purge_some, more);
+	return db_write(database, &purge_messages, purge_some, more);
 }

@@ -39,7 +39,7 @@ void outbox_message_init(struct outbox_message *message);
  * Inside the job that stores the order. Sets message->id. The relay leaves the row alone for 5 s, which is the
  * request's own try.
  */
-enum db_result outbox_add(struct db *tx, struct outbox_message *message);
+enum db_result outbox_add(struct db_connection *tx, struct outbox_message *message);
 
 /*
  * How the request's own try ended. The relay marks the row within a second, in a batch; after a failure it tries from
@@ -68,7 +68,7 @@ typedef bool outbox_deliver(const struct outbox_message *message);
  * `thread_done` (or NULL) runs on each courier's thread before it ends. Sets order_outbox_pending and
  * order_outbox_oldest_seconds at every scrape. Before other threads start. 0 or -errno.
  */
-int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void));
+int outbox_start(struct database *database, outbox_deliver *deliver, void (*thread_done)(void));
 
 /*
  * Ends the couriers after the messages that they carry, and the relay, which marks what was delivered; also when a

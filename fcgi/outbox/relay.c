@@ -9,10 +9,10 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
+#include "database/steady_clock.h"
 #include "outbox/couriers.h"
 #include "outbox/outbox.h"
 #include "outbox/rows.h"
-#include "database/steady_clock.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define GATHER_NS (SECOND_NS / 2) /* outcomes wait as long for others to share their commit */
@@ -30,11 +30,11 @@ TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages t
 TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
 
 static struct relay {
-	struct store *store;
+	struct database *database;
 	bool started;
 
 	/* the relay's thread alone; times are monotonic, of what is to be done next */
-	struct db *db;
+	struct db_connection *db;
 	bool bounded;      /* stored times are not from the future */
 	uint64_t due_ns;   /* the next try */
 	uint64_t purge_ns; /* the next purge */
@@ -53,7 +53,7 @@ static struct relay {
 
 /* The scrape's own connection: scrapes run on any thread. */
 static pthread_mutex_t scrape_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct db *scrape_db;
+static struct db_connection *scrape_db;
 
 /* ---- what requests and tries tell ---- */
 
@@ -82,7 +82,7 @@ static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 	*outcome(relay.told++) = (struct outbox_outcome){
 		.id = id,
 		.delivered = delivered,
-		.next_attempt_ms = steady_now_ms(relay.store) + backoff_ms(attempts),
+		.next_attempt_ms = steady_now_ms(relay.database) + backoff_ms(attempts),
 	};
 }
 
@@ -138,7 +138,7 @@ static void couriers_are_hungry(void)
 static bool bound_times(void)
 {
 	if (!relay.bounded)
-		relay.bounded = outbox_bound_times(relay.store, BACKOFF_MAX_MS) == DB_OK;
+		relay.bounded = outbox_bound_times(relay.database, BACKOFF_MAX_MS) == DB_OK;
 	return relay.bounded;
 }
 
@@ -156,7 +156,7 @@ static bool store_outcomes(void)
 			count = OUTCOMES_MAX - slot;
 		if (count > STORED_AT_ONCE)
 			count = STORED_AT_ONCE;
-		if (outbox_record(relay.store, &relay.outcomes[slot], count) != DB_OK)
+		if (outbox_record(relay.database, &relay.outcomes[slot], count) != DB_OK)
 			return false;
 		from += count;
 		pthread_mutex_lock(&relay.thread.lock);
@@ -173,7 +173,7 @@ static bool purge(void)
 
 	if (clock_monotonic_ns() < relay.purge_ns)
 		return true;
-	if (outbox_purge(relay.store, &more) != DB_OK)
+	if (outbox_purge(relay.database, &more) != DB_OK)
 		return false;
 	relay.purge_ns = clock_monotonic_ns() + (more ? 0 : PURGE_INTERVAL_NS);
 	return true;
@@ -277,7 +277,7 @@ static void run(void *arg)
 		relay.store_ns = ok ? 0 : clock_monotonic_ns() + PAUSE_NS;
 	}
 	store_outcomes();
-	steady_keep(relay.store);
+	steady_keep(relay.database);
 }
 
 /* ---- start and stop ---- */
@@ -298,9 +298,9 @@ static void on_scrape(void)
 	pthread_mutex_unlock(&scrape_lock);
 }
 
-static void init_relay(struct store *store)
+static void init_relay(struct database *database)
 {
-	relay.store = store;
+	relay.database = database;
 	relay.bounded = relay.hungry = false;
 	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* all is to be looked at */
 	relay.told = relay.stored = relay.remembered = 0;
@@ -309,20 +309,20 @@ static void init_relay(struct store *store)
 static void close_readers(void)
 {
 	pthread_mutex_lock(&scrape_lock);
-	db_close(scrape_db);
+	db_connection_close(scrape_db);
 	scrape_db = NULL;
 	pthread_mutex_unlock(&scrape_lock);
-	db_close(relay.db);
+	db_connection_close(relay.db);
 	relay.db = NULL;
 }
 
-int outbox_start(struct store *store, outbox_deliver *deliver, void (*thread_done)(void))
+int outbox_start(struct database *database, outbox_deliver *deliver, void (*thread_done)(void))
 {
 	const struct couriers_calls calls = {deliver, courier_told, couriers_are_hungry, thread_done};
 
-	init_relay(store);
-	relay.db = db_open(store);
-	scrape_db = db_open(store);
+	init_relay(database);
+	relay.db = db_connection_open(database);
+	scrape_db = db_connection_open(database);
 	int error = relay.db && scrape_db ? couriers_start(&calls) : -EIO;
 	if (!error && (error = thread_start(&relay.thread, "relay", run, NULL)) != 0)
 		couriers_stop(CLOCK_NEVER);

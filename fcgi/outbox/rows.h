@@ -19,25 +19,25 @@ struct outbox_claims {
 };
 
 /* Reads up to `max` undelivered rows whose time has come and that nobody has claimed, those due for longest first. */
-enum db_result outbox_due(struct db *db, const struct outbox_claims *claims, struct outbox_message *out, size_t max,
-			  size_t *count);
+enum db_result outbox_due(struct db_connection *db, const struct outbox_claims *claims, struct outbox_message *out,
+			  size_t max, size_t *count);
 
 /* Milliseconds to the next attempt that nobody has claimed; 0 or less: it is due; INT64_MAX: there is none. */
-enum db_result outbox_next_attempt(struct db *db, const struct outbox_claims *claims, int64_t *wait_ms);
+enum db_result outbox_next_attempt(struct db_connection *db, const struct outbox_claims *claims, int64_t *wait_ms);
 
 /* How many rows are pending, and the age of the oldest, 0 without one. */
-enum db_result outbox_backlog(struct db *db, int64_t *pending, int64_t *oldest_ms);
+enum db_result outbox_backlog(struct db_connection *db, int64_t *pending, int64_t *oldest_ms);
 
 /* Stores what tries came to, in one transaction. */
-enum db_result outbox_record(struct store *store, const struct outbox_outcome *outcomes, size_t count);
+enum db_result outbox_record(struct database *database, const struct outbox_outcome *outcomes, size_t count);
 
 /*
  * At the start, after a clock that was ahead: nothing waits for longer than `wait_max_ms`, and nothing is from the
  * future. Keeps the store's time.
  */
-enum db_result outbox_bound_times(struct store *store, int64_t wait_max_ms);
+enum db_result outbox_bound_times(struct database *database, int64_t wait_max_ms);
 
 /* Forgets some of what is older than 24 h, and keeps the store's time. *more: there is more to forget. */
-enum db_result outbox_purge(struct store *store, bool *more);
+enum db_result outbox_purge(struct database *database, bool *more);
 
 #endif

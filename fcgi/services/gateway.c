@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/app.h"
 #include "base/env.h"
 #include "base/lock.h"
 #include "gateway/log_metrics.h"
 #include "gateway/nginx_status.h"
 #include "gateway/readiness.h"
 #include "gateway/span_shipper.h"
-#include "app/app.h"
 #include "tel/tel.h"
 
 #define STOP_MS 1500
@@ -63,9 +63,9 @@ static int follow_log(void)
 	return error ? error : shipper_start(access_log, spans_checkpoint);
 }
 
-static int start(struct store *store)
+static int start(struct database *database)
 {
-	(void)store;
+	(void)database;
 	readiness_start(env_string("READY_URLS", ""));
 	return tel_enabled() ? follow_log() : 0;
 }

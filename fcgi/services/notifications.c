@@ -3,9 +3,9 @@
 #include <inttypes.h>
 
 #include "app/app.h"
+#include "app/reply_database.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "app/reply_database.h"
 
 TEL_COUNTER(notifications_sent, "notifications.sent", "{notification}", "Notifications sent.", "channel");
 
@@ -139,7 +139,7 @@ static int get_notification(struct request *req, struct reply *reply)
 	enum db_result result = end_with_notification(&q, &n);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such notification.");
-	return result == DB_OK ? reply_notification(req, reply, 200, &n) : reply_store(reply, result);
+	return result == DB_OK ? reply_notification(req, reply, 200, &n) : reply_database(reply, result);
 }
 
 /* What a sender wants to be told. */
@@ -152,7 +152,7 @@ struct event {
 };
 
 /* A sender that did not see our answer sends its event again: that finds what the first time has stored. */
-static enum db_result store_event(struct db *tx, void *arg)
+static enum db_result store_event(struct db_connection *tx, void *arg)
 {
 	struct event *event = arg;
 	char now[DB_TIME_SIZE];
@@ -194,7 +194,7 @@ static int create_notification(struct request *req, struct reply *reply)
 
 	enum db_result result = request_write(req, &insert_notification, store_event, &event);
 	if (result != DB_OK)
-		return reply_store(reply, result);
+		return reply_database(reply, result);
 
 	if (event.is_new)
 		tel_series_add(tel_series(&notifications_sent, event.channel), 1);
@@ -210,9 +210,9 @@ static const struct route routes[] = {
 };
 
 /* Every channel is exposed from the start: a rate needs the zero before the first one. */
-static int expose_channels(struct store *store)
+static int expose_channels(struct database *database)
 {
-	(void)store;
+	(void)database;
 	for (const char *const *channel = channels; *channel; channel++)
 		tel_series(&notifications_sent, *channel);
 	return 0;

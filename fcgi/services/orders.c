@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "app/app.h"
+#include "app/reply_database.h"
+#include "database/idempotency.h"
 #include "http/call.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "app/reply_database.h"
-#include "database/idempotency.h"
 #include "outbox/outbox.h"
 
 TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders placed.");
@@ -65,7 +65,7 @@ static void read_order(struct db_query *q, struct order *order)
 	order->notified = pending_id == 0 || outbox_is_delivered(pending_id);
 }
 
-static enum db_result find_order(struct db *db, int64_t id, struct order *order)
+static enum db_result find_order(struct db_connection *db, int64_t id, struct order *order)
 {
 	struct db_query q;
 
@@ -110,7 +110,7 @@ static int refuse_order(struct reply *reply, enum db_result result)
 {
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such order.");
-	return reply_store(reply, result);
+	return reply_database(reply, result);
 }
 
 /* ---- placing an order ---- */
@@ -121,7 +121,7 @@ struct placement {
 	struct idempotency_key key;
 };
 
-static enum db_result store_order(struct db *tx, struct order *order)
+static enum db_result store_order(struct db_connection *tx, struct order *order)
 {
 	struct db_query q;
 
@@ -167,7 +167,7 @@ static void write_message(const struct order *order, struct outbox_message *mess
 }
 
 /* One commit: the order, the message about it, and the key that it came with. */
-static enum db_result store_placement(struct db *tx, void *arg)
+static enum db_result store_placement(struct db_connection *tx, void *arg)
 {
 	struct placement *p = arg;
 
@@ -222,7 +222,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	if (result == DB_OK)
 		return repeat_answer(req, reply, &p->order, known_id);
 	if (result != DB_NOT_FOUND)
-		return reply_store(reply, result);
+		return reply_database(reply, result);
 
 	switch (call_get("users", "/api/v1/users/%" PRId64, p->order.user_id)) {
 	case 200: break;
@@ -327,7 +327,7 @@ struct cancellation {
 };
 
 /* DB_OK: the order is as the request's condition wants it. */
-static enum db_result check_condition(struct db *tx, struct cancellation *c)
+static enum db_result check_condition(struct db_connection *tx, struct cancellation *c)
 {
 	BUF(representation, REPLY_BODY_MAX);
 	struct json_writer json;
@@ -342,7 +342,7 @@ static enum db_result check_condition(struct db *tx, struct cancellation *c)
 	return condition_holds(&c->condition, representation.data, representation.len) ? DB_OK : DB_CONFLICT;
 }
 
-static enum db_result cancel(struct db *tx, void *arg)
+static enum db_result cancel(struct db_connection *tx, void *arg)
 {
 	struct cancellation *c = arg;
 	struct order *order = &c->order;
@@ -397,9 +397,9 @@ static const struct route routes[] = {
 	{0},
 };
 
-static int start_relay(struct store *store)
+static int start_relay(struct database *database)
 {
-	return outbox_start(store, send_message, call_thread_done);
+	return outbox_start(database, send_message, call_thread_done);
 }
 
 static const char *const neighbours[] = {"users", "notifications", NULL};

@@ -7,8 +7,8 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
-#include "base/env.h"
 #include "app/app.h"
+#include "base/env.h"
 #include "trace_store/ageing.h"
 #include "trace_store/ingest.h"
 #include "trace_store/limits.h"
@@ -63,7 +63,7 @@ ENV_SETTING(max_mb, .name = "TRACES_MAX_MB", .unit = "MiB", .fallback = 256, .mi
 ENV_SETTING(max_age, .name = "TRACES_MAX_AGE_SECONDS", .unit = "seconds", .fallback = 3600, .min = 1, .max = 604800);
 ENV_SETTING(max_rate, .name = "TRACES_SPANS_PER_SECOND", .unit = "spans", .fallback = 5000, .min = 1, .max = 1000000);
 
-static int start(struct store *store)
+static int start(struct database *database)
 {
 	rows_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
 	shed_init((size_t)env_number(&max_rate));
@@ -71,11 +71,11 @@ static int start(struct store *store)
 	question_init();
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a large trace takes goes back to the system when it is answered */
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
-	if (!store_forgo_durability(store))
+	if (!database_forgo_durability(database))
 		return -EIO;
-	if (rows_start_clock(store) != DB_OK)
+	if (rows_start_clock(database) != DB_OK)
 		return -EIO;
-	return ageing_start(store);
+	return ageing_start(database);
 }
 
 static const struct app app = {

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 
 #include "app/app.h"
+#include "app/reply_database.h"
 #include "http/condition.h"
 #include "http/form.h"
-#include "app/reply_database.h"
 
 TEL_COUNTER(users_created, "users.created", "{user}", "Users created.");
 
@@ -72,7 +72,7 @@ static int refuse_user(struct reply *reply, enum db_result result)
 	switch (result) {
 	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such user.");
 	case DB_CONFLICT: return reply_problem(reply, 409, "Another user has this e-mail address.");
-	default: return reply_store(reply, result);
+	default: return reply_database(reply, result);
 	}
 }
 
@@ -127,7 +127,7 @@ struct user_change {
 	struct user user; /* as it became */
 };
 
-static enum db_result store_user(struct db *tx, void *arg)
+static enum db_result store_user(struct db_connection *tx, void *arg)
 {
 	struct user_change *change = arg;
 	char now[DB_TIME_SIZE];
@@ -163,7 +163,7 @@ static int create_user(struct request *req, struct reply *reply)
 }
 
 /* DB_OK: the user is as the request's condition wants it. */
-static enum db_result check_condition(struct db *tx, struct user_change *change)
+static enum db_result check_condition(struct db_connection *tx, struct user_change *change)
 {
 	BUF(representation, REPLY_BODY_MAX);
 	struct json_writer json;
@@ -181,7 +181,7 @@ static enum db_result check_condition(struct db *tx, struct user_change *change)
 	return condition_holds(&change->condition, representation.data, representation.len) ? DB_OK : DB_CONFLICT;
 }
 
-static enum db_result change_user(struct db *tx, void *arg)
+static enum db_result change_user(struct db_connection *tx, void *arg)
 {
 	struct user_change *change = arg;
 	struct db_query q;
@@ -222,7 +222,7 @@ static int patch_user(struct request *req, struct reply *reply)
 	return result == DB_OK ? reply_user(req, reply, 200, &change.user) : refuse_user(reply, result);
 }
 
-static enum db_result remove_user(struct db *tx, void *arg)
+static enum db_result remove_user(struct db_connection *tx, void *arg)
 {
 	struct user_change *change = arg;
 	struct db_query q;

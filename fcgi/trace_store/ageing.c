@@ -8,19 +8,19 @@
 
 static struct thread thread = THREAD_INITIALIZER;
 
-static void run(void *store)
+static void run(void *database)
 {
 	bool more;
 
 	do {
-		while (rows_remove_old(store, &more) == DB_OK && more)
+		while (rows_remove_old(database, &more) == DB_OK && more)
 			;
 	} while (!thread_sleep(&thread, clock_monotonic_ns() + INTERVAL_NS));
 }
 
-int ageing_start(struct store *store)
+int ageing_start(struct database *database)
 {
-	return thread_start(&thread, "ageing", run, store);
+	return thread_start(&thread, "ageing", run, database);
 }
 
 void ageing_stop(void)

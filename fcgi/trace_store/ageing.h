@@ -6,7 +6,7 @@
 #include "database/database.h"
 
 /* Removes at once, then every five seconds. The store is the caller's until the stop. 0 or -errno. */
-int ageing_start(struct store *store);
+int ageing_start(struct database *database);
 void ageing_stop(void);
 
 #endif

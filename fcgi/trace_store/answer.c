@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "app/reply_database.h"
+#include "base/hex.h"
 #include "trace_store/limits.h"
 #include "trace_store/question.h"
 #include "trace_store/schema.h"
@@ -242,7 +242,7 @@ static int reply_trace(struct one *one, struct reply *reply, bool v2)
 	if (result == DB_OK)
 		result = rows_size(q->req->db, q->trace_id, &size);
 	if (result != DB_OK && result != DB_NOT_FOUND)
-		return reply_store(reply, result);
+		return reply_database(reply, result);
 	one->cut_spans = size.cut_spans;
 	reply_body_max(reply, BODY_BYTES_MAX);
 	return wants_protobuf(q->req) ? reply_protobuf(one, reply, v2) : reply_as_json(one, reply, v2);

@@ -133,7 +133,7 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	if (read == PIECES_MALFORMED)
 		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
 	if (p.index_count)
-		result = rows_store(req->store, &p, &done);
+		result = rows_store(req->database, &p, &done);
 	if (result == DB_BUSY)
 		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
 	if (result != DB_OK)

@@ -42,7 +42,8 @@ static _Atomic int64_t used_pages;
 
 void rows_init(int64_t bytes, int64_t age_ms)
 {
-	/* the write-ahead log starts over at 16 MB (database/wal.h), behind a commit of some more: a quarter is for it */
+	/* the write-ahead log starts over at 16 MB (database/wal.h), behind a commit of some more: a quarter is for it
+	 */
 	max_pages = bytes / 4 * 3 / PAGE_BYTES;
 	max_age_ms = age_ms;
 }
@@ -54,7 +55,7 @@ int64_t rows_bytes(void)
 
 /* ---- making room ---- */
 
-static enum db_result run(struct db *tx, struct db_statement *statement)
+static enum db_result run(struct db_connection *tx, struct db_statement *statement)
 {
 	struct db_query q;
 
@@ -62,7 +63,7 @@ static enum db_result run(struct db *tx, struct db_statement *statement)
 	return db_end(&q);
 }
 
-static enum db_result run_with(struct db *tx, struct db_statement *statement, int64_t value)
+static enum db_result run_with(struct db_connection *tx, struct db_statement *statement, int64_t value)
 {
 	struct db_query q;
 
@@ -71,14 +72,14 @@ static enum db_result run_with(struct db *tx, struct db_statement *statement, in
 	return db_end(&q);
 }
 
-static enum db_result delete_unnamed(struct db *tx)
+static enum db_result delete_unnamed(struct db_connection *tx)
 {
 	enum db_result result = run(tx, &delete_sources);
 
 	return result == DB_OK ? run(tx, &delete_resources) : result;
 }
 
-static enum db_result count_pages(struct db *tx)
+static enum db_result count_pages(struct db_connection *tx)
 {
 	struct db_query q;
 
@@ -88,7 +89,7 @@ static enum db_result count_pages(struct db *tx)
 	return db_end(&q);
 }
 
-enum db_result rows_make_room(struct db *tx)
+enum db_result rows_make_room(struct db_connection *tx)
 {
 	enum db_result result = count_pages(tx);
 	int64_t removed = 1;
@@ -112,7 +113,7 @@ struct removal {
 	int64_t offset_ms;
 };
 
-static enum db_result remove_old_job(struct db *tx, void *arg)
+static enum db_result remove_old_job(struct db_connection *tx, void *arg)
 {
 	struct removal *removal = arg;
 	int64_t before_ms = store_clock_ms() - max_age_ms;
@@ -128,12 +129,12 @@ static enum db_result remove_old_job(struct db *tx, void *arg)
 	return result == DB_OK ? count_pages(tx) : result;
 }
 
-enum db_result rows_remove_old(struct store *store, bool *more)
+enum db_result rows_remove_old(struct database *database, bool *more)
 {
 	struct removal removal = {0};
 
 	removal.jumped = store_clock_jumped(&removal.offset_ms);
-	enum db_result result = db_write(store, &delete_old, remove_old_job, &removal);
+	enum db_result result = db_write(database, &delete_old, remove_old_job, &removal);
 	if (result == DB_OK && removal.jumped)
 		store_clock_kept(removal.offset_ms);
 	*more = removal.more;
@@ -142,9 +143,9 @@ enum db_result rows_remove_old(struct store *store, bool *more)
 
 /* ---- the clock ---- */
 
-enum db_result rows_start_clock(struct store *store)
+enum db_result rows_start_clock(struct database *database)
 {
-	struct db *db = db_open(store);
+	struct db_connection *db = db_connection_open(database);
 	struct db_query q;
 	int64_t offset_ms = 0, newest_ms = 0;
 
@@ -156,14 +157,14 @@ enum db_result rows_start_clock(struct store *store)
 		newest_ms = db_int(&q, 1);
 	}
 	enum db_result result = db_end(&q);
-	db_close(db);
+	db_connection_close(db);
 	store_clock_start(offset_ms, newest_ms);
 	return result;
 }
 
 /* ---- reading ---- */
 
-enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out)
+enum db_result rows_size(struct db_connection *db, const uint8_t trace_id[16], struct rows_size *out)
 {
 	struct db_query q;
 	bool found;

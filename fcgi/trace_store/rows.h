@@ -14,7 +14,7 @@
 void rows_init(int64_t bytes, int64_t age_ms);
 
 /* After rows_init, before threads start: the clock by which traces age goes on where it was (store_clock.h). */
-enum db_result rows_start_clock(struct store *store);
+enum db_result rows_start_clock(struct database *database);
 
 /* What became of the spans of a request. */
 struct rows_stored {
@@ -26,13 +26,13 @@ struct rows_stored {
  * Stores the pieces (store_pieces.c), makes room. One transaction. A trace over a limit is cut off: of its spans those
  * are stored that fit. A piece that came before, in the same words, is not stored again while it is remembered.
  */
-enum db_result rows_store(struct store *store, const struct pieces *pieces, struct rows_stored *out);
+enum db_result rows_store(struct database *database, const struct pieces *pieces, struct rows_stored *out);
 
 /* For store_pieces.c, in its transaction: removes the oldest traces until the size is kept. */
-enum db_result rows_make_room(struct db *tx);
+enum db_result rows_make_room(struct db_connection *tx);
 
 /* Removes traces that are too old, some at a time. *more: call again. */
-enum db_result rows_remove_old(struct store *store, bool *more);
+enum db_result rows_remove_old(struct database *database, bool *more);
 
 struct rows_size {
 	int64_t spans, span_bytes, source_bytes;
@@ -40,13 +40,13 @@ struct rows_size {
 };
 
 /* DB_NOT_FOUND: there is no such trace, and *out is 0. */
-enum db_result rows_size(struct db *db, const uint8_t trace_id[16], struct rows_size *out);
+enum db_result rows_size(struct db_connection *db, const uint8_t trace_id[16], struct rows_size *out);
 
 #define ROWS_WALK_PAGE 64
 
 /* Over the ids of all traces, the one that got spans last first. Begin with .db = the connection. */
 struct rows_walk {
-	struct db *db;
+	struct db_connection *db;
 	size_t next, count; /* in ids */
 	uint8_t ids[ROWS_WALK_PAGE][16];
 	int64_t before; /* the last piece of the page; 0: no page was read */

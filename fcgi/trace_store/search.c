@@ -287,7 +287,7 @@ int search_traces(struct request *req, struct reply *reply)
 		if (search.q.walk.result == DB_OK)
 			reply_json(reply, 200);
 		else
-			reply_store(reply, search.q.walk.result);
+			reply_database(reply, search.q.walk.result);
 	}
 	question_end(&search.q);
 	return reply->status;

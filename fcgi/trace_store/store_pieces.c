@@ -78,7 +78,7 @@ static uint64_t hash_source(struct storing *s, size_t source)
 	return known->hash;
 }
 
-static enum db_result add_fields(struct db *tx, struct db_statement *statement, const int64_t *above,
+static enum db_result add_fields(struct db_connection *tx, struct db_statement *statement, const int64_t *above,
 				 const struct buf *fields, int64_t *id)
 {
 	struct db_query q;
@@ -92,7 +92,7 @@ static enum db_result add_fields(struct db *tx, struct db_statement *statement, 
 	return result;
 }
 
-static enum db_result add_source(struct db *tx, struct storing *s, size_t source)
+static enum db_result add_source(struct db_connection *tx, struct storing *s, size_t source)
 {
 	const struct pieces *p = s->pieces;
 	struct known *resource = &s->resources[p->sources[source].resource], *known = &s->sources[source];
@@ -113,7 +113,7 @@ static enum db_result add_source(struct db *tx, struct storing *s, size_t source
 	return result;
 }
 
-static enum db_result add_piece(struct db *tx, const struct storing *s, const struct piece *piece)
+static enum db_result add_piece(struct db_connection *tx, const struct storing *s, const struct piece *piece)
 {
 	struct db_query q;
 
@@ -174,7 +174,7 @@ static uint64_t hash_piece(struct storing *s, const struct piece *piece)
 	return hash;
 }
 
-static enum db_result store_piece(struct db *tx, struct storing *s, const struct piece *piece)
+static enum db_result store_piece(struct db_connection *tx, struct storing *s, const struct piece *piece)
 {
 	uint64_t hash = hash_piece(s, piece);
 
@@ -201,7 +201,7 @@ static enum db_result store_piece(struct db *tx, struct storing *s, const struct
 
 /* ---- a trace ---- */
 
-static enum db_result begin_trace(struct db *tx, struct storing *s, const uint8_t *trace_id)
+static enum db_result begin_trace(struct db_connection *tx, struct storing *s, const uint8_t *trace_id)
 {
 	enum db_result result = rows_size(tx, trace_id, &s->size);
 
@@ -211,7 +211,7 @@ static enum db_result begin_trace(struct db *tx, struct storing *s, const uint8_
 }
 
 /* Of a trace without any piece nothing is kept: nothing would remove it. */
-static enum db_result end_trace(struct db *tx, const struct storing *s, const uint8_t *trace_id)
+static enum db_result end_trace(struct db_connection *tx, const struct storing *s, const uint8_t *trace_id)
 {
 	struct db_query q;
 
@@ -226,7 +226,7 @@ static enum db_result end_trace(struct db *tx, const struct storing *s, const ui
 	return db_end(&q);
 }
 
-static enum db_result store_job(struct db *tx, void *arg)
+static enum db_result store_job(struct db_connection *tx, void *arg)
 {
 	struct storing *s = arg;
 	struct piece piece = {0};
@@ -258,7 +258,7 @@ static void *zeros(size_t count, size_t size)
 	return items;
 }
 
-enum db_result rows_store(struct store *store, const struct pieces *pieces, struct rows_stored *out)
+enum db_result rows_store(struct database *database, const struct pieces *pieces, struct rows_stored *out)
 {
 	struct storing s = {.pieces = pieces,
 			    .resources = zeros(pieces->resource_count, sizeof(struct known)),
@@ -267,7 +267,7 @@ enum db_result rows_store(struct store *store, const struct pieces *pieces, stru
 
 	buf_init(&s.spans, LIMIT_TRACE_SPAN_BYTES);
 	buf_init(&s.fields, PIECES_BYTES_MAX);
-	enum db_result result = db_write(store, &insert_piece, store_job, &s);
+	enum db_result result = db_write(database, &insert_piece, store_job, &s);
 	if (result == DB_OK)
 		remember(s.hashes, s.hash_count);
 	*out = s.stored;

@@ -10,7 +10,7 @@ DB_STATEMENT(
 DB_STATEMENT(select_resource, "SELECT", "resources", "SELECT fields FROM resources WHERE id = ?1");
 
 struct reading {
-	struct db *db;
+	struct db_connection *db;
 	struct trace *trace;
 	int64_t resource_id, resource; /* the last one that was read by itself, and its number; 0: none */
 	enum db_result result;
@@ -48,7 +48,7 @@ static bool read_piece(struct reading *r, struct db_query *q)
 	return scope >= 0 && trace_spans(r->trace, scope, column(q, 0)) && budget_take(r->trace->budget, 32);
 }
 
-enum db_result stored_trace(struct db *db, const uint8_t trace_id[16], struct trace *trace)
+enum db_result stored_trace(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace)
 {
 	struct reading r = {.db = db, .trace = trace};
 	struct db_query q;

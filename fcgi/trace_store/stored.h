@@ -10,6 +10,6 @@
  * Takes the pieces of the trace in and finishes it; `trace` is new or reset. What is beyond its limits is cut off, and
  * the trace says so. DB_NOT_FOUND: there is none.
  */
-enum db_result stored_trace(struct db *db, const uint8_t trace_id[16], struct trace *trace);
+enum db_result stored_trace(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace);
 
 #endif

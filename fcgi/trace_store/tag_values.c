@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "app/reply_database.h"
+#include "base/hex.h"
 #include "trace_store/schema.h"
 #include "trace_store/search.h"
 #include "trace_store/tags.h"
@@ -291,7 +291,7 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 		if (v.q.walk.result == DB_OK)
 			reply_json(reply, 200);
 		else
-			reply_store(reply, v.q.walk.result);
+			reply_database(reply, v.q.walk.result);
 		set_done(&v.set);
 	}
 	question_end(&v.q);

@@ -109,7 +109,7 @@ static bool collect(struct tags *tags, struct reply *reply, bool together)
 	}
 	if (tags->q.walk.result == DB_OK)
 		return true;
-	reply_store(reply, tags->q.walk.result);
+	reply_database(reply, tags->q.walk.result);
 	return false;
 }
 

@@ -11,8 +11,8 @@
 
 #define MIB (INT64_C(1) << 20)
 
-static struct store *store;
-static struct db *db;
+static struct database *database;
+static struct db_connection *db;
 static _Atomic uint64_t passed_ns; /* beside the time that passes by itself */
 static struct clock_source real;
 
@@ -41,13 +41,13 @@ static inline int open_traces(void **state)
 {
 	make_dir(state);
 	copy_schema();
-	store = store_open("traces");
-	assert_non_null(store);
-	assert_true(store_forgo_durability(store));
-	db = db_open(store);
+	database = database_open("traces");
+	assert_non_null(database);
+	assert_true(database_forgo_durability(database));
+	db = db_connection_open(database);
 	assert_non_null(db);
 	rows_init(256 * MIB, 3600000);
-	assert_int_equal(rows_start_clock(store), DB_OK);
+	assert_int_equal(rows_start_clock(database), DB_OK);
 	return 0;
 }
 
@@ -61,8 +61,8 @@ static inline int open_store(void **state)
 
 static inline int close_store(void **state)
 {
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	clock_source = real;
 	return remove_dir(state);
 }
@@ -83,7 +83,7 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 			 filler);
 	request_end(&request, begins);
 	assert_int_equal(pieces_read(&p, (struct bytes){request.data, request.len}, keep, NULL), PIECES_OK);
-	assert_int_equal(rows_store(store, &p, &stored), DB_OK);
+	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
 	pieces_done(&p);
 }
 

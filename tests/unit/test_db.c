@@ -15,16 +15,16 @@ DB_STATEMENT(select_all, "SELECT", "things", "SELECT id FROM things ORDER BY id"
 DB_STATEMENT(select_wrong, "SELECT", "nothing", "SELECT id FROM nothing");
 DB_STATEMENT(insert_thing, "INSERT", "things", "INSERT INTO things (name, size) VALUES (?1, ?2) RETURNING id");
 
-static struct store *store;
-static struct db *db;
+static struct database *database;
+static struct db_connection *db;
 
 static int open_store(void **state)
 {
 	make_dir(state);
 	write_file("things.sql", schema);
-	store = store_open("things");
-	assert_non_null(store);
-	db = db_open(store);
+	database = database_open("things");
+	assert_non_null(database);
+	db = db_connection_open(database);
 	assert_non_null(db);
 	keep_spans();
 	return 0;
@@ -32,8 +32,8 @@ static int open_store(void **state)
 
 static int close_store(void **state)
 {
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	return remove_dir(state);
 }
 
@@ -135,7 +135,7 @@ static void test_readers_cannot_write(void **state)
 	assert_int_equal(number_of("things", "SELECT count(*) FROM things"), 3);
 }
 
-static enum db_result insert_into(struct db *tx, const char *name)
+static enum db_result insert_into(struct db_connection *tx, const char *name)
 {
 	struct db_query q;
 
@@ -145,17 +145,17 @@ static enum db_result insert_into(struct db *tx, const char *name)
 	return db_end(&q); /* runs INSERT … RETURNING to its end though nobody asked for the row */
 }
 
-static enum db_result insert_job(struct db *tx, void *arg)
+static enum db_result insert_job(struct db_connection *tx, void *arg)
 {
 	return insert_into(tx, *(const char **)arg);
 }
 
 static enum db_result insert(const char *name)
 {
-	return db_write(store, &insert_thing, insert_job, &name);
+	return db_write(database, &insert_thing, insert_job, &name);
 }
 
-static enum db_result insert_two_job(struct db *tx, void *arg)
+static enum db_result insert_two_job(struct db_connection *tx, void *arg)
 {
 	(void)arg;
 	enum db_result result = insert_into(tx, "first");
@@ -233,7 +233,7 @@ static void test_a_transaction_is_one_operation(void **state)
 	assert_true(before >= 0); /* there from the start */
 	{
 		TEL_SPAN(request, "request", TEL_SERVER);
-		assert_int_equal(db_write(store, &insert_thing, insert_two_job, NULL), DB_OK);
+		assert_int_equal(db_write(database, &insert_thing, insert_two_job, NULL), DB_OK);
 	}
 	assert_int_equal(span_count(), 2);
 	assert_string_equal(fixture_spans[0].name, "INSERT things");
@@ -247,11 +247,11 @@ static void test_durability_settings(void **state)
 	int64_t value;
 
 	(void)state;
-	assert_true(connection_int(store->writer, "PRAGMA synchronous", &value));
+	assert_true(connection_int(database->writer, "PRAGMA synchronous", &value));
 	assert_int_equal(value, 2);
-	assert_true(connection_int(store->writer, "PRAGMA foreign_keys", &value));
+	assert_true(connection_int(database->writer, "PRAGMA foreign_keys", &value));
 	assert_int_equal(value, 1);
-	assert_true(connection_int(store->writer, "PRAGMA busy_timeout", &value));
+	assert_true(connection_int(database->writer, "PRAGMA busy_timeout", &value));
 	assert_int_equal(value, 200);
 	assert_true(connection_int(db, "PRAGMA query_only", &value));
 	assert_int_equal(value, 1);
@@ -268,12 +268,12 @@ static void test_closing_leaves_one_file(void **state)
 	assert_int_equal(insert("last"), DB_OK);
 	snprintf(wal, sizeof(wal), "%s-wal", database_path("things"));
 	assert_int_equal(access(wal, F_OK), 0);
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	assert_int_not_equal(access(wal, F_OK), 0);
-	store = store_open("things");
-	assert_non_null(store);
-	db = db_open(store);
+	database = database_open("things");
+	assert_non_null(database);
+	db = db_connection_open(database);
 	assert_non_null(db);
 	assert_int_equal(number_of("things", "SELECT count(*) FROM things WHERE name = 'last'"), 1);
 }
@@ -293,15 +293,15 @@ static void test_what_cannot_be_opened(void **state)
 {
 	(void)state;
 	setenv("DATA_DIR", "/proc/nowhere", 1);
-	assert_null(store_open("things"));
+	assert_null(database_open("things"));
 	setenv("DATA_DIR", fixture_dir, 1);
 	write_file("noise.sql", schema);
 	write_file("noise.db",
 		   "This is not a database, and it is long enough to be taken for one at the first glance......"
 		   "..........................................................................................");
-	assert_null(store_open("noise"));
-	store_close(NULL);
-	db_close(NULL);
+	assert_null(database_open("noise"));
+	database_close(NULL);
+	db_connection_close(NULL);
 }
 
 int main(void)

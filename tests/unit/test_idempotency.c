@@ -10,8 +10,8 @@ static const char schema[] = "-- step 1: keys\n"
 			     " created_at TEXT NOT NULL) STRICT, WITHOUT ROWID;\n"
 			     "CREATE INDEX idempotency_age ON idempotency (created_at);\n";
 
-static struct store *store;
-static struct db *db;
+static struct database *database;
+static struct db_connection *db;
 static _Atomic uint64_t later_ns; /* the steady clock is ahead by */
 static uint64_t (*real_clock)(void);
 
@@ -24,9 +24,9 @@ static int open_store(void **state)
 {
 	make_dir(state);
 	write_file("keys.sql", schema);
-	store = store_open("keys");
-	assert_non_null(store);
-	db = db_open(store);
+	database = database_open("keys");
+	assert_non_null(database);
+	db = db_connection_open(database);
 	assert_non_null(db);
 	later_ns = 0;
 	return 0;
@@ -35,8 +35,8 @@ static int open_store(void **state)
 static int close_store(void **state)
 {
 	later_ns = 0;
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	return remove_dir(state);
 }
 
@@ -176,7 +176,7 @@ struct record {
 
 DB_STATEMENT(keys, "INSERT", "idempotency", "SELECT 1");
 
-static enum db_result record_job(struct db *tx, void *arg)
+static enum db_result record_job(struct db_connection *tx, void *arg)
 {
 	const struct record *r = arg;
 	return idempotency_record(tx, &r->key, r->id);
@@ -185,10 +185,10 @@ static enum db_result record_job(struct db *tx, void *arg)
 static enum db_result record(const char *header, int64_t id)
 {
 	struct record r = {.key = key_of(header), .id = id};
-	return db_write(store, &keys, record_job, &r);
+	return db_write(database, &keys, record_job, &r);
 }
 
-static enum db_result purge_job(struct db *tx, void *arg)
+static enum db_result purge_job(struct db_connection *tx, void *arg)
 {
 	struct record *r = arg;
 	return idempotency_purge(tx, 2, &r->removed);
@@ -197,7 +197,7 @@ static enum db_result purge_job(struct db *tx, void *arg)
 static int64_t purge(void)
 {
 	struct record r = {.removed = -1};
-	assert_int_equal(db_write(store, &keys, purge_job, &r), DB_OK);
+	assert_int_equal(db_write(database, &keys, purge_job, &r), DB_OK);
 	return r.removed;
 }
 

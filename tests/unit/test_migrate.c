@@ -32,10 +32,10 @@ static int remove_dirs(void **state)
 
 static bool opens(const char *name)
 {
-	struct store *store = store_open(name);
+	struct database *database = database_open(name);
 
-	store_close(store);
-	return store != NULL;
+	database_close(database);
+	return database != NULL;
 }
 
 static int64_t version(void)

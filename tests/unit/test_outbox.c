@@ -14,7 +14,7 @@
 
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-static struct store *store;
+static struct database *database;
 
 /* ---- the receiver ---- */
 
@@ -33,8 +33,8 @@ static int open_store_in_real_time(void **state)
 	make_dir(state);
 	setenv("SCHEMA_DIR", "db/schema", 1);
 	setenv("BUSY_TIMEOUT_MS", "5000", 1);
-	store = store_open("orders");
-	assert_non_null(store);
+	database = database_open("orders");
+	assert_non_null(database);
 	receiver_is_dead = false;
 	poison_last = 0;
 	delivered_by_others = 0;
@@ -52,7 +52,7 @@ static int open_store(void **state)
 static int close_store(void **state)
 {
 	outbox_stop();
-	store_close(store);
+	database_close(database);
 	virtual_end();
 	return remove_dir(state);
 }
@@ -81,7 +81,7 @@ static void start(void)
 {
 	memset(tries, 0, sizeof(tries));
 	all_tries = 0;
-	assert_int_equal(outbox_start(store, receive, thread_done), 0);
+	assert_int_equal(outbox_start(database, receive, thread_done), 0);
 }
 
 static int64_t pending(void)
@@ -95,7 +95,7 @@ DB_STATEMENT(insert_order, "INSERT", "orders",
 	     "INSERT INTO orders (id, user_id, product, amount_cents, created_at)"
 	     " VALUES (?1, 1, 'Tea', 990, '2026-11-22T12:30:00.000Z')");
 
-static enum db_result add_job(struct db *tx, void *arg)
+static enum db_result add_job(struct db_connection *tx, void *arg)
 {
 	struct outbox_message *message = arg;
 	struct db_query q;
@@ -121,7 +121,7 @@ static int64_t add(int64_t order_id)
 {
 	struct outbox_message message = message_of(order_id);
 
-	assert_int_equal(db_write(store, &insert_order, add_job, &message), DB_OK);
+	assert_int_equal(db_write(database, &insert_order, add_job, &message), DB_OK);
 	assert_true(message.id > 0);
 	return message.id;
 }
@@ -409,9 +409,9 @@ static void test_a_clock_that_is_set(void **state)
 static void restart(void)
 {
 	outbox_stop();
-	store_close(store);
-	store = store_open("orders");
-	assert_non_null(store);
+	database_close(database);
+	database = database_open("orders");
+	assert_non_null(database);
 	start();
 }
 

@@ -13,8 +13,8 @@ static int open_store_in_virtual_time(void **state)
 
 static int close_store_in_virtual_time(void **state)
 {
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	virtual_end();
 	clock_source = real;
 	return remove_dir(state);
@@ -108,12 +108,12 @@ static void old_traces_go(void **state)
 	passed_ns += UINT64_C(3000000000000);
 	store_spans("users", 400, 500, 1, 0, NULL);
 	store_spans("orders", 3, 4, 2, 0, NULL); /* a trace goes whole, with its first piece */
-	assert_int_equal(rows_remove_old(store, &more), DB_OK);
+	assert_int_equal(rows_remove_old(database, &more), DB_OK);
 	assert_false(more);
 	assert_int_equal(spans_of(399, &summary), 1);
 	passed_ns += UINT64_C(700000000000);
 	for (more = true; more;)
-		assert_int_equal(rows_remove_old(store, &more), DB_OK);
+		assert_int_equal(rows_remove_old(database, &more), DB_OK);
 	assert_int_equal(spans_of(3, &summary), 0);
 	assert_int_equal(spans_of(399, &summary), 0);
 	assert_int_equal(spans_of(400, &summary), 1);
@@ -121,7 +121,7 @@ static void old_traces_go(void **state)
 	assert_int_equal(number_of("traces", "SELECT count(*) FROM sources"), 2);
 	passed_ns += UINT64_C(7200000000000);
 	for (more = true; more;)
-		assert_int_equal(rows_remove_old(store, &more), DB_OK);
+		assert_int_equal(rows_remove_old(database, &more), DB_OK);
 	assert_int_equal(number_of("traces", "SELECT (SELECT count(*) FROM pieces) + (SELECT count(*) FROM sources)"),
 			 0);
 }
@@ -131,7 +131,7 @@ static void start_ageing(void)
 {
 	rows_init(256 * MIB, 60000);
 	store_spans("users", 0, 300, 1, 0, NULL);
-	assert_int_equal(ageing_start(store), 0);
+	assert_int_equal(ageing_start(database), 0);
 }
 
 static void the_thread_removes_what_is_too_old(void **state)
@@ -182,8 +182,8 @@ static void a_wall_clock_that_was_ahead_harms_nothing(void **state)
 	assert_int_equal(spans_of(300, &summary), 1);
 	/* and when the program starts anew, both go on from where they were */
 	ageing_stop();
-	assert_int_equal(rows_start_clock(store), DB_OK);
-	assert_int_equal(ageing_start(store), 0);
+	assert_int_equal(rows_start_clock(database), DB_OK);
+	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(10 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(300, &summary), 1);
 	virtual_pass(15 * VIRTUAL_SECOND);
@@ -201,8 +201,8 @@ static void a_wall_clock_that_is_set_ahead_ages_nothing(void **state)
 	virtual_pass(20 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(1, &summary), 1);
 	ageing_stop();
-	assert_int_equal(rows_start_clock(store), DB_OK);
-	assert_int_equal(ageing_start(store), 0);
+	assert_int_equal(rows_start_clock(database), DB_OK);
+	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(20 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(1, &summary), 1);
 	virtual_pass(30 * VIRTUAL_SECOND);
@@ -218,12 +218,12 @@ static void times_of_the_future_age_from_the_start(void **state)
 	(void)state;
 	virtual_move_wall_clock(86400 * (int64_t)VIRTUAL_SECOND);
 	rows_init(256 * MIB, 60000);
-	assert_int_equal(rows_start_clock(store), DB_OK);
+	assert_int_equal(rows_start_clock(database), DB_OK);
 	store_spans("users", 0, 300, 1, 0, NULL);
 	virtual_move_wall_clock(-86400 * (int64_t)VIRTUAL_SECOND);
-	assert_int_equal(rows_start_clock(store), DB_OK);
+	assert_int_equal(rows_start_clock(database), DB_OK);
 	store_spans("users", 300, 310, 1, 0, NULL);
-	assert_int_equal(ageing_start(store), 0);
+	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(50 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(1, &summary), 1);
 	virtual_pass(20 * VIRTUAL_SECOND);
@@ -239,7 +239,7 @@ static void the_thread_works_and_ends_in_real_time_too(void **state)
 	(void)state;
 	store_spans("users", 0, 10, 1, 0, NULL);
 	passed_ns += UINT64_C(3601000000000);
-	assert_int_equal(ageing_start(store), 0);
+	assert_int_equal(ageing_start(database), 0);
 	WAIT_UNTIL(spans_of(1, &summary) == 0, 5);
 	ageing_stop();
 }

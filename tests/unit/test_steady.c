@@ -13,7 +13,7 @@ static const char schema[] = "-- step 1: the clock\n"
 
 static _Atomic int64_t wall_ms, monotonic_ms; /* what the machine's clocks say */
 static struct clock_source machine;
-static struct store *store;
+static struct database *database;
 
 static uint64_t wall_ns(void)
 {
@@ -44,16 +44,16 @@ static int set_clocks(void **state)
 
 static int reset_clocks(void **state)
 {
-	store_close(store);
-	store = NULL;
+	database_close(database);
+	database = NULL;
 	clock_source = machine;
 	return remove_dir(state);
 }
 
 static void open_it(const char *name)
 {
-	store = store_open(name);
-	assert_non_null(store);
+	database = database_open(name);
+	assert_non_null(database);
 }
 
 /* Time goes by on both clocks. */
@@ -66,8 +66,8 @@ static void pass(int64_t ms)
 /* A stop, in which the wall clock moves by so much. */
 static void stop_for(int64_t ms)
 {
-	assert_int_equal(steady_keep(store), DB_OK);
-	store_close(store);
+	assert_int_equal(steady_keep(database), DB_OK);
+	database_close(database);
 	wall_ms += ms;
 	monotonic_ms += 77 * SECOND_MS; /* means nothing between two processes */
 	open_it("kept");
@@ -77,9 +77,9 @@ static void test_it_begins_with_the_machines(void **state)
 {
 	(void)state;
 	open_it("kept");
-	assert_int_equal(steady_now_ms(store), wall_ms);
+	assert_int_equal(steady_now_ms(database), wall_ms);
 	pass(HOUR_MS);
-	assert_int_equal(steady_now_ms(store), wall_ms);
+	assert_int_equal(steady_now_ms(database), wall_ms);
 }
 
 static void test_setting_the_machines_clock_moves_nothing(void **state)
@@ -88,13 +88,13 @@ static void test_setting_the_machines_clock_moves_nothing(void **state)
 
 	(void)state;
 	open_it("kept");
-	int64_t before = steady_now_ms(store);
+	int64_t before = steady_now_ms(database);
 	for (int i = 0; i < 3; i++) {
 		wall_ms += moves[i];
-		assert_int_equal(steady_now_ms(store), before);
+		assert_int_equal(steady_now_ms(database), before);
 		pass(SECOND_MS);
 		before += SECOND_MS;
-		assert_int_equal(steady_now_ms(store), before);
+		assert_int_equal(steady_now_ms(database), before);
 	}
 }
 
@@ -116,9 +116,9 @@ static void test_a_stop_counts_up_to_an_hour(void **state)
 	open_it("kept");
 	for (size_t i = 0; i < sizeof(stops) / sizeof(*stops); i++) {
 		pass(10 * SECOND_MS);
-		int64_t before = steady_now_ms(store);
+		int64_t before = steady_now_ms(database);
 		stop_for(stops[i].moved_ms);
-		assert_int_equal(steady_now_ms(store), before + stops[i].counts_ms);
+		assert_int_equal(steady_now_ms(database), before + stops[i].counts_ms);
 	}
 }
 
@@ -127,12 +127,12 @@ static void test_it_need_not_be_kept_at_the_end(void **state)
 {
 	(void)state;
 	open_it("kept");
-	assert_int_equal(steady_keep(store), DB_OK);
+	assert_int_equal(steady_keep(database), DB_OK);
 	pass(HOUR_MS / 2);
-	int64_t before = steady_now_ms(store);
-	store_close(store);
+	int64_t before = steady_now_ms(database);
+	database_close(database);
 	open_it("kept");
-	assert_int_equal(steady_now_ms(store), before);
+	assert_int_equal(steady_now_ms(database), before);
 }
 
 static void test_without_a_table_it_begins_anew(void **state)
@@ -140,10 +140,10 @@ static void test_without_a_table_it_begins_anew(void **state)
 	(void)state;
 	open_it("bare");
 	pass(SECOND_MS);
-	store_close(store);
+	database_close(database);
 	wall_ms += 24 * HOUR_MS;
 	open_it("bare");
-	assert_int_equal(steady_now_ms(store), wall_ms);
+	assert_int_equal(steady_now_ms(database), wall_ms);
 }
 
 int main(void)

@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 
 #include "count_allocations.h"
-#include "fault_vfs.h"
 #include "database/connection.h"
 #include "database/idempotency.h"
+#include "fault_vfs.h"
 #include "outbox/outbox.h"
 #include "store_fixture.h"
 
@@ -36,7 +36,7 @@ static struct outcome {
 } * outcome;
 
 /* Order, message and key in one transaction. */
-static enum db_result place(struct db *tx, void *arg)
+static enum db_result place(struct db_connection *tx, void *arg)
 {
 	const int64_t *id = arg;
 	struct outbox_message message;
@@ -57,9 +57,9 @@ static enum db_result place(struct db *tx, void *arg)
 	return result == DB_OK ? idempotency_record(tx, &key, *id) : result;
 }
 
-static void store_one(struct store *store, int64_t id)
+static void store_one(struct database *database, int64_t id)
 {
-	enum db_result result = db_write(store, &insert_order, place, &id);
+	enum db_result result = db_write(database, &insert_order, place, &id);
 
 	outcome->acknowledged[id] = result == DB_OK;
 	outcome->moments[id] = power_moment;
@@ -69,7 +69,7 @@ static void store_one(struct store *store, int64_t id)
 }
 
 /* A read is right or has failed; it never says that something acknowledged is absent, or other than it is. */
-static void read_one(struct db *db, int64_t id)
+static void read_one(struct db_connection *db, int64_t id)
 {
 	struct db_query q;
 
@@ -85,21 +85,21 @@ static void read_one(struct db *db, int64_t id)
 /* Opens, stores, reads, makes checkpoints, repairs what failed and then stores once more, closes. */
 static void run_scenario(bool (*repair)(void))
 {
-	struct store *store = store_open("orders");
-	struct db *reader = store ? db_open(store) : NULL;
+	struct database *database = database_open("orders");
+	struct db_connection *reader = database ? db_connection_open(database) : NULL;
 
 	outcome->opened = reader;
 	for (int64_t id = 1; id <= ORDERS && reader; id++) {
 		if (id % 3 == 0)
-			store->wal.due_pages = 1; /* due after this write */
-		store_one(store, id);
+			database->wal.due_pages = 1; /* due after this write */
+		store_one(database, id);
 		read_one(reader, id);
 	}
 	outcome->repaired = repair();
-	if (store && outcome->repaired)
-		store_one(store, ORDERS + 1);
-	db_close(reader);
-	store_close(store);
+	if (database && outcome->repaired)
+		store_one(database, ORDERS + 1);
+	db_connection_close(reader);
+	database_close(database);
 }
 
 /* ---- judging ---- */
@@ -231,11 +231,11 @@ static void fail_power(const struct outcome *watched, size_t moment, unsigned fa
 	for (int id = 1; id <= ORDERS; id++)
 		outcome->acknowledged[id] = watched->acknowledged[id] && watched->moments[id] <= moment;
 
-	struct store *store = store_open("orders");
+	struct database *database = database_open("orders");
 	outcome->opened = outcome->repaired = true;
-	if (store)
-		store_one(store, ORDERS + 1);
-	store_close(store);
+	if (database)
+		store_one(database, ORDERS + 1);
+	database_close(database);
 	judge("the power fails", (long)moment);
 }
 

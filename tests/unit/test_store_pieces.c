@@ -11,7 +11,7 @@ static struct rows_stored store_request(const struct buf *request)
 
 	assert_false(request->failed);
 	assert_int_equal(pieces_read(&p, (struct bytes){request->data, request->len}, NULL, NULL), PIECES_OK);
-	assert_int_equal(rows_store(store, &p, &stored), DB_OK);
+	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
 	pieces_done(&p);
 	return stored;
 }
@@ -128,7 +128,7 @@ static void what_comes_again_is_stored_once(void **state)
 	/* a trace that is gone may come again */
 	passed_ns += UINT64_C(7200000000000);
 	for (bool more = true; more;)
-		assert_int_equal(rows_remove_old(store, &more), DB_OK);
+		assert_int_equal(rows_remove_old(database, &more), DB_OK);
 	assert_int_equal(spans_of(1, &summary), 0);
 	assert_int_equal(store_one_trace(1, 101, 0).repeated, 0);
 	assert_int_equal(spans_of(1, &summary), 100);

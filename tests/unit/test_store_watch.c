@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "fault_vfs.h"
 #include "database/connection.h"
 #include "database/trouble.h"
+#include "fault_vfs.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- things\n\n-- step 1: things\n"
@@ -20,28 +20,28 @@ static const char schema[] = "-- things\n\n-- step 1: things\n"
 DB_STATEMENT(insert_thing, "INSERT", "things", "INSERT INTO things (size) VALUES (1)");
 DB_STATEMENT(count_things, "SELECT", "things", "SELECT count(*) FROM things");
 
-static struct store *store;
-static struct db *db;
+static struct database *database;
+static struct db_connection *db;
 
 static int open_store(void **state)
 {
 	make_dir(state);
 	write_file("things.sql", schema);
-	store = store_open("things");
-	assert_non_null(store);
-	db = db_open(store);
+	database = database_open("things");
+	assert_non_null(database);
+	db = db_connection_open(database);
 	assert_non_null(db);
 	return 0;
 }
 
 static int close_store(void **state)
 {
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	return remove_dir(state);
 }
 
-static enum db_result insert_job(struct db *tx, void *arg)
+static enum db_result insert_job(struct db_connection *tx, void *arg)
 {
 	struct db_query q;
 
@@ -52,7 +52,7 @@ static enum db_result insert_job(struct db *tx, void *arg)
 
 static enum db_result insert(void)
 {
-	return db_write(store, &insert_thing, insert_job, NULL);
+	return db_write(database, &insert_thing, insert_job, NULL);
 }
 
 static enum db_result read_count(int64_t *count)
@@ -89,7 +89,7 @@ static bool trouble(const char *part)
 {
 	char text[512];
 
-	return store_trouble(store, text, sizeof(text)) && strstr(text, part);
+	return database_trouble(database, text, sizeof(text)) && strstr(text, part);
 }
 
 static bool in_trouble(void)
@@ -107,8 +107,8 @@ static bool opens_elsewhere(void)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct store *other = store_open("things");
-		store_close(other);
+		struct database *other = database_open("things");
+		database_close(other);
 		_exit(other ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -127,13 +127,13 @@ static void test_one_program_at_a_time(void **state)
 	assert_false(opens_elsewhere());
 	unlink(linked);
 	setenv("DATA_DIR", fixture_dir, 1);
-	assert_true(fcntl(store->lock_file.fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(database->lock_file.fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(insert(), DB_OK);
 
-	db_close(db);
-	store_close(store);
+	db_connection_close(db);
+	database_close(database);
 	db = NULL;
-	store = NULL;
+	database = NULL;
 	assert_true(opens_elsewhere());
 }
 
@@ -155,14 +155,14 @@ static void test_a_lock_that_another_has_taken(void **state)
 
 	(void)state;
 	snprintf(lock, sizeof(lock), "%s/things.lock", fixture_dir);
-	struct store_lock other;
+	struct database_lock other;
 	pid_t holder;
-	store_lock_init(&other, store->path);
+	database_lock_init(&other, database->path);
 	assert_int_equal(unlink(lock), 0);
-	assert_int_equal(store_lock_take(&other, 0, &holder), 0);
+	assert_int_equal(database_lock_take(&other, 0, &holder), 0);
 	WAIT_UNTIL(trouble("another program has taken things.db"), 10);
 	assert_int_equal(insert(), DB_UNAVAILABLE);
-	store_lock_drop(&other);
+	database_lock_drop(&other);
 	WAIT_UNTIL(!in_trouble(), 10);
 	assert_int_equal(insert(), DB_OK);
 }
@@ -181,7 +181,7 @@ static void test_writes_into_a_moved_file_are_refused(void **state)
 		assert_int_equal(insert(), DB_UNAVAILABLE); /* at once, not after a second */
 		assert_true(in_trouble());
 		assert_int_equal(read_count(&count), DB_UNAVAILABLE);
-		assert_null(db_open(store));
+		assert_null(db_connection_open(database));
 		put_back(ends[i]);
 		WAIT_UNTIL(!in_trouble(), 10);
 		assert_int_equal(read_count(&count), DB_OK);
@@ -189,7 +189,7 @@ static void test_writes_into_a_moved_file_are_refused(void **state)
 	}
 }
 
-static enum db_result insert_and_move(struct db *tx, void *arg)
+static enum db_result insert_and_move(struct db_connection *tx, void *arg)
 {
 	enum db_result result = insert_job(tx, arg);
 
@@ -209,16 +209,16 @@ static void test_a_file_that_is_moved_in_the_midst_of_a_write(void **state)
 	int64_t count;
 
 	(void)state;
-	assert_int_equal(db_write(store, &insert_thing, insert_and_move, NULL), DB_UNAVAILABLE);
+	assert_int_equal(db_write(database, &insert_thing, insert_and_move, NULL), DB_UNAVAILABLE);
 	put_back("");
 	WAIT_UNTIL(!in_trouble(), 10);
 	assert_int_equal(read_count(&count), DB_OK);
 	assert_int_equal(count, 0);
 
 	/* After the last look before the commit: it is done, but nobody hears that it is. */
-	sqlite3_commit_hook(store->writer->sqlite, move_in_commit, NULL);
+	sqlite3_commit_hook(database->writer->sqlite, move_in_commit, NULL);
 	assert_int_equal(insert(), DB_UNAVAILABLE);
-	sqlite3_commit_hook(store->writer->sqlite, NULL, NULL);
+	sqlite3_commit_hook(database->writer->sqlite, NULL, NULL);
 	put_back("");
 	WAIT_UNTIL(!in_trouble(), 10);
 }
@@ -231,7 +231,7 @@ static void test_what_a_removed_log_held_is_saved(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(insert(), DB_OK);
 	assert_int_equal(unlink(file("-wal")), 0);
-	WAIT_UNTIL(trouble("things.db-wal was moved or deleted") && store->rescued, 10);
+	WAIT_UNTIL(trouble("things.db-wal was moved or deleted") && database->rescued, 10);
 	/* Alone, as after kill -9. */
 	snprintf(copied, sizeof(copied), "cp %s %s/copied.db", file(""), fixture_dir);
 	assert_int_equal(system(copied), 0);
@@ -245,7 +245,7 @@ static void test_a_look_is_cheap(void **state)
 
 	(void)state;
 	for (int i = 0; i < LOOKS; i++)
-		assert_true(watch_look(store));
+		assert_true(watch_look(database));
 	print_message("a look: %g us\n", (double)(clock_monotonic_ns() - start_ns) / 1e3 / LOOKS);
 }
 
@@ -274,8 +274,8 @@ static void test_other_failures_say_nothing_of_the_disk(void **state)
 	assert_int_equal(insert(), DB_BUSY);
 	assert_false(in_trouble());
 	sqlite3_close(other);
-	watch_failed(store, SQLITE_ERROR, 0);
-	watch_failed(store, SQLITE_CONSTRAINT_UNIQUE, 0);
+	watch_failed(database, SQLITE_ERROR, 0);
+	watch_failed(database, SQLITE_CONSTRAINT_UNIQUE, 0);
 	assert_false(in_trouble());
 }
 
@@ -323,7 +323,7 @@ static void test_a_disk_that_does_not_answer_is_told(void **state)
 static void test_damage_does_not_pass(void **state)
 {
 	(void)state;
-	watch_failed(store, SQLITE_CORRUPT, 0);
+	watch_failed(database, SQLITE_CORRUPT, 0);
 	assert_int_equal(insert(), DB_OK);
 	assert_true(trouble("The program cannot rely on things.db: it is damaged. Remedy: restore a backup"));
 }
@@ -332,7 +332,7 @@ static void test_damage_does_not_pass(void **state)
 
 static char said[2048];
 
-/* What store_open says on stderr. */
+/* What database_open says on stderr. */
 static bool refused_with(const char *part)
 {
 	char path[600];
@@ -342,13 +342,13 @@ static bool refused_with(const char *part)
 	int out = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(before >= 0 && out >= 0);
 	dup2(out, STDERR_FILENO);
-	struct store *opened = store_open("things");
+	struct database *opened = database_open("things");
 	dup2(before, STDERR_FILENO);
 	ssize_t bytes = pread(out, said, sizeof(said) - 1, 0);
 	said[bytes > 0 ? bytes : 0] = '\0';
 	close(out);
 	close(before);
-	store_close(opened);
+	database_close(opened);
 	if (!opened && strstr(said, part))
 		return true;
 	print_message("said: %s\n", said);

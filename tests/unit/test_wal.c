@@ -10,24 +10,24 @@ static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRI
 
 DB_STATEMENT(insert_row, "INSERT", "rows", "INSERT INTO rows (text) VALUES (zeroblob(400000))"); /* a hundred pages */
 
-static struct store *store;
+static struct database *database;
 
 static int open_store(void **state)
 {
 	make_dir(state);
 	write_file("rows.sql", schema);
-	store = store_open("rows");
-	assert_non_null(store);
+	database = database_open("rows");
+	assert_non_null(database);
 	return 0;
 }
 
 static int close_store(void **state)
 {
-	store_close(store);
+	database_close(database);
 	return remove_dir(state);
 }
 
-static enum db_result insert(struct db *tx, void *arg)
+static enum db_result insert(struct db_connection *tx, void *arg)
 {
 	struct db_query q;
 
@@ -40,24 +40,24 @@ static enum db_result insert(struct db *tx, void *arg)
 static void begin_leading(void)
 {
 	for (bool free = false; !free;) {
-		pthread_mutex_lock(&store->lock);
-		free = !store->leading;
-		store->leading = true;
-		pthread_mutex_unlock(&store->lock);
+		pthread_mutex_lock(&database->lock);
+		free = !database->leading;
+		database->leading = true;
+		pthread_mutex_unlock(&database->lock);
 	}
 }
 
 static void end_leading(void)
 {
-	pthread_mutex_lock(&store->lock);
-	store->leading = false;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	database->leading = false;
+	pthread_mutex_unlock(&database->lock);
 }
 
 static uint64_t next_start_ns(void)
 {
 	begin_leading();
-	uint64_t next_ns = store->wal.next_start_ns;
+	uint64_t next_ns = database->wal.next_start_ns;
 	end_leading();
 	return next_ns;
 }
@@ -66,7 +66,7 @@ static uint64_t next_start_ns(void)
 static void write_pages(int pages)
 {
 	for (int i = 0; i < pages; i += 100)
-		assert_int_equal(db_write(store, &insert_row, insert, NULL), DB_OK);
+		assert_int_equal(db_write(database, &insert_row, insert, NULL), DB_OK);
 }
 
 static int64_t log_bytes(void)
@@ -93,7 +93,7 @@ static void test_the_log_stays_short(void **state)
 	(void)state;
 	for (int i = 0; i < 5; i++) {
 		write_pages(2 * WAL_PAGES_DUE);
-		assert_true(store->wal.pages <= WAL_PAGES_DUE + 200);
+		assert_true(database->wal.pages <= WAL_PAGES_DUE + 200);
 		assert_true(log_bytes() <= WAL_LIMIT_BYTES);
 	}
 	assert_true(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") == 0);
@@ -131,9 +131,9 @@ static void test_overlapping_readers_do_not_let_it_grow(void **state)
 		assert_int_equal(pthread_create(&readers[i], NULL, read_again_and_again, path), 0);
 	for (uint64_t start_ns = clock_monotonic_ns();
 	     started_over < 2 && clock_monotonic_ns() - start_ns < 60000000000;) {
-		int before = store->wal.pages;
+		int before = database->wal.pages;
 		write_pages(WAL_PAGES_DUE / 2);
-		started_over += store->wal.pages < before && before >= WAL_PAGES_LONG;
+		started_over += database->wal.pages < before && before >= WAL_PAGES_LONG;
 		longest = before > longest ? before : longest;
 		nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
 	}
@@ -154,14 +154,14 @@ static void test_a_reader_that_stays_is_told_and_then_it_is_short_again(void **s
 	write_pages(100);
 	reader = begin_reading();
 	write_pages(3 * WAL_PAGES_LONG);
-	assert_true(store->wal.pages >= 3 * WAL_PAGES_LONG); /* cannot start over */
-	assert_true(store->wal.held_since_ns > 0);
+	assert_true(database->wal.pages >= 3 * WAL_PAGES_LONG); /* cannot start over */
+	assert_true(database->wal.held_since_ns > 0);
 	WAIT_UNTIL(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") > 0, 10);
 	WAIT_UNTIL(metric("db_wal_size_bytes{db_namespace=\"rows\"}") > 3.0 * WAL_PAGES_LONG * 4096, 10);
 
-	uint64_t since_ns = store->wal.held_since_ns;
+	uint64_t since_ns = database->wal.held_since_ns;
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(store->wal.held_since_ns == since_ns); /* the same reader still */
+	assert_true(database->wal.held_since_ns == since_ns); /* the same reader still */
 	uint64_t next_ns = next_start_ns();
 	WAIT_UNTIL(clock_monotonic_ns() > since_ns + 2000000000, 10);
 	write_pages(2 * WAL_PAGES_DUE);
@@ -188,17 +188,17 @@ static void test_it_is_tried_in_vain_once_a_second_at_most(void **state)
 	sqlite3_close(reader);
 	reader = begin_reading();
 	begin_leading();
-	store->wal.next_start_ns = 0;
-	store->wal.held_since_ns = 0;
-	store->wal.due_pages = 0;
+	database->wal.next_start_ns = 0;
+	database->wal.held_since_ns = 0;
+	database->wal.due_pages = 0;
 	uint64_t before_ns = clock_monotonic_ns();
-	wal_tend(store);
-	uint64_t next_ns = store->wal.next_start_ns;
+	wal_tend(database);
+	uint64_t next_ns = database->wal.next_start_ns;
 	assert_true(next_ns > before_ns && log_bytes() > WAL_LIMIT_BYTES);
-	store->wal.due_pages = 0;
-	wal_tend(store);
+	database->wal.due_pages = 0;
+	wal_tend(database);
 	if (clock_monotonic_ns() < next_ns)
-		assert_true(store->wal.next_start_ns == next_ns);
+		assert_true(database->wal.next_start_ns == next_ns);
 	end_leading();
 	sqlite3_close(reader);
 	WAIT_UNTIL(log_bytes() <= WAL_LIMIT_BYTES, 10);
@@ -212,16 +212,16 @@ static void test_another_reader_is_another_age(void **state)
 	write_pages(100);
 	first = begin_reading();
 	write_pages(2 * WAL_PAGES_DUE);
-	uint64_t since_ns = store->wal.held_since_ns;
+	uint64_t since_ns = database->wal.held_since_ns;
 	assert_true(since_ns > 0);
 	second = begin_reading();
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(store->wal.held_since_ns == since_ns);
+	assert_true(database->wal.held_since_ns == since_ns);
 	sqlite3_close(first);
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(store->wal.held_since_ns > since_ns);
+	assert_true(database->wal.held_since_ns > since_ns);
 	sqlite3_close(second);
-	WAIT_UNTIL(store->wal.held_since_ns == 0, 10);
+	WAIT_UNTIL(database->wal.held_since_ns == 0, 10);
 }
 
 static void test_closing_waits_for_no_reader(void **state)
@@ -233,8 +233,8 @@ static void test_closing_waits_for_no_reader(void **state)
 	setenv("BUSY_TIMEOUT_MS", "60000", 1);
 	reader = begin_reading();
 	write_pages(100);
-	store_close(store); /* else for a minute */
-	store = NULL;
+	database_close(database); /* else for a minute */
+	database = NULL;
 	sqlite3_close(reader);
 	assert_true(number_of("rows", "SELECT count(*) FROM rows") >= 2);
 }

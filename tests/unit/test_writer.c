@@ -4,29 +4,29 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "fault_vfs.h"
 #include "database/connection.h"
+#include "fault_vfs.h"
 #include "store_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT) STRICT;\n";
 
 DB_STATEMENT(insert_row, "INSERT", "rows", "INSERT INTO rows (id, text) VALUES (?1, ?2)");
 
-static struct store *store;
+static struct database *database;
 
 static int open_store(void **state)
 {
 	make_dir(state);
 	write_file("rows.sql", schema);
-	store = store_open("rows");
-	assert_non_null(store);
+	database = database_open("rows");
+	assert_non_null(database);
 	return 0;
 }
 
 static int close_store(void **state)
 {
 	fault_fail_sync = fault_fail_write = false;
-	store_close(store);
+	database_close(database);
 	return remove_dir(state);
 }
 
@@ -37,7 +37,7 @@ static int64_t rows(void)
 
 /* ---- jobs ---- */
 
-static enum db_result insert(struct db *tx, int64_t id)
+static enum db_result insert(struct db_connection *tx, int64_t id)
 {
 	struct db_query q;
 
@@ -47,18 +47,18 @@ static enum db_result insert(struct db *tx, int64_t id)
 	return db_end(&q);
 }
 
-static enum db_result insert_one(struct db *tx, void *arg)
+static enum db_result insert_one(struct db_connection *tx, void *arg)
 {
 	return insert(tx, *(const int64_t *)arg);
 }
 
 static enum db_result write_one(int64_t id)
 {
-	return db_write(store, &insert_row, insert_one, &id);
+	return db_write(database, &insert_row, insert_one, &id);
 }
 
 /* Inserts, then finds that it does not want to. */
-static enum db_result insert_and_refuse(struct db *tx, void *arg)
+static enum db_result insert_and_refuse(struct db_connection *tx, void *arg)
 {
 	enum db_result result = insert_one(tx, arg);
 
@@ -78,13 +78,13 @@ static atomic_uint group_size; /* that the leader waits for */
 
 static unsigned waiting(void)
 {
-	pthread_mutex_lock(&store->lock);
-	unsigned count = store->waiting;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	unsigned count = database->waiting;
+	pthread_mutex_unlock(&database->lock);
 	return count;
 }
 
-static enum db_result hold_the_door(struct db *tx, void *arg)
+static enum db_result hold_the_door(struct db_connection *tx, void *arg)
 {
 	(void)tx;
 	(void)arg;
@@ -96,7 +96,7 @@ static void *lead(void *arg)
 {
 	enum db_result *result = arg;
 
-	*result = db_write(store, &insert_row, hold_the_door, NULL);
+	*result = db_write(database, &insert_row, hold_the_door, NULL);
 	return NULL;
 }
 
@@ -104,15 +104,15 @@ static void *join(void *arg)
 {
 	struct member *m = arg;
 
-	m->result = db_write(store, &insert_row, m->job, &m->id);
+	m->result = db_write(database, &insert_row, m->job, &m->id);
 	return NULL;
 }
 
 static bool is_leading(void)
 {
-	pthread_mutex_lock(&store->lock);
-	bool leading = store->leading;
-	pthread_mutex_unlock(&store->lock);
+	pthread_mutex_lock(&database->lock);
+	bool leading = database->leading;
+	pthread_mutex_unlock(&database->lock);
 	return leading;
 }
 
@@ -156,7 +156,7 @@ static void test_a_refused_job_leaves_nothing(void **state)
 	int64_t id = 1;
 
 	(void)state;
-	assert_int_equal(db_write(store, &insert_row, insert_and_refuse, &id), DB_NOT_FOUND);
+	assert_int_equal(db_write(database, &insert_row, insert_and_refuse, &id), DB_NOT_FOUND);
 	assert_int_equal(rows(), 0);
 	assert_int_equal(write_one(1), DB_OK);
 	assert_int_equal(write_one(1), DB_CONFLICT);
@@ -204,7 +204,7 @@ static void test_a_failed_commit_fails_all_and_is_forgotten(void **state)
 	assert_int_equal(rows(), 1);
 }
 
-static enum db_result insert_much(struct db *tx, void *arg)
+static enum db_result insert_much(struct db_connection *tx, void *arg)
 {
 	enum db_result result = DB_OK;
 
@@ -224,7 +224,7 @@ static void test_a_full_disk(void **state)
 	assert_int_equal(rows(), 0);
 
 	/* Full in the midst of a statement: SQLite rolls back the whole transaction, the jobs before it too. */
-	assert_true(connection_int(store->writer, "PRAGMA max_page_count = 5", &limit));
+	assert_true(connection_int(database->writer, "PRAGMA max_page_count = 5", &limit));
 	struct member members[] = {
 		{.job = insert_one, .id = 1},
 		{.job = insert_much, .id = 1000},
@@ -234,8 +234,8 @@ static void test_a_full_disk(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(members[i].result, DB_UNAVAILABLE);
 	assert_int_equal(rows(), 0);
-	assert_true(connection_int(store->writer, "PRAGMA max_page_count = 1000000", &limit));
-	assert_int_equal(db_write(store, &insert_row, insert_much, &first), DB_OK);
+	assert_true(connection_int(database->writer, "PRAGMA max_page_count = 1000000", &limit));
+	assert_int_equal(db_write(database, &insert_row, insert_much, &first), DB_OK);
 }
 
 static void test_locked_by_another_process(void **state)
@@ -297,7 +297,7 @@ DB_STATEMENT(count_rows, "SELECT", "rows", "SELECT count(*), max(id) FROM rows")
 /* A reader sees only whole commits, and never fewer than before. */
 static void *read_many(void *arg)
 {
-	struct db *db = db_open(store);
+	struct db_connection *db = db_connection_open(database);
 	intptr_t wrong = 0;
 	int64_t seen = 0;
 
@@ -309,7 +309,7 @@ static void *read_many(void *arg)
 		seen = db_int(&q, 0);
 		wrong += db_end(&q) != DB_OK;
 	}
-	db_close(db);
+	db_connection_close(db);
 	return (void *)wrong;
 }
 
@@ -357,7 +357,7 @@ DB_STATEMENT(select_ids, "SELECT", "rows", "SELECT id FROM rows");
 
 static void test_a_reader_that_stays_holds_up_no_writer(void **state)
 {
-	struct db *db = db_open(store);
+	struct db_connection *db = db_connection_open(database);
 	struct db_query q;
 	int64_t id = 0;
 
@@ -367,13 +367,13 @@ static void test_a_reader_that_stays_holds_up_no_writer(void **state)
 	assert_true(db_next(&q)); /* sees the rows of now, however long it takes */
 	for (int i = 0; i < 2500; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(store->wal.pages > 2500); /* cannot start over yet */
+	assert_true(database->wal.pages > 2500); /* cannot start over yet */
 	assert_false(db_next(&q));
 	assert_int_equal(db_end(&q), DB_OK);
 	for (int i = 0; i < 1100; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(store->wal.pages < 1100);
-	db_close(db);
+	assert_true(database->wal.pages < 1100);
+	db_connection_close(db);
 	assert_int_equal(rows(), id);
 }
 
@@ -381,8 +381,8 @@ static void test_a_reader_that_stays_holds_up_no_writer(void **state)
 
 static void write_until_killed(int report)
 {
-	store = store_open("killed");
-	for (int64_t id = 1; store; id++) {
+	database = database_open("killed");
+	for (int64_t id = 1; database; id++) {
 		if (write_one(id) != DB_OK || write(report, &id, sizeof(id)) != sizeof(id))
 			break;
 	}
