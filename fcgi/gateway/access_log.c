@@ -46,7 +46,7 @@ enum member {
 	{                                                                                                              \
 		"\"" text "\":", sizeof(text) + 2                                                                      \
 	}
-static const struct text member_names[MEMBERS] = {
+static const struct slice member_names[MEMBERS] = {
 	[TS] = NAME("ts"),
 	[LEVEL] = NAME("level"),
 	[SERVICE] = NAME("service"),
@@ -83,20 +83,20 @@ static const struct text member_names[MEMBERS] = {
 static const char line_start[] = "{\"ts\":\"";
 
 /* `expected`: what comes next when nginx wrote the line, tried first. MEMBERS: none of ours. */
-static unsigned find_member(const struct text *key, unsigned expected)
+static unsigned find_member(const struct slice *key, unsigned expected)
 {
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		unsigned member = (expected + i) % MEMBERS;
-		const struct text *name = &member_names[member];
-		if (name->bytes == key->bytes + 3 && memcmp(name->data + 1, key->data, key->bytes) == 0)
+		const struct slice *name = &member_names[member];
+		if (name->len == key->len + 3 && memcmp(name->data + 1, key->data, key->len) == 0)
 			return member;
 	}
 	return MEMBERS;
 }
 
-static bool scan_members(struct json_scan *s, struct text *values)
+static bool scan_members(struct json_scan *s, struct slice *values)
 {
-	struct text key, value;
+	struct slice key, value;
 	enum json_scanned result;
 	unsigned expected = 0;
 
@@ -147,58 +147,58 @@ static bool parse_decimal(const char *s, size_t bytes, unsigned decimals, uint64
 	return true;
 }
 
-static bool number(const struct text *text, unsigned decimals, uint64_t max, uint64_t *out)
+static bool number(const struct slice *text, unsigned decimals, uint64_t max, uint64_t *out)
 {
 	uint64_t value;
 
-	if (!parse_decimal(text->data, text->bytes, decimals, &value) || value > max)
+	if (!parse_decimal(text->data, text->len, decimals, &value) || value > max)
 		return false;
 	*out = value;
 	return true;
 }
 
 /* An identifier that must not be all zeros (W3C Trace Context). */
-static bool id(const struct text *text, uint8_t *out, size_t bytes)
+static bool id(const struct slice *text, uint8_t *out, size_t bytes)
 {
 	static const uint8_t zero[16];
 
-	return text->bytes == 2 * bytes && hex_decode(text->data, bytes, out) && memcmp(out, zero, bytes) != 0;
+	return text->len == 2 * bytes && hex_decode(text->data, bytes, out) && memcmp(out, zero, bytes) != 0;
 }
 
 /* Takes the next element off one of nginx's lists: "a, b : c". */
-static struct text next_element(struct text *list)
+static struct slice next_element(struct slice *list)
 {
-	const char *p = list->data, *end = list->data + list->bytes;
-	struct text element = {p, list->bytes};
+	const char *p = list->data, *end = list->data + list->len;
+	struct slice element = {p, list->len};
 
 	for (; p < end; p++) {
 		size_t separator = *p == ',' && end - p >= 2 && p[1] == ' '                ? 2
 				   : *p == ' ' && end - p >= 3 && memcmp(p, " : ", 3) == 0 ? 3
 											   : 0;
 		if (separator) {
-			element.bytes = (size_t)(p - list->data);
-			*list = (struct text){p + separator, (size_t)(end - p) - separator};
+			element.len = (size_t)(p - list->data);
+			*list = (struct slice){p + separator, (size_t)(end - p) - separator};
 			return element;
 		}
 	}
-	*list = (struct text){end, 0};
+	*list = (struct slice){end, 0};
 	return element;
 }
 
-static bool is_none(const struct text *text)
+static bool is_none(const struct slice *text)
 {
-	return text->bytes == 0 || (text->bytes == 1 && text->data[0] == '-');
+	return text->len == 0 || (text->len == 1 && text->data[0] == '-');
 }
 
 #define NS_PER_DAY UINT64_C(86400000000000)
 
-static void set_attempts(struct access_line *out, struct text addresses, struct text statuses, struct text times)
+static void set_attempts(struct access_line *out, struct slice addresses, struct slice statuses, struct slice times)
 {
-	while (addresses.bytes && out->attempt_count < ACCESS_ATTEMPTS_MAX) {
+	while (addresses.len && out->attempt_count < ACCESS_ATTEMPTS_MAX) {
 		struct access_attempt *attempt = &out->attempts[out->attempt_count];
-		struct text address = next_element(&addresses);
-		struct text status = next_element(&statuses);
-		struct text time = next_element(&times);
+		struct slice address = next_element(&addresses);
+		struct slice status = next_element(&statuses);
+		struct slice time = next_element(&times);
 		uint64_t code;
 
 		*attempt = (struct access_attempt){.address = address};
@@ -213,7 +213,7 @@ static void set_attempts(struct access_line *out, struct text addresses, struct 
 
 #define NS_MAX (UINT64_C(1) << 62) /* the year 2116 */
 
-static bool set_facts(struct access_line *out, const struct text *values)
+static bool set_facts(struct access_line *out, const struct slice *values)
 {
 	uint64_t status, port = 0;
 
@@ -222,10 +222,10 @@ static bool set_facts(struct access_line *out, const struct text *values)
 	    !number(&values[DURATION_MS], 6, 365 * NS_PER_DAY, &out->duration_ns))
 		return false;
 	out->status = status >= 100 ? (int)status : 0;
-	if (values[TRACE_FLAGS].bytes != 2 || !hex_decode(values[TRACE_FLAGS].data, 1, &out->flags))
+	if (values[TRACE_FLAGS].len != 2 || !hex_decode(values[TRACE_FLAGS].data, 1, &out->flags))
 		out->flags = 0;
 	out->trace_state = values[TRACE_STATE];
-	out->resampled = values[TRACE_RESAMPLED].bytes == 1 && values[TRACE_RESAMPLED].data[0] == '1';
+	out->resampled = values[TRACE_RESAMPLED].len == 1 && values[TRACE_RESAMPLED].data[0] == '1';
 	if (!id(&values[PARENT_SPAN_ID], out->parent_span_id, 8))
 		memset(out->parent_span_id, 0, 8);
 	if (number(&values[PORT], 0, 65535, &port))
@@ -251,10 +251,10 @@ bool access_log_parse(char *line, size_t bytes, struct access_line *out, bool *c
 	*cut = false;
 	while (bytes) {
 		struct json_scan s;
-		struct text values[MEMBERS];
+		struct slice values[MEMBERS];
 
 		for (unsigned i = 0; i < MEMBERS; i++)
-			values[i] = (struct text){"", 0};
+			values[i] = (struct slice){"", 0};
 		*out = (struct access_line){0};
 		json_scan_init(&s, line, bytes);
 		if (scan_members(&s, values))

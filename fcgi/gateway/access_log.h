@@ -13,7 +13,7 @@
 
 /* One try of nginx to have the request answered. */
 struct access_attempt {
-	struct text address; /* as nginx writes it: "unix:/run/users.sock", "127.0.0.1:8081", or an upstream's name */
+	struct slice address; /* as nginx writes it: "unix:/run/users.sock", "127.0.0.1:8081", or an upstream's name */
 	int status;          /* 0: it did not answer */
 	uint64_t duration_ns;
 };
@@ -31,8 +31,8 @@ struct access_line {
 	uint64_t duration_ns;
 	uint64_t upstream_start_ns; /* realtime, like end_ns: when the first attempt began; 0: not logged */
 	/* text inside the line: NUL-terminated, "" when the key was missing */
-	struct text trace_state; /* as it came: not judged yet */
-	struct text method, route, path, query, host, scheme, client, user_agent, protocol;
+	struct slice trace_state; /* as it came: not judged yet */
+	struct slice method, route, path, query, host, scheme, client, user_agent, protocol;
 	size_t attempt_count;
 	struct access_attempt attempts[ACCESS_ATTEMPTS_MAX]; /* in order */
 };

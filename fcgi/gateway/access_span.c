@@ -68,7 +68,7 @@ static struct interval attempt_interval(const struct access_line *line, size_t a
 
 /* ---- names and values of the semantic conventions ---- */
 
-static const char *known_method(const struct text *method)
+static const char *known_method(const struct slice *method)
 {
 	/* RFC 9110, RFC 5789 (PATCH), RFC 10008 (QUERY) */
 	static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
@@ -92,14 +92,14 @@ static const char *status_text(int status)
 	return texts[status - 100];
 }
 
-static void set_text(struct tel_span *span, const char *key, const struct text *text)
+static void set_text(struct tel_span *span, const char *key, const struct slice *text)
 {
-	if (text->bytes)
-		tel_span_set(span, tel_strn(key, text->data, text->bytes));
+	if (text->len)
+		tel_span_set(span, tel_strn(key, text->data, text->len));
 }
 
 /* Returns the span's name of the method. */
-static const char *set_method(struct tel_span *span, const struct text *method)
+static const char *set_method(struct tel_span *span, const struct slice *method)
 {
 	const char *known = known_method(method);
 
@@ -113,14 +113,14 @@ static const char *set_method(struct tel_span *span, const struct text *method)
 }
 
 /* "HTTP/1.1" -> "1.1", "HTTP/2.0" -> "2" */
-static void set_protocol(struct tel_span *span, const struct text *protocol)
+static void set_protocol(struct tel_span *span, const struct slice *protocol)
 {
-	struct text version = {protocol->data + 5, protocol->bytes - 5};
+	struct slice version = {protocol->data + 5, protocol->len - 5};
 
-	if (protocol->bytes <= 5 || memcmp(protocol->data, "HTTP/", 5) != 0)
+	if (protocol->len <= 5 || memcmp(protocol->data, "HTTP/", 5) != 0)
 		return;
-	if (version.bytes == 3 && version.data[0] >= '2' && memcmp(version.data + 1, ".0", 2) == 0)
-		version.bytes = 1;
+	if (version.len == 3 && version.data[0] >= '2' && memcmp(version.data + 1, ".0", 2) == 0)
+		version.len = 1;
 	set_text(span, "network.protocol.version", &version);
 }
 
@@ -136,29 +136,29 @@ static void fail_server(struct tel_span *span, int status)
 		tel_span_fail(span, status_text(status));
 }
 
-static bool is_route(const struct text *route)
+static bool is_route(const struct slice *route)
 {
-	return route->bytes > 0 && route->data[0] == '/'; /* not "_unmatched" */
+	return route->len > 0 && route->data[0] == '/'; /* not "_unmatched" */
 }
 
 /* An IPv6 address in a URL has brackets, "[::1]"; as an attribute it has none. */
-static struct text bare_host(struct text host)
+static struct slice bare_host(struct slice host)
 {
-	bool bracketed = host.bytes > 2 && host.data[0] == '[' && host.data[host.bytes - 1] == ']';
+	bool bracketed = host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']';
 
-	return bracketed ? (struct text){host.data + 1, host.bytes - 2} : host;
+	return bracketed ? (struct slice){host.data + 1, host.len - 2} : host;
 }
 
 /* nginx's configuration may be another one than ours, which has redacted it. */
-static void set_query(struct tel_span *span, const struct text *query)
+static void set_query(struct tel_span *span, const struct slice *query)
 {
 	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
 	struct buf shown;
 
-	if (query->bytes == 0)
+	if (query->len == 0)
 		return;
 	buf_init_fixed(&shown, storage, sizeof(storage));
-	redact_query(&shown, query->data, query->bytes);
+	redact_query(&shown, query->data, query->len);
 	tel_span_set(span,
 		     shown.failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", shown.data, shown.len));
 }
@@ -197,7 +197,7 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 	set_protocol(out, &line->protocol);
 	if (line->port)
 		tel_span_set(out, tel_int("server.port", line->port));
-	struct text host = bare_host(line->host);
+	struct slice host = bare_host(line->host);
 	set_text(out, "server.address", &host);
 	set_text(out, "url.path", &line->path);
 	set_query(out, &line->query);
@@ -232,19 +232,19 @@ static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *
 }
 
 /* "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or the name of an upstream without a live server */
-static void set_peer(struct tel_span *span, const struct text *address)
+static void set_peer(struct tel_span *span, const struct slice *address)
 {
-	struct text host = *address;
+	struct slice host = *address;
 
-	if (host.bytes > 5 && memcmp(host.data, "unix:", 5) == 0) {
-		host = (struct text){host.data + 5, host.bytes - 5};
+	if (host.len > 5 && memcmp(host.data, "unix:", 5) == 0) {
+		host = (struct slice){host.data + 5, host.len - 5};
 		set_text(span, "server.address", &host);
 		return;
 	}
-	const char *colon = memrchr(host.data, ':', host.bytes);
+	const char *colon = memrchr(host.data, ':', host.len);
 	if (colon) {
 		tel_span_set(span, tel_int("server.port", strtol(colon + 1, NULL, 10)));
-		host.bytes = (size_t)(colon - host.data);
+		host.len = (size_t)(colon - host.data);
 	}
 	host = bare_host(host);
 	set_text(span, "server.address", &host);
@@ -256,20 +256,20 @@ static void set_url(struct tel_span *span, const struct access_line *line)
 	struct buf url;
 	bool default_port = line->port == 0 || line->port == (strcmp(line->scheme.data, "https") == 0 ? 443 : 80);
 
-	if (line->host.bytes == 0 || line->scheme.bytes == 0)
+	if (line->host.len == 0 || line->scheme.len == 0)
 		return;
 	buf_init_fixed(&url, storage, sizeof(storage));
-	buf_add(&url, line->scheme.data, line->scheme.bytes);
+	buf_add(&url, line->scheme.data, line->scheme.len);
 	buf_adds(&url, "://");
-	buf_add(&url, line->host.data, line->host.bytes);
+	buf_add(&url, line->host.data, line->host.len);
 	if (!default_port) {
 		buf_addc(&url, ':');
 		buf_add_int(&url, line->port);
 	}
-	buf_add(&url, line->path.data, line->path.bytes);
-	if (line->query.bytes) {
+	buf_add(&url, line->path.data, line->path.len);
+	if (line->query.len) {
 		buf_addc(&url, '?');
-		redact_query(&url, line->query.data, line->query.bytes);
+		redact_query(&url, line->query.data, line->query.len);
 	}
 	if (!url.failed)
 		tel_span_set(span, tel_strn("url.full", url.data, url.len));

@@ -157,7 +157,7 @@ void json_scan_init(struct json_scan *s, char *object, size_t bytes)
 	*s = (struct json_scan){.at = object, .end = object + bytes, .escapes = memchr(object, '\\', bytes) != NULL};
 }
 
-static bool scan_member(struct json_scan *s, struct text *key, struct text *value)
+static bool scan_member(struct json_scan *s, struct slice *key, struct slice *value)
 {
 	char *key_end, *value_end;
 
@@ -174,8 +174,8 @@ static bool scan_member(struct json_scan *s, struct text *key, struct text *valu
 	if (!s->last && !take(s, ','))
 		return false;
 	*value_end = '\0'; /* at the latest the comma or brace just taken */
-	*key = (struct text){key_start, (size_t)(key_end - key_start)};
-	*value = (struct text){value_start, (size_t)(value_end - value_start)};
+	*key = (struct slice){key_start, (size_t)(key_end - key_start)};
+	*value = (struct slice){value_start, (size_t)(value_end - value_start)};
 	return true;
 }
 
@@ -185,7 +185,7 @@ static bool at_end(struct json_scan *s)
 	return s->at == s->end;
 }
 
-enum json_scanned json_scan_next(struct json_scan *s, struct text *key, struct text *value)
+enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct slice *value)
 {
 	if (!s->started) {
 		if (!take(s, '{'))
@@ -198,12 +198,12 @@ enum json_scanned json_scan_next(struct json_scan *s, struct text *key, struct t
 	return scan_member(s, key, value) ? JSON_SCAN_MEMBER : JSON_SCAN_BROKEN;
 }
 
-bool json_scan_expect(struct json_scan *s, const struct text *key, struct text *value)
+bool json_scan_expect(struct json_scan *s, const struct slice *key, struct slice *value)
 {
-	char *start = s->at + key->bytes;
+	char *start = s->at + key->len;
 
-	if (!s->started || s->last || s->escapes || (size_t)(s->end - s->at) <= key->bytes ||
-	    memcmp(s->at, key->data, key->bytes) != 0)
+	if (!s->started || s->last || s->escapes || (size_t)(s->end - s->at) <= key->len ||
+	    memcmp(s->at, key->data, key->len) != 0)
 		return false;
 	bool quoted = *start == '"';
 	struct json_scan rest = {.at = start + quoted, .end = s->end};
@@ -215,6 +215,6 @@ bool json_scan_expect(struct json_scan *s, const struct text *key, struct text *
 	s->last = *rest.at == '}';
 	s->at = rest.at + 1;
 	*value_end = '\0'; /* at the latest the comma or brace just taken */
-	*value = (struct text){start + quoted, (size_t)(value_end - start - quoted)};
+	*value = (struct slice){start + quoted, (size_t)(value_end - start - quoted)};
 	return true;
 }

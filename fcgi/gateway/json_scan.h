@@ -6,11 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Text that belongs to someone else. */
-struct text {
-	const char *data;
-	size_t bytes;
-};
+#include "base/slice.h"
 
 /* `at` is where reading goes on or has failed; from there on the input is untouched. */
 struct json_scan {
@@ -30,12 +26,12 @@ void json_scan_init(struct json_scan *s, char *object, size_t bytes);
  * key and value point into the input, the key has no NUL. Numbers, true, false and null come as they were written.
  * Nested objects and arrays, and anything behind the object, are JSON_SCAN_BROKEN.
  */
-enum json_scanned json_scan_next(struct json_scan *s, struct text *key, struct text *value);
+enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct slice *value);
 
 /*
  * The same at a third of the cost, for a member whose key is known beforehand: `key` is written as it stands in the
  * input, with quotes and colon. False: something else comes, or something that needs a closer look; nothing was read.
  */
-bool json_scan_expect(struct json_scan *s, const struct text *key, struct text *value);
+bool json_scan_expect(struct json_scan *s, const struct slice *key, struct slice *value);
 
 #endif

@@ -52,7 +52,7 @@ static bool wants_protobuf(const struct request *req)
 	return accept && strstr(accept, "application/protobuf");
 }
 
-static bool has_field(struct bytes message, uint32_t number)
+static bool has_field(struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -96,7 +96,7 @@ static size_t add_scope(struct buf *out, const struct trace *trace, size_t first
 	if (!has_field(scope->fields, SCOPE_SPANS_SCOPE))
 		wire_add_bytes(out, SCOPE_SPANS_SCOPE, "", 0);
 	for (; i < trace->span_count && trace->spans[i].scope == trace->spans[first].scope; i++) {
-		struct bytes whole = trace->spans[i].summary.whole;
+		struct slice whole = trace->spans[i].summary.whole;
 		size_t span = wire_begin(out, SCOPE_SPANS_SPANS);
 		buf_add(out, whole.data, whole.len);
 		if (!has_field(whole, SPAN_STATUS))
@@ -145,7 +145,7 @@ static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 /* ---- JSON: the same, resource_spans are batches in version 1 ---- */
 
 /* A message as members of an object that is open, with `name` in any case. */
-static void write_with(struct json_writer *json, const struct schema_message *message, struct bytes bytes,
+static void write_with(struct json_writer *json, const struct schema_message *message, struct slice bytes,
 		       uint32_t number)
 {
 	to_json_members(json, message, bytes);

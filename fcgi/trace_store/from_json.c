@@ -298,7 +298,7 @@ static bool read_message(struct reading *r, const struct schema_message *message
 
 /* NOLINTEND(misc-no-recursion) */
 
-bool from_json(const struct schema_message *message, struct bytes text, struct buf *out, struct from_json_fault *fault)
+bool from_json(const struct schema_message *message, struct slice text, struct buf *out, struct from_json_fault *fault)
 {
 	struct reading r = {.out = out, .member = "the request"};
 

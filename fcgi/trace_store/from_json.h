@@ -23,6 +23,6 @@ struct from_json_fault {
  * False: not JSON, not such a message (*fault tells), or more than `out` holds (out->failed); what was added then is of
  * no use. Pure.
  */
-bool from_json(const struct schema_message *message, struct bytes text, struct buf *out, struct from_json_fault *fault);
+bool from_json(const struct schema_message *message, struct slice text, struct buf *out, struct from_json_fault *fault);
 
 #endif

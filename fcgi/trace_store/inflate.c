@@ -10,7 +10,7 @@
 #define ZLIB_ONLY 15
 #define GZIP_ONLY (15 + 16)
 
-bool inflate_body(enum inflate_format format, struct bytes in, struct buf *out)
+bool inflate_body(enum inflate_format format, struct slice in, struct buf *out)
 {
 	z_stream stream = {.next_in = (const Bytef *)in.data, .avail_in = (uInt)in.len};
 	char piece[16384];

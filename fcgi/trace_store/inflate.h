@@ -15,6 +15,6 @@ enum inflate_format {
  * Appends what `in` holds. False: not of this format, cut off, something follows, or more than `out` may hold
  * (out->failed tells). Pure.
  */
-bool inflate_body(enum inflate_format format, struct bytes in, struct buf *out);
+bool inflate_body(enum inflate_format format, struct slice in, struct buf *out);
 
 #endif

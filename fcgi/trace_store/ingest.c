@@ -121,7 +121,7 @@ static const char *why_rejected(const struct pieces *p, const struct rows_stored
 				: "Spans without a trace id or a span id are left out.";
 }
 
-static int store_request(struct request *req, struct reply *reply, bool json, struct bytes request)
+static int store_request(struct request *req, struct reply *reply, bool json, struct slice request)
 {
 	struct pieces p __attribute__((cleanup(pieces_done)));
 	struct rows_stored done = {0};
@@ -157,20 +157,20 @@ static int refuse_json(struct reply *reply, const struct buf *message, const str
 	return refuse(reply, true, 400, "invalid", text);
 }
 
-static int take_json(struct request *req, struct reply *reply, struct bytes body)
+static int take_json(struct request *req, struct reply *reply, struct slice body)
 {
 	struct from_json_fault fault;
 	BUF(message, PIECES_BYTES_MAX);
 
 	if (!from_json(&schema_request, body, &message, &fault))
 		return refuse_json(reply, &message, &fault);
-	return store_request(req, reply, true, (struct bytes){message.data ? message.data : "", message.len});
+	return store_request(req, reply, true, (struct slice){message.data ? message.data : "", message.len});
 }
 
 static int take(struct request *req, struct reply *reply, bool json)
 {
 	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
-	struct bytes body = {req->body, req->body_bytes};
+	struct slice body = {req->body, req->body_bytes};
 	BUF(inflated, PIECES_BYTES_MAX);
 
 	if (req->body_too_large)
@@ -186,7 +186,7 @@ static int take(struct request *req, struct reply *reply, bool json)
 			return inflated.failed ? refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.")
 					       : refuse(reply, json, 400, "invalid",
 							"The body is not what its Content-Encoding says.");
-		body = (struct bytes){inflated.data ? inflated.data : "", inflated.len};
+		body = (struct slice){inflated.data ? inflated.data : "", inflated.len};
 	}
 	return json ? take_json(req, reply, body) : store_request(req, reply, false, body);
 }

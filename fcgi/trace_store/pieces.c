@@ -22,13 +22,13 @@ static uint32_t place(const struct pieces *p, const void *at)
 	return (uint32_t)((const char *)at - p->request.data);
 }
 
-static struct bytes part(const struct pieces *p, uint32_t at, uint32_t len)
+static struct slice part(const struct pieces *p, uint32_t at, uint32_t len)
 {
-	return (struct bytes){p->request.data + at, len};
+	return (struct slice){p->request.data + at, len};
 }
 
 /* Where the trace id of a span stands that has one. */
-static uint32_t id_place(const struct pieces *p, struct bytes span)
+static uint32_t id_place(const struct pieces *p, struct slice span)
 {
 	struct wire w = {.left = span};
 	struct wire_field field = {0};
@@ -57,7 +57,7 @@ static void add_span(struct finding *f, const struct wire_field *field)
 }
 
 /* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
-static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t resource)
+static void find_in_scope(struct finding *f, struct slice scope_spans, size_t resource)
 {
 	struct pieces *p = &f->found;
 	struct wire w = {.left = scope_spans};
@@ -80,7 +80,7 @@ static void find_in_scope(struct finding *f, struct bytes scope_spans, size_t re
 	found->bytes = (uint32_t)bytes;
 }
 
-static void find_in_resource(struct finding *f, struct bytes resource_spans)
+static void find_in_resource(struct finding *f, struct slice resource_spans)
 {
 	struct pieces *p = &f->found;
 	struct wire w = {.left = resource_spans};
@@ -152,7 +152,7 @@ static void leave_out_refused(struct pieces *p, pieces_keep *keep, void *arg)
 	p->index_count = kept;
 }
 
-enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_keep *keep, void *arg)
+enum pieces_result pieces_read(struct pieces *p, struct slice request, pieces_keep *keep, void *arg)
 {
 	*p = (struct pieces){.request = request};
 	if (request.len > PIECES_BYTES_MAX)
@@ -190,12 +190,12 @@ bool pieces_next(const struct pieces *p, struct piece *piece)
 	return true;
 }
 
-struct bytes pieces_span(const struct pieces *p, size_t i)
+struct slice pieces_span(const struct pieces *p, size_t i)
 {
 	return part(p, p->index[i].at, p->index[i].len);
 }
 
-static void add_without(struct buf *out, struct bytes message, uint32_t number)
+static void add_without(struct buf *out, struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;

@@ -36,7 +36,7 @@ struct pieces_span {
 };
 
 struct pieces {
-	struct bytes request; /* the caller's, for as long as this lives */
+	struct slice request; /* the caller's, for as long as this lives */
 	struct pieces_resource *resources;
 	struct pieces_source *sources;
 	struct pieces_span *index; /* of the spans that are kept: by trace id, then in the order of the request */
@@ -59,13 +59,13 @@ typedef bool pieces_keep(void *arg, const uint8_t trace_id[16], size_t spans);
  * Any bytes may come. A span whose trace id or span id is missing or zero is invalid and left out (OTLP: the receiver
  * rejects it). `keep` NULL: all are kept. Whatever comes back, end with pieces_done.
  */
-enum pieces_result pieces_read(struct pieces *p, struct bytes request, pieces_keep *keep, void *arg);
+enum pieces_result pieces_read(struct pieces *p, struct slice request, pieces_keep *keep, void *arg);
 
 /* The next piece; begin with *piece = {0}. Those of one trace follow each other. False: there is no more. */
 bool pieces_next(const struct pieces *p, struct piece *piece);
 
 /* A span as a field of ScopeSpans. `i` is in `index`. */
-struct bytes pieces_span(const struct pieces *p, size_t i);
+struct slice pieces_span(const struct pieces *p, size_t i);
 
 /* Append the fields of ResourceSpans beside scope_spans, and those of ScopeSpans beside spans. By index. */
 void pieces_add_resource(const struct pieces *p, size_t resource, struct buf *out);

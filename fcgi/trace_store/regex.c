@@ -84,7 +84,7 @@ static void clear(struct set_of_states *set)
 	memset(set->is_in, 0, sizeof(set->is_in));
 }
 
-bool regex_matches(const struct regex *regex, struct bytes text, struct budget *budget)
+bool regex_matches(const struct regex *regex, struct slice text, struct budget *budget)
 {
 	struct set_of_states sets[2], *now = &sets[0], *next = &sets[1];
 	const char *p = text.data, *end = text.data + text.len;

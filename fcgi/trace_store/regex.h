@@ -18,12 +18,12 @@
 struct regex;
 
 /* NULL: not one; `error` says why (a literal), `at` is the byte where. The caller frees it with regex_free. */
-struct regex *regex_new(struct bytes pattern, const char **error, size_t *at);
+struct regex *regex_new(struct slice pattern, const char **error, size_t *at);
 
 /* NULL does nothing. */
 void regex_free(struct regex *regex);
 
 /* True: all of `text` (UTF-8) matches. Takes as many steps as characters times states at most. Any thread. */
-bool regex_matches(const struct regex *regex, struct bytes text, struct budget *budget);
+bool regex_matches(const struct regex *regex, struct slice text, struct budget *budget);
 
 #endif

@@ -402,7 +402,7 @@ static bool parse_any_of(struct parser *r)
 	}
 }
 
-struct regex *regex_new(struct bytes pattern, const char **error, size_t *at)
+struct regex *regex_new(struct slice pattern, const char **error, size_t *at)
 {
 	struct regex *regex = malloc(sizeof(*regex));
 

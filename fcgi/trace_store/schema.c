@@ -160,7 +160,7 @@ const struct schema_field *schema_field(const struct schema_message *message, ui
 }
 
 /* NOLINTBEGIN(misc-no-recursion): as deep as SCHEMA_DEPTH_MAX */
-static bool valid(const struct schema_message *message, struct bytes bytes, unsigned depth);
+static bool valid(const struct schema_message *message, struct slice bytes, unsigned depth);
 
 static bool valid_field(const struct schema_field *field, const struct wire_field *found, unsigned depth)
 {
@@ -173,7 +173,7 @@ static bool valid_field(const struct schema_field *field, const struct wire_fiel
 	return field->type != SCHEMA_MESSAGE || valid(field->message, found->bytes, depth);
 }
 
-static bool valid(const struct schema_message *message, struct bytes bytes, unsigned depth)
+static bool valid(const struct schema_message *message, struct slice bytes, unsigned depth)
 {
 	struct wire w = {.left = bytes};
 	struct wire_field found;
@@ -195,7 +195,7 @@ static bool valid(const struct schema_message *message, struct bytes bytes, unsi
 
 /* NOLINTEND(misc-no-recursion) */
 
-bool schema_valid(const struct schema_message *message, struct bytes bytes)
+bool schema_valid(const struct schema_message *message, struct slice bytes)
 {
 	return valid(message, bytes, 1);
 }

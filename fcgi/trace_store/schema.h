@@ -73,6 +73,6 @@ const struct schema_field *schema_field(const struct schema_message *message, ui
  * comes twice, strings are UTF-8, identifiers have 16, 8 or no bytes, SCHEMA_DEPTH_MAX is kept. Unknown fields may be
  * there. Pure.
  */
-bool schema_valid(const struct schema_message *message, struct bytes bytes);
+bool schema_valid(const struct schema_message *message, struct slice bytes);
 
 #endif

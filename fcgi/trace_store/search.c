@@ -50,7 +50,7 @@ static bool read_search(struct search *search, struct reply *reply)
 
 /* ---- what was found of a trace ---- */
 
-static void write_text(struct json_writer *json, const char *key, struct bytes text)
+static void write_text(struct json_writer *json, const char *key, struct slice text)
 {
 	json_key(json, key);
 	json_string_cut(json, text.data, text.len, TEXT_MAX);
@@ -163,11 +163,11 @@ static void write_found(struct json_writer *json, struct search *search)
 }
 
 struct service_count {
-	struct bytes name;
+	struct slice name;
 	int64_t spans, errors;
 };
 
-static struct service_count *service_of(struct service_count *services, size_t *count, struct bytes name)
+static struct service_count *service_of(struct service_count *services, size_t *count, struct slice name)
 {
 	name.len = name.len < TEXT_MAX ? name.len : TEXT_MAX;
 	for (size_t i = 0; i < *count; i++)

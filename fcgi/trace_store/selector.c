@@ -27,7 +27,7 @@ static bool ordered(enum selector_operator operator, int order)
 	}
 }
 
-static int compare_text(struct bytes a, struct bytes b)
+static int compare_text(struct slice a, struct slice b)
 {
 	size_t common = a.len < b.len ? a.len : b.len;
 	int order = common ? memcmp(a.data, b.data, common) : 0;
@@ -36,7 +36,7 @@ static int compare_text(struct bytes a, struct bytes b)
 }
 
 /* The text of a tag, read as what the attribute is. */
-static bool read_as(struct bytes text, enum value_type type, double *out)
+static bool read_as(struct slice text, enum value_type type, double *out)
 {
 	char copy[64], *end;
 
@@ -85,7 +85,7 @@ static bool compare_value(const struct selector_condition *c, const struct value
 	return compare_numbers(c, wanted, found);
 }
 
-static struct value text_value(struct bytes text)
+static struct value text_value(struct slice text)
 {
 	return (struct value){.type = VALUE_STRING, .text = text};
 }
@@ -121,10 +121,10 @@ static bool has_field(const struct selector *s, unsigned fields)
 }
 
 static void consider_attribute(struct selecting *a, struct selector_found *found, unsigned fields,
-			       struct bytes key_value)
+			       struct slice key_value)
 {
 	struct value value;
-	struct bytes key = attribute_read(key_value, &value);
+	struct slice key = attribute_read(key_value, &value);
 
 	for (size_t i = 0; i < a->selector->count; i++) {
 		const struct selector_condition *c = &a->selector->conditions[i];
@@ -134,7 +134,7 @@ static void consider_attribute(struct selecting *a, struct selector_found *found
 }
 
 static void consider_attributes(struct selecting *a, struct selector_found *found, unsigned fields,
-				struct bytes message, uint32_t number)
+				struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -147,11 +147,11 @@ static void consider_attributes(struct selecting *a, struct selector_found *foun
 }
 
 static void consider_text(struct selecting *a, struct selector_found *found, enum selector_field field,
-			  struct bytes message, uint32_t number)
+			  struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field part;
-	struct value value = text_value((struct bytes){"", 0});
+	struct value value = text_value((struct slice){"", 0});
 
 	if (!has_field(a->selector, 1U << field))
 		return;
@@ -175,7 +175,7 @@ static void ask_resource(struct selecting *a, uint32_t number)
 
 static void ask_scope(struct selecting *a, uint32_t number)
 {
-	struct bytes message = a->trace->scopes[number].message;
+	struct slice message = a->trace->scopes[number].message;
 
 	if (a->scope == number)
 		return;
@@ -187,7 +187,7 @@ static void ask_scope(struct selecting *a, uint32_t number)
 }
 
 /* Fields of the span itself, when a condition asks for what lies in one. */
-static void ask_span(struct selecting *a, struct bytes span)
+static void ask_span(struct selecting *a, struct slice span)
 {
 	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,
 		       event = 1U << SELECT_EVENT, link = 1U << SELECT_LINK, event_name = 1U << SELECT_EVENT_NAME;
@@ -222,10 +222,10 @@ static struct value id_value(char *out, const uint8_t *id, size_t len)
 		out[2 * i] = digits[id[i] >> 4];
 		out[2 * i + 1] = digits[id[i] & 15];
 	}
-	return text_value((struct bytes){out, 2 * len});
+	return text_value((struct slice){out, 2 * len});
 }
 
-static struct value parent_value(char *out, struct bytes span)
+static struct value parent_value(char *out, struct slice span)
 {
 	struct wire w = {.left = span};
 	struct wire_field field;
@@ -233,7 +233,7 @@ static struct value parent_value(char *out, struct bytes span)
 	while (wire_next(&w, &field))
 		if (field.number == SPAN_PARENT && field.bytes.len == 8)
 			return id_value(out, (const uint8_t *)field.bytes.data, 8);
-	return text_value((struct bytes){"", 0});
+	return text_value((struct slice){"", 0});
 }
 
 bool selecting_intrinsic(struct selecting *a, enum selector_field field, const struct trace_span *trace_span,

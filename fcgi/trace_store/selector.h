@@ -45,7 +45,7 @@ enum selector_operator { SELECT_EQ, SELECT_NE, SELECT_LT, SELECT_LE, SELECT_GT, 
 
 struct selector_condition {
 	enum selector_field field;
-	struct bytes key; /* of an attribute; of an intrinsic its name in TraceQL */
+	struct slice key; /* of an attribute; of an intrinsic its name in TraceQL */
 	enum selector_operator operator;
 	struct value value;
 	struct regex *regex; /* of the last two operators */
@@ -86,7 +86,7 @@ void selector_done(struct selector *s);
 bool selector_duration(const char *text, uint64_t *ns);
 
 /* The field that TraceQL calls so, such as span:name. False: none, or none that is here. */
-bool selector_intrinsic(struct bytes name, enum selector_field *field);
+bool selector_intrinsic(struct slice name, enum selector_field *field);
 
 /* The names of all of these; NULL after the last. */
 const char *selector_intrinsic_at(size_t index);

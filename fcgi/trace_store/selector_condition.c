@@ -114,7 +114,7 @@ static bool parse_attribute(struct selector_parser *r, struct selector_condition
 
 static bool parse_field(struct selector_parser *r, struct selector_condition *c, enum selector_kind_of_value *kind)
 {
-	struct bytes word = {r->p, word_length(r->p)};
+	struct slice word = {r->p, word_length(r->p)};
 	const struct selector_intrinsic_name *found = selector_find_intrinsic(word);
 
 	*kind = SELECT_ANYTHING;
@@ -179,7 +179,7 @@ static bool wrong_type(struct selector_parser *r, const char *at, enum selector_
 static bool parse_value(struct selector_parser *r, struct selector_condition *c, enum selector_kind_of_value kind)
 {
 	const char *at = r->p, *after;
-	struct bytes word = {at, word_length(at)};
+	struct slice word = {at, word_length(at)};
 	unsigned number;
 	bool is_duration;
 

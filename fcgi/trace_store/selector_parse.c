@@ -120,7 +120,7 @@ bool selector_parse(struct selector *s, const char *query, struct selector_error
 
 /* ---- tags ---- */
 
-static void set_tag(struct selector_condition *c, struct bytes key)
+static void set_tag(struct selector_condition *c, struct slice key)
 {
 	unsigned number;
 

@@ -50,7 +50,7 @@ static const struct {
 
 /* ---- names ---- */
 
-const struct selector_intrinsic_name *selector_find_intrinsic(struct bytes name)
+const struct selector_intrinsic_name *selector_find_intrinsic(struct slice name)
 {
 	for (size_t i = 0; i < sizeof(intrinsics) / sizeof(*intrinsics); i++)
 		if (bytes_equal(name, bytes_of(intrinsics[i].text)))
@@ -58,7 +58,7 @@ const struct selector_intrinsic_name *selector_find_intrinsic(struct bytes name)
 	return NULL;
 }
 
-bool selector_intrinsic(struct bytes name, enum selector_field *field)
+bool selector_intrinsic(struct slice name, enum selector_field *field)
 {
 	const struct selector_intrinsic_name *found = selector_find_intrinsic(name);
 
@@ -72,7 +72,7 @@ const char *selector_intrinsic_at(size_t index)
 	return index < sizeof(intrinsics) / sizeof(*intrinsics) ? intrinsics[index].text : NULL;
 }
 
-bool selector_is_foreign(struct bytes name)
+bool selector_is_foreign(struct slice name)
 {
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(*foreign); i++) {
 		size_t len = strlen(foreign[i]);
@@ -84,7 +84,7 @@ bool selector_is_foreign(struct bytes name)
 	return false;
 }
 
-static bool find(const char *const *names, size_t count, struct bytes text, unsigned *number)
+static bool find(const char *const *names, size_t count, struct slice text, unsigned *number)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (bytes_equal(text, bytes_of(names[i]))) {
@@ -95,12 +95,12 @@ static bool find(const char *const *names, size_t count, struct bytes text, unsi
 	return false;
 }
 
-bool selector_find_status(struct bytes name, unsigned *number)
+bool selector_find_status(struct slice name, unsigned *number)
 {
 	return find(statuses, sizeof(statuses) / sizeof(*statuses), name, number);
 }
 
-bool selector_find_kind(struct bytes name, unsigned *number)
+bool selector_find_kind(struct slice name, unsigned *number)
 {
 	return find(kinds, sizeof(kinds) / sizeof(*kinds), name, number);
 }
@@ -117,7 +117,7 @@ const char *selector_status(uint32_t number)
 
 /* ---- texts ---- */
 
-static void keep_char(struct selector *s, struct bytes *out, char c)
+static void keep_char(struct selector *s, struct slice *out, char c)
 {
 	if (s->used < sizeof(s->text)) {
 		s->text[s->used++] = c;
@@ -125,20 +125,20 @@ static void keep_char(struct selector *s, struct bytes *out, char c)
 	}
 }
 
-struct bytes selector_keep(struct selector *s, const char *p, size_t len)
+struct slice selector_keep(struct selector *s, const char *p, size_t len)
 {
-	struct bytes out = {s->text + s->used, 0};
+	struct slice out = {s->text + s->used, 0};
 
 	for (size_t i = 0; i < len; i++)
 		keep_char(s, &out, p[i]);
 	return out;
 }
 
-const char *selector_quoted(struct selector *s, const char *p, struct bytes *out)
+const char *selector_quoted(struct selector *s, const char *p, struct slice *out)
 {
 	char quote = *p++;
 
-	*out = (struct bytes){s->text + s->used, 0};
+	*out = (struct slice){s->text + s->used, 0};
 	for (; *p && *p != quote; p++) {
 		if (*p == '\\' && quote == '"') {
 			p++;
@@ -197,7 +197,7 @@ static bool is_infinite_or_nan(const char *p, size_t len)
 	static const char *const names[] = {"NaN", "Inf", "+Inf", "-Inf"};
 	unsigned number;
 
-	return find(names, sizeof(names) / sizeof(*names), (struct bytes){p, len}, &number);
+	return find(names, sizeof(names) / sizeof(*names), (struct slice){p, len}, &number);
 }
 
 static double read_number(const char *p, size_t len)

@@ -16,26 +16,26 @@ struct selector_intrinsic_name {
 };
 
 /* NULL: none that is here. */
-const struct selector_intrinsic_name *selector_find_intrinsic(struct bytes name);
+const struct selector_intrinsic_name *selector_find_intrinsic(struct slice name);
 
 /* True: TraceQL has such a field, and it is not here. */
-bool selector_is_foreign(struct bytes name);
+bool selector_is_foreign(struct slice name);
 
 /* The number of a status or a kind. False: none. */
-bool selector_find_status(struct bytes name, unsigned *number);
-bool selector_find_kind(struct bytes name, unsigned *number);
+bool selector_find_status(struct slice name, unsigned *number);
+bool selector_find_kind(struct slice name, unsigned *number);
 
 /* A number, or a sum of numbers with units of time (ns; *is_duration). False: neither. */
 bool selector_number(const char *p, size_t len, struct value *out, bool *is_duration);
 
 /* Copies into the selector's own text, which is as long as any query. */
-struct bytes selector_keep(struct selector *s, const char *p, size_t len);
+struct slice selector_keep(struct selector *s, const char *p, size_t len);
 
 /*
  * From the quote on: "text" with \ before what is meant as it is, or `text`. Returns what follows, NULL when it does
  * not end.
  */
-const char *selector_quoted(struct selector *s, const char *p, struct bytes *out);
+const char *selector_quoted(struct selector *s, const char *p, struct slice *out);
 
 /* ---- selector_condition.c ---- */
 

@@ -21,14 +21,14 @@ void set_done(struct set *set)
 	table_done(&set->table);
 }
 
-struct bytes set_item(const struct set *set, size_t index)
+struct slice set_item(const struct set *set, size_t index)
 {
 	const struct set_item *item = &set->items[index];
 
-	return (struct bytes){item->len ? set->text.data + item->at : "", item->len};
+	return (struct slice){item->len ? set->text.data + item->at : "", item->len};
 }
 
-void set_add(struct set *set, struct bytes text)
+void set_add(struct set *set, struct slice text)
 {
 	uint64_t hash = table_hash(text, 0);
 	size_t at = 0;

@@ -30,9 +30,9 @@ void set_init(struct set *set, size_t limit, size_t max_bytes);
 void set_done(struct set *set);
 
 /* Adds a copy, unless it is there or the set is full. */
-void set_add(struct set *set, struct bytes text);
+void set_add(struct set *set, struct slice text);
 
-struct bytes set_item(const struct set *set, size_t index);
+struct slice set_item(const struct set *set, size_t index);
 
 /* By the value of their bytes. Nothing may be added afterwards. */
 void set_sort(struct set *set);

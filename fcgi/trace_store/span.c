@@ -5,12 +5,12 @@
 
 #include "trace_store/schema.h"
 
-struct bytes bytes_of(const char *text)
+struct slice bytes_of(const char *text)
 {
-	return (struct bytes){text, strlen(text)};
+	return (struct slice){text, strlen(text)};
 }
 
-bool bytes_equal(struct bytes a, struct bytes b)
+bool bytes_equal(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
@@ -23,7 +23,7 @@ static bool is_zero(const void *data, size_t len)
 }
 
 /* False: another length, or zero. */
-static bool take_id(struct bytes id, uint8_t *out, size_t len)
+static bool take_id(struct slice id, uint8_t *out, size_t len)
 {
 	if (id.len != len || is_zero(id.data, len))
 		return false;
@@ -31,7 +31,7 @@ static bool take_id(struct bytes id, uint8_t *out, size_t len)
 	return true;
 }
 
-static uint32_t status_code(struct bytes status)
+static uint32_t status_code(struct slice status)
 {
 	struct wire w = {.left = status};
 	struct wire_field field;
@@ -43,7 +43,7 @@ static uint32_t status_code(struct bytes status)
 	return code;
 }
 
-bool span_read(struct bytes span, struct span_summary *out)
+bool span_read(struct slice span, struct span_summary *out)
 {
 	struct wire w = {.left = span};
 	struct wire_field field;
@@ -73,7 +73,7 @@ uint64_t span_duration_ns(const struct span_summary *span)
 
 /* ---- attributes ---- */
 
-static void read_value(struct bytes any_value, struct value *out)
+static void read_value(struct slice any_value, struct value *out)
 {
 	struct wire w = {.left = any_value};
 	struct wire_field field;
@@ -96,11 +96,11 @@ static void read_value(struct bytes any_value, struct value *out)
 	}
 }
 
-struct bytes attribute_read(struct bytes key_value, struct value *out)
+struct slice attribute_read(struct slice key_value, struct value *out)
 {
 	struct wire w = {.left = key_value};
 	struct wire_field field;
-	struct bytes key = {"", 0};
+	struct slice key = {"", 0};
 
 	*out = (struct value){0};
 	while (wire_next(&w, &field)) {

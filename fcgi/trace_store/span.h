@@ -12,14 +12,14 @@ struct span_summary {
 	uint8_t trace_id[16];
 	uint8_t span_id[8];
 	bool is_root; /* no parent */
-	struct bytes name;
+	struct slice name;
 	uint32_t kind, status; /* as OTLP numbers them */
 	uint64_t start_ns, end_ns;
-	struct bytes whole;
+	struct slice whole;
 };
 
 /* `span` is a valid message. False: its trace id or its span id is missing, or zero. */
-bool span_read(struct bytes span, struct span_summary *out);
+bool span_read(struct slice span, struct span_summary *out);
 
 /* The duration, 0 when the end is before the start. */
 uint64_t span_duration_ns(const struct span_summary *span);
@@ -28,18 +28,18 @@ enum value_type { VALUE_NONE, VALUE_STRING, VALUE_NUMBER, VALUE_BOOL };
 
 struct value {
 	enum value_type type; /* VALUE_NONE: arrays, lists, bytes, nothing */
-	struct bytes text;
+	struct slice text;
 	double number; /* also 0 or 1 for a bool */
 	bool is_integer;
 	int64_t integer; /* exactly, when it is one */
 };
 
 /* KeyValue, a valid message. */
-struct bytes attribute_read(struct bytes key_value, struct value *out);
+struct slice attribute_read(struct slice key_value, struct value *out);
 
-bool bytes_equal(struct bytes a, struct bytes b);
+bool bytes_equal(struct slice a, struct slice b);
 
 /* The bytes of a NUL-terminated text. */
-struct bytes bytes_of(const char *text);
+struct slice bytes_of(const char *text);
 
 #endif

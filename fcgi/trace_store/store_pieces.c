@@ -68,12 +68,12 @@ static uint64_t hash_source(struct storing *s, size_t source)
 	if (!resource->hash) {
 		buf_reset(&s->fields);
 		pieces_add_resource(p, p->sources[source].resource, &s->fields);
-		resource->hash = table_hash((struct bytes){s->fields.data, s->fields.len}, 0);
+		resource->hash = table_hash((struct slice){s->fields.data, s->fields.len}, 0);
 	}
 	if (!known->hash) {
 		buf_reset(&s->fields);
 		pieces_add_scope(p, source, &s->fields);
-		known->hash = table_hash((struct bytes){s->fields.data, s->fields.len}, resource->hash);
+		known->hash = table_hash((struct slice){s->fields.data, s->fields.len}, resource->hash);
 	}
 	return known->hash;
 }
@@ -154,7 +154,7 @@ static size_t take_spans(struct storing *s, const struct piece *piece)
 
 	buf_reset(&s->spans);
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
-		struct bytes span = pieces_span(s->pieces, i);
+		struct slice span = pieces_span(s->pieces, i);
 		if (s->size.spans + (int64_t)taken >= LIMIT_TRACE_SPANS ||
 		    s->size.span_bytes + (int64_t)(s->spans.len + span.len) > LIMIT_TRACE_SPAN_BYTES)
 			continue;
@@ -166,7 +166,7 @@ static size_t take_spans(struct storing *s, const struct piece *piece)
 
 static uint64_t hash_piece(struct storing *s, const struct piece *piece)
 {
-	uint64_t hash = table_hash((struct bytes){(const char *)piece->trace_id, 16}, hash_source(s, piece->source));
+	uint64_t hash = table_hash((struct slice){(const char *)piece->trace_id, 16}, hash_source(s, piece->source));
 
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
 		hash = table_hash(pieces_span(s->pieces, i), hash);

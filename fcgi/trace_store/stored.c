@@ -16,12 +16,12 @@ struct reading {
 	enum db_result result;
 };
 
-static struct bytes column(struct db_query *q, int number)
+static struct slice column(struct db_query *q, int number)
 {
 	size_t len;
 	const void *data = db_bytes(q, number, &len);
 
-	return (struct bytes){len ? data : "", len};
+	return (struct slice){len ? data : "", len};
 }
 
 static int64_t large_resource(struct reading *r, int64_t id)

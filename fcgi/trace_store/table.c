@@ -27,7 +27,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t table_hash(struct bytes bytes, uint64_t begin)
+uint64_t table_hash(struct slice bytes, uint64_t begin)
 {
 	pthread_once(&once, make_keys);
 	uint64_t hash = mix(begin, bytes.len);
@@ -38,7 +38,7 @@ uint64_t table_hash(struct bytes bytes, uint64_t begin)
 
 		memcpy(&word, bytes.data, len);
 		hash = mix(hash, word);
-		bytes = (struct bytes){bytes.data + len, bytes.len - len};
+		bytes = (struct slice){bytes.data + len, bytes.len - len};
 	}
 	return hash;
 }

@@ -21,7 +21,7 @@ struct table {
 };
 
 /* Of bytes; `begin` is 0, or the hash of what stands before them. With a key of this process. Any thread. */
-uint64_t table_hash(struct bytes bytes, uint64_t begin);
+uint64_t table_hash(struct slice bytes, uint64_t begin);
 
 /* Goes through the items that were added with this hash: begin with *at = 0. False: there are no more. */
 bool table_next(const struct table *table, uint64_t hash, size_t *at, uint32_t *item);

@@ -18,7 +18,7 @@ struct values {
 	struct question q;
 	struct set set; /* a letter for the type, then the text */
 	enum selector_field field;
-	struct bytes name;
+	struct slice name;
 	char text[NAME_MAX]; /* what `name` points at */
 };
 
@@ -28,7 +28,7 @@ struct values {
  * The part of the path before /values as the client wrote it: nginx decodes a path, and then a name with a slash looks
  * like several parts, and one with two of them in a row loses one.
  */
-static struct bytes raw_name(const struct request *req)
+static struct slice raw_name(const struct request *req)
 {
 	static const char before[] = "/search/tag/", after[] = "/values";
 	const char *uri = request_param(req, "REQUEST_URI"), *begin = uri ? strstr(uri, before) : NULL;
@@ -36,11 +36,11 @@ static struct bytes raw_name(const struct request *req)
 
 	if (len <= sizeof(before) - 1 + sizeof(after) - 1 ||
 	    memcmp(begin + len - (sizeof(after) - 1), after, sizeof(after) - 1) != 0)
-		return (struct bytes){"", 0};
-	return (struct bytes){begin + sizeof(before) - 1, len - (sizeof(before) - 1) - (sizeof(after) - 1)};
+		return (struct slice){"", 0};
+	return (struct slice){begin + sizeof(before) - 1, len - (sizeof(before) - 1) - (sizeof(after) - 1)};
 }
 
-static bool decode(struct bytes raw, struct buf *out)
+static bool decode(struct slice raw, struct buf *out)
 {
 	for (size_t i = 0; i < raw.len; i++) {
 		if (raw.data[i] != '%') {
@@ -56,13 +56,13 @@ static bool decode(struct bytes raw, struct buf *out)
 	return !out->failed;
 }
 
-static bool take_prefix(struct bytes *name, const char *prefix)
+static bool take_prefix(struct slice *name, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
 	if (name->len <= len || memcmp(name->data, prefix, len) != 0)
 		return false;
-	*name = (struct bytes){name->data + len, name->len - len};
+	*name = (struct slice){name->data + len, name->len - len};
 	return true;
 }
 
@@ -79,7 +79,7 @@ static void unquote(struct values *v)
 			i++;
 		out[len++] = v->name.data[i];
 	}
-	v->name = (struct bytes){out, len};
+	v->name = (struct slice){out, len};
 }
 
 static bool read_name(struct values *v, struct reply *reply)
@@ -97,7 +97,7 @@ static bool read_name(struct values *v, struct reply *reply)
 			      NAME_MAX - 1);
 		return false;
 	}
-	v->name = (struct bytes){text.data, text.len};
+	v->name = (struct slice){text.data, text.len};
 	v->field = SELECT_ATTRIBUTE;
 	if (selector_intrinsic(v->name, &v->field))
 		return true;
@@ -113,7 +113,7 @@ static bool read_name(struct values *v, struct reply *reply)
 
 /* ---- values ---- */
 
-static void add(struct values *v, char type, struct bytes text)
+static void add(struct values *v, char type, struct slice text)
 {
 	BUF(item, SET_BYTES_MAX);
 
@@ -124,7 +124,7 @@ static void add(struct values *v, char type, struct bytes text)
 	if (item.failed)
 		v->set.full = true;
 	else
-		set_add(&v->set, (struct bytes){item.data, item.len});
+		set_add(&v->set, (struct slice){item.data, item.len});
 }
 
 static void add_found(struct values *v, const struct value *found)
@@ -143,13 +143,13 @@ static void add_found(struct values *v, const struct value *found)
 			buf_add_double(&number, found->number);
 		else
 			buf_adds(&number, isnan(found->number) ? "NaN" : found->number > 0 ? "+Inf" : "-Inf");
-		add(v, found->is_integer ? 'i' : 'f', (struct bytes){number.data, number.len});
+		add(v, found->is_integer ? 'i' : 'f', (struct slice){number.data, number.len});
 		break;
 	case VALUE_NONE: break;
 	}
 }
 
-static void add_attributes(struct values *v, struct bytes message, uint32_t number)
+static void add_attributes(struct values *v, struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -160,7 +160,7 @@ static void add_attributes(struct values *v, struct bytes message, uint32_t numb
 			add_found(v, &value);
 }
 
-static void add_text(struct values *v, struct bytes message, uint32_t number)
+static void add_text(struct values *v, struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -191,7 +191,7 @@ static void add_scope(void *arg, struct question *q, const struct trace_scope *s
 }
 
 /* What lies one level below a span. */
-static void add_inner(struct values *v, struct bytes span)
+static void add_inner(struct values *v, struct slice span)
 {
 	struct wire w = {.left = span};
 	struct wire_field field;
@@ -241,7 +241,7 @@ static void add_span(void *arg, struct question *q, struct selecting *asking, co
 
 /* ---- handlers ---- */
 
-static void write_typed(struct json_writer *json, struct bytes item)
+static void write_typed(struct json_writer *json, struct slice item)
 {
 	char type = item.data[0];
 
@@ -264,7 +264,7 @@ static void write_values(struct values *v, struct json_writer *json, bool typed)
 	json_key(json, "tagValues");
 	json_begin_array(json);
 	for (size_t i = 0; i < v->set.count; i++) {
-		struct bytes item = set_item(&v->set, i);
+		struct slice item = set_item(&v->set, i);
 		if (typed)
 			write_typed(json, item);
 		else

@@ -53,7 +53,7 @@ void tags_collect(struct question *q, const struct tags_collector *collector)
 
 /* ---- names ---- */
 
-static void add_keys(struct question *q, struct set *keys, struct bytes message, uint32_t number)
+static void add_keys(struct question *q, struct set *keys, struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;

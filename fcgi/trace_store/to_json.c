@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* RFC 4648, with padding. */
-static void write_base64(struct json_writer *json, struct bytes bytes)
+static void write_base64(struct json_writer *json, struct slice bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	BUF(text, bytes.len / 3 * 4 + 8);
@@ -89,7 +89,7 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 }
 
 /* Fields may lie in any order: the message is looked through once for each. */
-static void write_field(struct json_writer *json, const struct schema_field *field, struct bytes bytes)
+static void write_field(struct json_writer *json, const struct schema_field *field, struct slice bytes)
 {
 	struct wire w = {.left = bytes};
 	struct wire_field found;
@@ -110,13 +110,13 @@ static void write_field(struct json_writer *json, const struct schema_field *fie
 		json_end_array(json);
 }
 
-void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes)
+void to_json_members(struct json_writer *json, const struct schema_message *message, struct slice bytes)
 {
 	for (const struct schema_field *field = message->fields; field->number; field++)
 		write_field(json, field, bytes);
 }
 
-void to_json(struct json_writer *json, const struct schema_message *message, struct bytes bytes)
+void to_json(struct json_writer *json, const struct schema_message *message, struct slice bytes)
 {
 	json_begin_object(json);
 	to_json_members(json, message, bytes);

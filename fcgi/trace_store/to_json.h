@@ -10,10 +10,10 @@
  * Writes the message as an object, as Tempo's API does: proto3 JSON, so identifiers are base64, 64-bit integers are
  * strings, enumerations are names. `bytes` must be schema_valid.
  */
-void to_json(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
+void to_json(struct json_writer *json, const struct schema_message *message, struct slice bytes);
 
 /* The members alone, into an object that is open. */
-void to_json_members(struct json_writer *json, const struct schema_message *message, struct bytes bytes);
+void to_json_members(struct json_writer *json, const struct schema_message *message, struct slice bytes);
 
 /* A number, or in quotes what JSON has no number for: NaN and the infinities, as ProtoJSON names them. */
 void to_json_double(struct json_writer *json, double value);

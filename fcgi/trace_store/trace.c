@@ -54,7 +54,7 @@ void trace_reset(struct trace *trace)
 /* ---- taking in ---- */
 
 /* False: no room. */
-static bool keep(struct trace *trace, struct bytes bytes, size_t *at)
+static bool keep(struct trace *trace, struct slice bytes, size_t *at)
 {
 	*at = trace->text.len;
 	if (bytes.len > trace->text.max - trace->text.len) {
@@ -67,12 +67,12 @@ static bool keep(struct trace *trace, struct bytes bytes, size_t *at)
 	return true;
 }
 
-static bool is_at(const struct trace *trace, size_t at, size_t len, struct bytes bytes)
+static bool is_at(const struct trace *trace, size_t at, size_t len, struct slice bytes)
 {
 	return len == bytes.len && (len == 0 || memcmp(trace->text.data + at, bytes.data, len) == 0);
 }
 
-int64_t trace_resource(struct trace *trace, struct bytes fields)
+int64_t trace_resource(struct trace *trace, struct slice fields)
 {
 	uint64_t hash = table_hash(fields, 0);
 	size_t at = 0;
@@ -91,7 +91,7 @@ int64_t trace_resource(struct trace *trace, struct bytes fields)
 	return (int64_t)trace->resource_count++;
 }
 
-int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields)
+int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
 {
 	size_t at = 0;
 	uint32_t i;
@@ -110,7 +110,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields)
 	return (int64_t)trace->scope_count++;
 }
 
-bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans)
+bool trace_spans(struct trace *trace, int64_t scope, struct slice spans)
 {
 	trace->pieces = grown(trace->pieces, trace->piece_count, &trace->piece_room, sizeof(*trace->pieces));
 	struct trace_piece *piece = &trace->pieces[trace->piece_count];
@@ -123,7 +123,7 @@ bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans)
 
 /* ---- reading ---- */
 
-static struct bytes first_message(struct trace *trace, struct bytes fields)
+static struct slice first_message(struct trace *trace, struct slice fields)
 {
 	struct wire w = {.left = fields};
 	struct wire_field field;
@@ -131,10 +131,10 @@ static struct bytes first_message(struct trace *trace, struct bytes fields)
 	while (wire_next(&w, &field) && budget_take(trace->budget, 1))
 		if (field.number == 1)
 			return field.bytes;
-	return (struct bytes){"", 0};
+	return (struct slice){"", 0};
 }
 
-static struct bytes service_of(struct trace *trace, struct bytes resource)
+static struct slice service_of(struct trace *trace, struct slice resource)
 {
 	struct wire w = {.left = resource};
 	struct wire_field field;
@@ -143,8 +143,8 @@ static struct bytes service_of(struct trace *trace, struct bytes resource)
 	while (wire_next(&w, &field) && budget_take(trace->budget, 1))
 		if (field.number == RESOURCE_ATTRIBUTES &&
 		    bytes_equal(attribute_read(field.bytes, &value), bytes_of("service.name")))
-			return value.type == VALUE_STRING ? value.text : (struct bytes){"", 0};
-	return (struct bytes){"", 0};
+			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
+	return (struct slice){"", 0};
 }
 
 static void read_sources(struct trace *trace)
@@ -153,14 +153,14 @@ static void read_sources(struct trace *trace)
 
 	for (size_t i = 0; i < trace->resource_count; i++) {
 		struct trace_resource *resource = &trace->resources[i];
-		resource->fields = (struct bytes){text + resource->at, resource->len};
+		resource->fields = (struct slice){text + resource->at, resource->len};
 		resource->message = first_message(trace, resource->fields);
 		resource->service = service_of(trace, resource->message);
 		resource->service_hash = table_hash(resource->service, 0);
 	}
 	for (size_t i = 0; i < trace->scope_count; i++) {
 		struct trace_scope *scope = &trace->scopes[i];
-		scope->fields = (struct bytes){text + scope->at, scope->len};
+		scope->fields = (struct slice){text + scope->at, scope->len};
 		scope->message = first_message(trace, scope->fields);
 	}
 }
@@ -175,7 +175,7 @@ static bool is_twin(const struct trace *trace, const struct trace_span *a, const
 static void add_span(struct trace *trace, const struct trace_span *span)
 {
 	uint64_t of_kind = trace_resource_of(trace, span)->service_hash + span->summary.kind;
-	uint64_t hash = table_hash((struct bytes){(const char *)span->summary.span_id, sizeof(span->summary.span_id)},
+	uint64_t hash = table_hash((struct slice){(const char *)span->summary.span_id, sizeof(span->summary.span_id)},
 				   of_kind);
 	size_t at = 0;
 	uint32_t i;
@@ -216,7 +216,7 @@ static void summarise(struct trace *trace)
 
 	trace->start_ns = UINT64_MAX;
 	trace->end_ns = 0;
-	trace->root_name = trace->root_service = (struct bytes){"", 0};
+	trace->root_name = trace->root_service = (struct slice){"", 0};
 	for (size_t i = 0; i < trace->span_count; i++) {
 		const struct span_summary *span = &trace->spans[i].summary;
 		if (span->start_ns < trace->start_ns)

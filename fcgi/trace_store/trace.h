@@ -24,17 +24,17 @@
 
 struct trace_resource {
 	size_t at, len;       /* in `text` until trace_finish: the fields of ResourceSpans beside scope_spans */
-	struct bytes fields;  /* the same, from then on */
-	struct bytes message; /* Resource, empty without one */
-	struct bytes service; /* its service.name, empty without one */
+	struct slice fields;  /* the same, from then on */
+	struct slice message; /* Resource, empty without one */
+	struct slice service; /* its service.name, empty without one */
 	uint64_t service_hash;
 };
 
 struct trace_scope {
 	uint32_t resource;
 	size_t at, len; /* of ScopeSpans beside spans */
-	struct bytes fields;
-	struct bytes message; /* InstrumentationScope */
+	struct slice fields;
+	struct slice message; /* InstrumentationScope */
 };
 
 struct trace_span {
@@ -50,7 +50,7 @@ struct trace {
 	struct trace_span *spans; /* by resource, scope, arrival */
 	size_t resource_count, scope_count, span_count;
 	uint64_t start_ns, end_ns;            /* of all spans; end_ns is not before start_ns */
-	struct bytes root_name, root_service; /* of the root that began first; empty without one */
+	struct slice root_name, root_service; /* of the root that began first; empty without one */
 	size_t bytes;                         /* that were taken in */
 	bool cut; /* there is more than these spans: budget, TRACE_BYTES_MAX, LIMIT_TRACE_SPANS */
 	/* private */
@@ -72,11 +72,11 @@ void trace_reset(struct trace *trace);
  * Where spans come from: fields of ResourceSpans beside scope_spans, and of ScopeSpans beside spans; valid messages,
  * copied. Return a number; -1: no room, and `cut` is set.
  */
-int64_t trace_resource(struct trace *trace, struct bytes fields);
-int64_t trace_scope(struct trace *trace, int64_t resource, struct bytes fields);
+int64_t trace_resource(struct trace *trace, struct slice fields);
+int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields);
 
 /* Adds fields `spans` of ScopeSpans, valid and copied. False: no room, and `cut` is set. */
-bool trace_spans(struct trace *trace, int64_t scope, struct bytes spans);
+bool trace_spans(struct trace *trace, int64_t scope, struct slice spans);
 
 /*
  * Reads the spans. Those with the same id, kind and service are one that was sent again: the one that ends later stays,

@@ -7,13 +7,13 @@
 
 /* ---- reading ---- */
 
-static void skip(struct bytes *b, size_t len)
+static void skip(struct slice *b, size_t len)
 {
 	b->data += len;
 	b->len -= len;
 }
 
-static bool take_varint(struct bytes *b, uint64_t *out)
+static bool take_varint(struct slice *b, uint64_t *out)
 {
 	uint64_t value = 0;
 
@@ -31,7 +31,7 @@ static bool take_varint(struct bytes *b, uint64_t *out)
 	return false;
 }
 
-static bool take_fixed(struct bytes *b, unsigned len, uint64_t *out)
+static bool take_fixed(struct slice *b, unsigned len, uint64_t *out)
 {
 	if (b->len < len)
 		return false;
@@ -42,18 +42,18 @@ static bool take_fixed(struct bytes *b, unsigned len, uint64_t *out)
 	return true;
 }
 
-static bool take_bytes(struct bytes *b, struct bytes *out)
+static bool take_bytes(struct slice *b, struct slice *out)
 {
 	uint64_t len;
 
 	if (!take_varint(b, &len) || len > b->len)
 		return false;
-	*out = (struct bytes){b->data, (size_t)len};
+	*out = (struct slice){b->data, (size_t)len};
 	skip(b, (size_t)len);
 	return true;
 }
 
-static bool take_field(struct bytes *left, struct wire_field *out)
+static bool take_field(struct slice *left, struct wire_field *out)
 {
 	uint64_t tag;
 
@@ -78,7 +78,7 @@ bool wire_next(struct wire *w, struct wire_field *out)
 		return false;
 	*out = (struct wire_field){0};
 	w->malformed = !take_field(&w->left, out);
-	out->whole = (struct bytes){begin, (size_t)(w->left.data - begin)};
+	out->whole = (struct slice){begin, (size_t)(w->left.data - begin)};
 	return !w->malformed;
 }
 

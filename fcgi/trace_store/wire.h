@@ -8,12 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-
-/* Bytes that someone else owns. */
-struct bytes {
-	const char *data;
-	size_t len;
-};
+#include "base/slice.h"
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
@@ -21,13 +16,13 @@ struct wire_field {
 	uint32_t number;
 	enum wire_type type;
 	uint64_t value;     /* of the three types of numbers */
-	struct bytes bytes; /* the content, when the type is WIRE_BYTES */
-	struct bytes whole; /* with tag and length */
+	struct slice bytes; /* the content, when the type is WIRE_BYTES */
+	struct slice whole; /* with tag and length */
 };
 
 /* What is left of a message. Begin with .left = the message. */
 struct wire {
-	struct bytes left;
+	struct slice left;
 	bool malformed;
 };
 

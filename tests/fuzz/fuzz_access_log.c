@@ -22,11 +22,11 @@ static char *copy(const uint8_t *data, size_t size)
 	return line;
 }
 
-static void check_text(const struct text *text, const char *line, size_t size)
+static void check_text(const struct slice *text, const char *line, size_t size)
 {
-	assert(text->data[text->bytes] == '\0');
-	if (text->bytes)
-		assert(text->data >= line && text->data + text->bytes < line + size);
+	assert(text->data[text->len] == '\0');
+	if (text->len)
+		assert(text->data >= line && text->data + text->len < line + size);
 }
 
 static bool has_threshold(const char *tracestate)
@@ -67,16 +67,16 @@ static void check_facts(const uint8_t *data, size_t size)
 	bool cut;
 
 	if (access_log_parse(line, size, &facts, &cut)) {
-		const struct text *const texts[] = {
+		const struct slice *const texts[] = {
 			&facts.method, &facts.route,  &facts.path,       &facts.query,    &facts.host,
 			&facts.scheme, &facts.client, &facts.user_agent, &facts.protocol, &facts.trace_state};
 		for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 			check_text(texts[i], line, size);
 		assert(facts.attempt_count <= ACCESS_ATTEMPTS_MAX);
 		for (size_t i = 0; i < facts.attempt_count; i++) {
-			const struct text *address = &facts.attempts[i].address;
-			assert(!address->bytes ||
-			       (address->data >= line && address->data + address->bytes < line + size));
+			const struct slice *address = &facts.attempts[i].address;
+			assert(!address->len ||
+			       (address->data >= line && address->data + address->len < line + size));
 		}
 		check_spans(&facts);
 	}
@@ -117,7 +117,7 @@ static bool may_have_nested(const char *line, size_t size)
 static void compare(struct json_object *object, char *line, size_t size)
 {
 	struct json_scan s;
-	struct text key, value, last = {0};
+	struct slice key, value, last = {0};
 	enum json_scanned result;
 
 	json_object_object_foreach(object, name, expected)
@@ -127,7 +127,7 @@ static void compare(struct json_object *object, char *line, size_t size)
 
 		json_scan_init(&s, fresh, size);
 		while ((result = json_scan_next(&s, &key, &value)) == JSON_SCAN_MEMBER) {
-			if (key.bytes != strlen(name) || memcmp(key.data, name, key.bytes) != 0)
+			if (key.len != strlen(name) || memcmp(key.data, name, key.len) != 0)
 				continue;
 			last = value;
 			found = true;
@@ -135,8 +135,8 @@ static void compare(struct json_object *object, char *line, size_t size)
 		assert(result == JSON_SCAN_END || may_have_nested(line, size));
 		assert(found || result != JSON_SCAN_END);
 		if (result == JSON_SCAN_END && json_object_is_type(expected, json_type_string)) {
-			assert(last.bytes == (size_t)json_object_get_string_len(expected));
-			assert(memcmp(last.data, json_object_get_string(expected), last.bytes) == 0);
+			assert(last.len == (size_t)json_object_get_string_len(expected));
+			assert(memcmp(last.data, json_object_get_string(expected), last.len) == 0);
 		}
 		free(fresh);
 	}

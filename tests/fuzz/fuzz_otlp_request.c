@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct from_json_fault fault;
 
-static void check_round_trip(struct bytes request)
+static void check_round_trip(struct slice request)
 {
 	BUF(json, MAX);
 	BUF(back, MAX);
@@ -32,10 +32,10 @@ static void check_round_trip(struct bytes request)
 	if (json.failed)
 		return;
 	assert(utf8_valid(json.data, json.len));
-	assert(from_json(&schema_request, (struct bytes){json.data, json.len}, &back, &fault));
-	assert(schema_valid(&schema_request, (struct bytes){back.data, back.len}));
+	assert(from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
+	assert(schema_valid(&schema_request, (struct slice){back.data, back.len}));
 	json_init(&w, &again);
-	to_json(&w, &schema_request, (struct bytes){back.data, back.len});
+	to_json(&w, &schema_request, (struct slice){back.data, back.len});
 	assert(again.len == json.len && memcmp(again.data, json.data, json.len) == 0);
 }
 
@@ -61,7 +61,7 @@ static void check_pieces(const struct pieces *p)
 }
 
 /* What was taken can be asked for, at a cost that grows as it does. */
-static void check_questions(struct bytes request)
+static void check_questions(struct slice request)
 {
 	static const char query[] = "{ .a = \"b\" || event.a != nil || link.a =~ \"x.*\" || resource.a > 1 ||"
 				    " instrumentation:name = \"x\" || event:name = \"y\" || statusMessage = \"z\" }";
@@ -82,7 +82,7 @@ static void check_questions(struct bytes request)
 	free(selector);
 }
 
-static void read_request(struct bytes request)
+static void read_request(struct slice request)
 {
 	struct pieces p;
 
@@ -94,26 +94,26 @@ static void read_request(struct bytes request)
 	pieces_done(&p);
 }
 
-static void read_both(struct bytes body)
+static void read_both(struct slice body)
 {
 	BUF(bytes, MAX);
 
 	read_request(body);
 	if (from_json(&schema_request, body, &bytes, &fault))
-		read_request((struct bytes){bytes.data ? bytes.data : "", bytes.len});
+		read_request((struct slice){bytes.data ? bytes.data : "", bytes.len});
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	BUF(inflated, MAX);
 
-	read_both((struct bytes){(const char *)data, size});
+	read_both((struct slice){(const char *)data, size});
 	for (enum inflate_format format = INFLATE_GZIP; format <= INFLATE_ZLIB; format++) {
 		buf_reset(&inflated);
-		bool whole = inflate_body(format, (struct bytes){(const char *)data, size}, &inflated);
+		bool whole = inflate_body(format, (struct slice){(const char *)data, size}, &inflated);
 		cost_more_input(inflated.len); /* also of what is broken further on */
 		if (whole)
-			read_both((struct bytes){inflated.data ? inflated.data : "", inflated.len});
+			read_both((struct slice){inflated.data ? inflated.data : "", inflated.len});
 	}
 	return 0;
 }

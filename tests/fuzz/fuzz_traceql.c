@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_within(const struct selector *s, struct bytes text)
+static void check_within(const struct selector *s, struct slice text)
 {
 	assert(text.len == 0 || (text.data >= s->text && text.data + text.len <= s->text + s->used));
 }
@@ -34,7 +34,7 @@ static void make_trace(struct trace *trace, struct buf *request)
 	request_begin(request, "users", begins);
 	add_span(request, &(struct test_span){1, 1, 0, "GET /users", 2, 2, 1000, 5000}, 64);
 	request_end(request, begins);
-	trace_request(trace, (struct bytes){request->data, request->len});
+	trace_request(trace, (struct slice){request->data, request->len});
 	trace_finish(trace);
 }
 

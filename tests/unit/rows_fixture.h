@@ -82,14 +82,14 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
 			 filler);
 	request_end(&request, begins);
-	assert_int_equal(pieces_read(&p, (struct bytes){request.data, request.len}, keep, NULL), PIECES_OK);
+	assert_int_equal(pieces_read(&p, (struct slice){request.data, request.len}, keep, NULL), PIECES_OK);
 	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
 	pieces_done(&p);
 }
 
 struct trace_summary {
 	uint64_t start_ns, end_ns;
-	struct bytes root_name, root_service;
+	struct slice root_name, root_service;
 };
 
 /* A stored trace, until the next call. NULL: it is not there. */

@@ -30,9 +30,9 @@ static bool parse(const struct access_values *values)
 
 #define PARSE(...) parse(&(struct access_values){__VA_ARGS__})
 
-static void assert_text(struct text text, const char *expected)
+static void assert_text(struct slice text, const char *expected)
 {
-	assert_int_equal(text.bytes, strlen(expected));
+	assert_int_equal(text.len, strlen(expected));
 	assert_string_equal(text.data, expected);
 }
 
@@ -103,7 +103,7 @@ static void unescapes(void **state)
 	assert_text(facts.host, "caf\xc3\xa9");
 
 	assert_true(PARSE(.path = "/a\\u0000b"));
-	assert_int_equal(facts.path.bytes, 4);
+	assert_int_equal(facts.path.len, 4);
 	assert_memory_equal(facts.path.data, "/a\0b", 5);
 }
 
@@ -210,9 +210,9 @@ static void reads_lists_of_attempts(void **state)
 	assert_true(PARSE(.up_addr = "unix:/a.sock, 127.0.0.1:81 : [::1]:82", .up_status = "502, 504 : 200",
 			  .up_time = "0.001, 0.020 : 1.300"));
 	assert_int_equal(facts.attempt_count, 3);
-	assert_int_equal(facts.attempts[0].address.bytes, strlen("unix:/a.sock"));
-	assert_memory_equal(facts.attempts[1].address.data, "127.0.0.1:81", facts.attempts[1].address.bytes);
-	assert_memory_equal(facts.attempts[2].address.data, "[::1]:82", facts.attempts[2].address.bytes);
+	assert_int_equal(facts.attempts[0].address.len, strlen("unix:/a.sock"));
+	assert_memory_equal(facts.attempts[1].address.data, "127.0.0.1:81", facts.attempts[1].address.len);
+	assert_memory_equal(facts.attempts[2].address.data, "[::1]:82", facts.attempts[2].address.len);
 	assert_int_equal(facts.attempts[0].status, 502);
 	assert_int_equal(facts.attempts[1].status, 504);
 	assert_int_equal(facts.attempts[2].status, 200);

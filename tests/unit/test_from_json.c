@@ -24,11 +24,11 @@ static const char *through(const struct schema_message *message, const char *tex
 	size_t len = strlen(text);
 	char *exact = realloc(copy, len ? len : 1); /* without the NUL, so that ASan sees a read past its end */
 
-	bool good = from_json(message, (struct bytes){exact, len}, &bytes, &fault);
+	bool good = from_json(message, (struct slice){exact, len}, &bytes, &fault);
 	free(exact);
 	if (!good)
 		return NULL;
-	struct bytes whole = {bytes.data ? bytes.data : "", bytes.len};
+	struct slice whole = {bytes.data ? bytes.data : "", bytes.len};
 	if (!schema_valid(message, whole))
 		return NULL;
 	json_init(&w, &json);

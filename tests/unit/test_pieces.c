@@ -53,11 +53,11 @@ static int end(void **state)
 	return 0;
 }
 
-static struct bytes finish(void)
+static struct slice finish(void)
 {
 	assert_false(request.failed);
 	const char *head = otlp_write_head(request.data + head_room, request.len - head_room, &resource, &scope);
-	return (struct bytes){head, (size_t)(request.data + request.len - head)};
+	return (struct slice){head, (size_t)(request.data + request.len - head)};
 }
 
 static void id_of_number(unsigned number, uint8_t trace_id[16])
@@ -96,7 +96,7 @@ static void fill(struct tel_span *span, unsigned trace, unsigned number, bool ro
 enum { ATTRIBUTES_OF_RESOURCE = 1, ATTRIBUTES_OF_SPAN = 9 };
 
 /* The attribute `key` among the fields `number` of a message. */
-static bool attribute_find(struct bytes message, uint32_t number, const char *key, struct value *out)
+static bool attribute_find(struct slice message, uint32_t number, const char *key, struct value *out)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -107,7 +107,7 @@ static bool attribute_find(struct bytes message, uint32_t number, const char *ke
 	return false;
 }
 
-static void check_span(struct bytes whole, unsigned trace, unsigned number, bool root)
+static void check_span(struct slice whole, unsigned trace, unsigned number, bool root)
 {
 	struct span_summary span;
 	struct value value;
@@ -225,7 +225,7 @@ static void spans_without_ids_are_invalid(void **state)
 	}
 	wire_end(&bytes, inner);
 	wire_end(&bytes, outer);
-	assert_int_equal(pieces_read(&p, (struct bytes){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
+	assert_int_equal(pieces_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
 	assert_int_equal(p.spans, 4);
 	assert_int_equal(p.spans_invalid, 3);
 	assert_int_equal(p.index_count, 1);
@@ -247,14 +247,14 @@ static void json_and_back_is_the_same(void **state)
 		fill(&span, i % 7, i, i < 7);
 		otlp_add_span(&request, span_of(&span));
 	}
-	struct bytes whole = finish();
+	struct slice whole = finish();
 	json_init(&w, &json);
 	to_json(&w, &schema_request, whole);
-	assert_true(from_json(&schema_request, (struct bytes){json.data, json.len}, &back, &fault));
+	assert_true(from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
 	/* the order of fields differs, and the length of nothing */
 	assert_int_equal(back.len, whole.len);
 	json_init(&w, &again);
-	to_json(&w, &schema_request, (struct bytes){back.data, back.len});
+	to_json(&w, &schema_request, (struct slice){back.data, back.len});
 	assert_string_equal(again.data, json.data);
 }
 
@@ -276,15 +276,15 @@ static void json_as_otlp_writes_it(void **state)
 	struct pieces p;
 
 	(void)state;
-	assert_true(from_json(&schema_request, (struct bytes){example, strlen(example)}, &bytes, &fault));
-	assert_int_equal(pieces_read(&p, (struct bytes){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
+	assert_true(from_json(&schema_request, (struct slice){example, strlen(example)}, &bytes, &fault));
+	assert_int_equal(pieces_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
 	struct piece piece = {0};
 	assert_true(pieces_next(&p, &piece));
 	assert_int_equal(piece.trace_id[0], 0x5b);
 	assert_false(pieces_next(&p, &piece));
 	pieces_done(&p);
 	json_init(&w, &json);
-	to_json(&w, &schema_request, (struct bytes){bytes.data, bytes.len});
+	to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
 	assert_string_equal(
 		json.data,
 		"{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
@@ -317,8 +317,8 @@ static void json_that_is_no_request_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		BUF(out, 10000);
 		struct pieces p;
-		bool good = from_json(&schema_request, (struct bytes){wrong[i], strlen(wrong[i])}, &out, &fault) &&
-			    pieces_read(&p, (struct bytes){out.data, out.len}, NULL, NULL) == PIECES_OK;
+		bool good = from_json(&schema_request, (struct slice){wrong[i], strlen(wrong[i])}, &out, &fault) &&
+			    pieces_read(&p, (struct slice){out.data, out.len}, NULL, NULL) == PIECES_OK;
 		if (good)
 			fail_msg("taken: %s", wrong[i]);
 	}
@@ -334,13 +334,13 @@ static void every_cut_is_malformed_or_a_request(void **state)
 	(void)state;
 	fill(&span, 1, 1, true);
 	otlp_add_span(&request, span_of(&span));
-	struct bytes whole = finish();
+	struct slice whole = finish();
 	for (size_t len = 0; len < whole.len; len++) {
 		struct pieces p;
 		char *copy = malloc(len + 1); /* so that ASan sees a read past its end */
 		memcpy(copy, whole.data, len);
 		copy = realloc(copy, len ? len : 1);
-		taken += pieces_read(&p, (struct bytes){copy, len}, NULL, NULL) == PIECES_OK;
+		taken += pieces_read(&p, (struct slice){copy, len}, NULL, NULL) == PIECES_OK;
 		pieces_done(&p);
 		free(copy);
 	}
@@ -349,7 +349,7 @@ static void every_cut_is_malformed_or_a_request(void **state)
 
 static void malformed_is_told(void **state)
 {
-	static const struct bytes wrong[] = {
+	static const struct slice wrong[] = {
 		{"\x0b\x0c", 2},                                      /* a group */
 		{"\x08\x01", 2},                                      /* resource_spans as a number */
 		{"\x0a\x02\x1a\x05", 4},                              /* longer than what is around it */
@@ -391,21 +391,21 @@ static void deep_nesting_is_malformed(void **state)
 		}
 		while (count)
 			wire_end(&bytes, begins[--count]);
-		bool valid = schema_valid(&schema_request, (struct bytes){bytes.data, bytes.len});
+		bool valid = schema_valid(&schema_request, (struct slice){bytes.data, bytes.len});
 		assert_int_equal(valid, 5 + 2 * depth <= SCHEMA_DEPTH_MAX);
 		if (valid) {
 			json_init(&w, &json);
-			to_json(&w, &schema_request, (struct bytes){bytes.data, bytes.len});
+			to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
 			assert_false(json.failed);
 			bytes.len = 0;
-			assert_true(from_json(&schema_request, (struct bytes){json.data, json.len}, &bytes, &fault));
+			assert_true(from_json(&schema_request, (struct slice){json.data, json.len}, &bytes, &fault));
 		}
 	}
 }
 
 /* ---- gzip and zlib ---- */
 
-static struct bytes deflated(int window, const char *text, size_t len, char *out, size_t size)
+static struct slice deflated(int window, const char *text, size_t len, char *out, size_t size)
 {
 	z_stream stream = {.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)len};
 
@@ -414,10 +414,10 @@ static struct bytes deflated(int window, const char *text, size_t len, char *out
 	assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY), Z_OK);
 	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
 	deflateEnd(&stream);
-	return (struct bytes){out, size - stream.avail_out};
+	return (struct slice){out, size - stream.avail_out};
 }
 
-static struct bytes gzip(const char *text, size_t len, char *out, size_t size)
+static struct slice gzip(const char *text, size_t len, char *out, size_t size)
 {
 	return deflated(31, text, len, out, size);
 }
@@ -426,21 +426,21 @@ static void zlib_is_read_and_nothing_may_follow(void **state)
 {
 	char packed[100];
 	BUF(out, 100);
-	struct bytes in = deflated(15, "text", 4, packed, sizeof(packed));
+	struct slice in = deflated(15, "text", 4, packed, sizeof(packed));
 
 	(void)state;
 	assert_true(inflate_body(INFLATE_ZLIB, in, &out));
 	assert_string_equal(out.data, "text");
 	assert_false(inflate_body(INFLATE_GZIP, in, &out));
-	assert_false(inflate_body(INFLATE_ZLIB, (struct bytes){packed, in.len - 1}, &out));
+	assert_false(inflate_body(INFLATE_ZLIB, (struct slice){packed, in.len - 1}, &out));
 	packed[in.len] = 'x';
-	assert_false(inflate_body(INFLATE_ZLIB, (struct bytes){packed, in.len + 1}, &out));
+	assert_false(inflate_body(INFLATE_ZLIB, (struct slice){packed, in.len + 1}, &out));
 }
 
 static void gzip_is_read_within_its_limit(void **state)
 {
 	static char zeros[1 << 20], packed[1 << 16];
-	struct bytes in = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
+	struct slice in = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
 
 	(void)state;
 	BUF(whole, sizeof(zeros));
@@ -451,7 +451,7 @@ static void gzip_is_read_within_its_limit(void **state)
 	assert_true(small.failed);
 	for (size_t len = 0; len < in.len; len++) {
 		BUF(out, 2 * sizeof(zeros));
-		assert_false(inflate_body(INFLATE_GZIP, (struct bytes){packed, len}, &out));
+		assert_false(inflate_body(INFLATE_GZIP, (struct slice){packed, len}, &out));
 		assert_false(out.failed);
 	}
 	BUF(text, 100);

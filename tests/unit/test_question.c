@@ -27,7 +27,7 @@ static void add_number(struct set *set, int number)
 {
 	char text[16];
 
-	set_add(set, (struct bytes){text, (size_t)snprintf(text, sizeof(text), "%05d", number)});
+	set_add(set, (struct slice){text, (size_t)snprintf(text, sizeof(text), "%05d", number)});
 }
 
 static void a_set_has_each_text_once_in_order(void **state)
@@ -74,9 +74,9 @@ static void a_set_has_limits(void **state)
 	set_done(&set);
 
 	set_init(&set, 0, SET_BYTES_MAX);
-	set_add(&set, (struct bytes){large, sizeof(large)});
+	set_add(&set, (struct slice){large, sizeof(large)});
 	assert_false(set.full);
-	set_add(&set, (struct bytes){large, sizeof(large) - 1});
+	set_add(&set, (struct slice){large, sizeof(large) - 1});
 	assert_int_equal(set.count, 1);
 	assert_true(set.full);
 	set_add(&set, bytes_of("small"));

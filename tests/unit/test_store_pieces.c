@@ -10,7 +10,7 @@ static struct rows_stored store_request(const struct buf *request)
 	struct rows_stored stored;
 
 	assert_false(request->failed);
-	assert_int_equal(pieces_read(&p, (struct bytes){request->data, request->len}, NULL, NULL), PIECES_OK);
+	assert_int_equal(pieces_read(&p, (struct slice){request->data, request->len}, NULL, NULL), PIECES_OK);
 	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
 	pieces_done(&p);
 	return stored;

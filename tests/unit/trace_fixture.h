@@ -31,7 +31,7 @@ static inline void take_request(void)
 {
 	assert_false(request.failed);
 	trace_reset(&trace);
-	trace_request(&trace, (struct bytes){request.data, request.len});
+	trace_request(&trace, (struct slice){request.data, request.len});
 	trace_finish(&trace);
 }
 

@@ -88,7 +88,7 @@ static inline void request_end(struct buf *out, const size_t begins[2])
 }
 
 /* The message without its fields of one number. */
-static inline void copy_without(struct buf *out, struct bytes message, uint32_t number)
+static inline void copy_without(struct buf *out, struct slice message, uint32_t number)
 {
 	struct wire w = {.left = message};
 	struct wire_field field;
@@ -99,12 +99,12 @@ static inline void copy_without(struct buf *out, struct bytes message, uint32_t 
 			buf_add(out, field.whole.data, field.whole.len);
 }
 
-static inline struct bytes bytes_in(const struct buf *buf)
+static inline struct slice bytes_in(const struct buf *buf)
 {
-	return (struct bytes){buf->len ? buf->data : "", buf->len};
+	return (struct slice){buf->len ? buf->data : "", buf->len};
 }
 
-static inline void add_scope_spans(struct trace *trace, int64_t resource, struct bytes scope_spans, struct buf *copy)
+static inline void add_scope_spans(struct trace *trace, int64_t resource, struct slice scope_spans, struct buf *copy)
 {
 	struct wire w = {.left = scope_spans};
 	struct wire_field field;
@@ -117,7 +117,7 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 }
 
 /* Takes all of a valid ExportTraceServiceRequest in, as stored_trace does with what is stored. */
-static inline void trace_request(struct trace *trace, struct bytes request)
+static inline void trace_request(struct trace *trace, struct slice request)
 {
 	struct wire w = {.left = request};
 	struct wire_field resource_spans, scope_spans;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/plain.h"
-#include "tel/src/slice.h"
+#include "base/slice.h"
 #include "tel/tel.h"
 
 #define OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -12,7 +12,7 @@
 
 static bool equals(struct slice s, const char *text)
 {
-	return s.bytes == strlen(text) && plain_same_start(s.at, text, s.bytes);
+	return s.len == strlen(text) && plain_same_start(s.data, text, s.len);
 }
 
 /* "0", "0.5", "1.000" as thousandths; what is no qvalue counts as 0. */
@@ -20,12 +20,12 @@ static int parse_weight(struct slice s)
 {
 	int weight = 0;
 
-	if (s.bytes == 0 || s.bytes > 5 || (s.at[0] != '0' && s.at[0] != '1') || (s.bytes > 1 && s.at[1] != '.'))
+	if (s.len == 0 || s.len > 5 || (s.data[0] != '0' && s.data[0] != '1') || (s.len > 1 && s.data[1] != '.'))
 		return 0;
 	for (size_t i = 0; i < 5; i++) {
 		if (i == 1)
 			continue;
-		int digit = i < s.bytes ? s.at[i] - '0' : 0;
+		int digit = i < s.len ? s.data[i] - '0' : 0;
 		if (digit < 0 || digit > 9)
 			return 0;
 		weight = weight * 10 + digit;
@@ -65,10 +65,10 @@ static void read_range(struct choice *choice, struct slice range)
 			version = slice_trim(parameter);
 	}
 	if (equals(type, "application/openmetrics-text")) {
-		if ((!version.bytes || equals(version, "1.0.0")) && weight > choice->openmetrics)
+		if ((!version.len || equals(version, "1.0.0")) && weight > choice->openmetrics)
 			choice->openmetrics = weight;
 	} else if (equals(type, "text/plain")) {
-		if (!version.bytes || equals(version, "0.0.4"))
+		if (!version.len || equals(version, "0.0.4"))
 			offer_text(choice, 3, weight);
 	} else if (equals(type, "text/*")) {
 		offer_text(choice, 2, weight);

@@ -8,7 +8,7 @@
 #include "base/hex.h"
 #include "tel/src/misuse.h"
 #include "tel/src/probability.h"
-#include "tel/src/slice.h"
+#include "base/slice.h"
 #include "tel/src/span.h"
 #include "tel/tel.h"
 
@@ -45,10 +45,10 @@ static bool all_zero(const uint8_t *id, size_t bytes)
 
 static bool parse_traceparent(struct slice text, struct parent *p)
 {
-	const char *s = text.at;
+	const char *s = text.data;
 	uint8_t version, trace_id[16], span_id[8], flags;
 
-	if (text.bytes < TEL_TRACEPARENT_LENGTH || s[2] != '-' || s[35] != '-' || s[52] != '-')
+	if (text.len < TEL_TRACEPARENT_LENGTH || s[2] != '-' || s[35] != '-' || s[52] != '-')
 		return false;
 	if (!hex_decode(s, 1, &version) || !hex_decode(s + 3, 16, trace_id) || !hex_decode(s + 36, 8, span_id) ||
 	    !hex_decode(s + 53, 1, &flags))
@@ -56,8 +56,8 @@ static bool parse_traceparent(struct slice text, struct parent *p)
 	if (version == 0xff || all_zero(trace_id, 16) || all_zero(span_id, 8))
 		return false;
 	/* later versions may add fields; a comma is two headers that a proxy joined */
-	if (text.bytes > TEL_TRACEPARENT_LENGTH &&
-	    (version == 0 || s[TEL_TRACEPARENT_LENGTH] != '-' || memchr(s, ',', text.bytes)))
+	if (text.len > TEL_TRACEPARENT_LENGTH &&
+	    (version == 0 || s[TEL_TRACEPARENT_LENGTH] != '-' || memchr(s, ',', text.len)))
 		return false;
 
 	memcpy(p->trace_id, trace_id, 16);
@@ -76,32 +76,32 @@ static void add_traceparent(struct parent *p, struct slice value)
 
 static bool tracestate_key_valid(struct slice key)
 {
-	if (key.bytes == 0 || key.bytes > TRACESTATE_KEY_MAX || !is_lower_or_digit(key.at[0]))
+	if (key.len == 0 || key.len > TRACESTATE_KEY_MAX || !is_lower_or_digit(key.data[0]))
 		return false;
-	for (size_t i = 1; i < key.bytes; i++)
-		if (!is_lower_or_digit(key.at[i]) && !memchr("_-*/@", key.at[i], 5))
+	for (size_t i = 1; i < key.len; i++)
+		if (!is_lower_or_digit(key.data[i]) && !memchr("_-*/@", key.data[i], 5))
 			return false;
 	return true;
 }
 
 static bool tracestate_value_valid(struct slice value)
 {
-	if (value.bytes == 0 || value.bytes > TRACESTATE_VALUE_MAX)
+	if (value.len == 0 || value.len > TRACESTATE_VALUE_MAX)
 		return false;
-	for (size_t i = 0; i < value.bytes; i++)
-		if (value.at[i] < ' ' || value.at[i] > '~' || value.at[i] == '=')
+	for (size_t i = 0; i < value.len; i++)
+		if (value.data[i] < ' ' || value.data[i] > '~' || value.data[i] == '=')
 			return false;
 	return true;
 }
 
 static bool tracestate_member_valid(struct slice member)
 {
-	const char *equals = memchr(member.at, '=', member.bytes);
+	const char *equals = memchr(member.data, '=', member.len);
 	if (!equals)
 		return false;
-	size_t key_bytes = (size_t)(equals - member.at);
-	return tracestate_key_valid((struct slice){member.at, key_bytes}) &&
-	       tracestate_value_valid((struct slice){equals + 1, member.bytes - key_bytes - 1});
+	size_t key_bytes = (size_t)(equals - member.data);
+	return tracestate_key_valid((struct slice){member.data, key_bytes}) &&
+	       tracestate_value_valid((struct slice){equals + 1, member.len - key_bytes - 1});
 }
 
 /* Appends to the comma-separated `list`; false: no room. */
@@ -109,12 +109,12 @@ static bool append_member(char *list, size_t max, struct slice part)
 {
 	size_t bytes = strlen(list);
 
-	if (bytes + (bytes > 0) + part.bytes > max)
+	if (bytes + (bytes > 0) + part.len > max)
 		return false;
 	if (bytes)
 		list[bytes++] = ',';
-	memcpy(list + bytes, part.at, part.bytes);
-	list[bytes + part.bytes] = '\0';
+	memcpy(list + bytes, part.data, part.len);
+	list[bytes + part.len] = '\0';
 	return true;
 }
 
@@ -124,12 +124,12 @@ static void drop_long_members(char *tracestate)
 	char *end = tracestate;
 
 	while (slice_take_trimmed(&rest, ',', &member)) {
-		if (member.bytes > TRACESTATE_LONG_MEMBER)
+		if (member.len > TRACESTATE_LONG_MEMBER)
 			continue;
 		if (end != tracestate)
 			*end++ = ',';
-		memmove(end, member.at, member.bytes);
-		end += member.bytes;
+		memmove(end, member.data, member.len);
+		end += member.len;
 	}
 	*end = '\0';
 }
@@ -142,7 +142,7 @@ static void append_tracestate(struct parent *p, struct slice member)
 		p->tracestate_cut = true;
 		drop_long_members(p->tracestate);
 	}
-	if (member.bytes <= TRACESTATE_LONG_MEMBER)
+	if (member.len <= TRACESTATE_LONG_MEMBER)
 		append_member(p->tracestate, TEL_TRACESTATE_MAX, member);
 }
 
@@ -151,7 +151,7 @@ static void add_tracestate(struct parent *p, struct slice rest)
 	struct slice member;
 
 	while (!p->tracestate_broken && slice_take_trimmed(&rest, ',', &member)) {
-		if (member.bytes == 0) /* empty members are allowed (section 3.3.1.1) */
+		if (member.len == 0) /* empty members are allowed (section 3.3.1.1) */
 			continue;
 		if (++p->tracestate_members > TRACESTATE_MEMBERS_MAX || !tracestate_member_valid(member))
 			p->tracestate_broken = true;
@@ -164,8 +164,8 @@ static void add_tracestate(struct parent *p, struct slice rest)
 
 static bool is_baggage_value(struct slice s)
 {
-	for (size_t i = 0; i < s.bytes; i++)
-		if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("\",;\\", s.at[i]))
+	for (size_t i = 0; i < s.len; i++)
+		if (s.data[i] <= ' ' || s.data[i] > '~' || strchr("\",;\\", s.data[i]))
 			return false;
 	return true;
 }
@@ -173,12 +173,12 @@ static bool is_baggage_value(struct slice s)
 /* key OWS "=" OWS value; of a property (after ";") the key may stand alone. */
 static bool baggage_pair_valid(struct slice pair, bool property)
 {
-	const char *equals = memchr(pair.at, '=', pair.bytes);
+	const char *equals = memchr(pair.data, '=', pair.len);
 	if (!equals)
 		return property && slice_is_token(pair);
-	size_t key_bytes = (size_t)(equals - pair.at);
-	return slice_is_token(slice_trim((struct slice){pair.at, key_bytes})) &&
-	       is_baggage_value(slice_trim((struct slice){equals + 1, pair.bytes - key_bytes - 1}));
+	size_t key_bytes = (size_t)(equals - pair.data);
+	return slice_is_token(slice_trim((struct slice){pair.data, key_bytes})) &&
+	       is_baggage_value(slice_trim((struct slice){equals + 1, pair.len - key_bytes - 1}));
 }
 
 static bool baggage_member_valid(struct slice member)
@@ -197,7 +197,7 @@ static void add_baggage(struct parent *p, struct slice value)
 	struct slice rest = value, member;
 
 	while (!p->baggage_broken && slice_take_trimmed(&rest, ',', &member)) {
-		if (member.bytes == 0)
+		if (member.len == 0)
 			continue;
 		if (++p->baggage_members > BAGGAGE_MEMBERS_MAX || !baggage_member_valid(member) ||
 		    !append_member(p->baggage, TEL_BAGGAGE_MAX, member))

@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 #include "base/hex.h"
-#include "tel/src/slice.h"
+#include "base/slice.h"
 #include "tel/tel.h"
 
 #define DIGITS 14       /* of a number of 56 bits */
@@ -53,12 +53,12 @@ static bool parse_digits(struct slice text, uint64_t *out)
 {
 	uint64_t value = 0;
 
-	if (text.bytes < 1 || text.bytes > DIGITS)
+	if (text.len < 1 || text.len > DIGITS)
 		return false;
 	for (size_t i = 0; i < DIGITS; i++) {
 		char c = '0';
-		if (i < text.bytes)
-			c = text.at[i];
+		if (i < text.len)
+			c = text.data[i];
 		int digit = c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
 		if (digit < 0)
 			return false;
@@ -74,7 +74,7 @@ static bool starts_with(struct slice s, const char *start)
 {
 	size_t bytes = strlen(start);
 
-	return s.bytes >= bytes && memcmp(s.at, start, bytes) == 0;
+	return s.len >= bytes && memcmp(s.data, start, bytes) == 0;
 }
 
 static struct slice all_of(const char *tracestate)
@@ -91,7 +91,7 @@ static unsigned find_ot(const char *tracestate, struct slice *value)
 	*value = (struct slice){NULL, 0};
 	while (slice_take(&rest, ',', &member))
 		if (starts_with(member, OT) && count++ == 0)
-			*value = (struct slice){member.at + strlen(OT), member.bytes - strlen(OT)};
+			*value = (struct slice){member.data + strlen(OT), member.len - strlen(OT)};
 	return count;
 }
 
@@ -99,7 +99,7 @@ static unsigned find_ot(const char *tracestate, struct slice *value)
 static bool next_item(struct slice *list, struct slice *item)
 {
 	while (slice_take(list, ';', item))
-		if (item->bytes && item->at[item->bytes - 1] != ' ')
+		if (item->len && item->data[item->len - 1] != ' ')
 			return true;
 	return false;
 }
@@ -112,7 +112,7 @@ static unsigned find_key(struct slice list, const char *key, struct slice *value
 
 	while (next_item(&list, &item))
 		if (starts_with(item, key) && count++ == 0)
-			*value = (struct slice){item.at + strlen(key), item.bytes - strlen(key)};
+			*value = (struct slice){item.data + strlen(key), item.len - strlen(key)};
 	return count;
 }
 
@@ -123,7 +123,7 @@ bool probability_explicit(const char *tracestate, uint64_t *randomness)
 	struct slice list, value;
 
 	return *tracestate && find_ot(tracestate, &list) && find_key(list, "rv:", &value) == 1 &&
-	       value.bytes == DIGITS && parse_digits(value, randomness);
+	       value.len == DIGITS && parse_digits(value, randomness);
 }
 
 uint64_t probability_randomness(const char *tracestate, const uint8_t trace_id[16])
@@ -149,7 +149,7 @@ static void add_ot(struct buf *out, struct slice list, const char *th)
 		if (is_th && !th)
 			continue;
 		buf_adds(out, start);
-		buf_add(out, is_th ? th : item.at, is_th ? strlen(th) : item.bytes);
+		buf_add(out, is_th ? th : item.data, is_th ? strlen(th) : item.len);
 		if (is_th)
 			th = NULL;
 		start = ";";
@@ -168,15 +168,15 @@ static bool add_others(struct buf *out, const char *tracestate, size_t longest)
 	unsigned count = out->len > 0;
 
 	while (slice_take(&rest, ',', &member)) {
-		if (starts_with(member, OT) || member.bytes > longest || member.bytes == 0)
+		if (starts_with(member, OT) || member.len > longest || member.len == 0)
 			continue;
 		if (count++ == MEMBERS_MAX)
 			return true; /* the last one makes room for ours */
-		if (out->len + (out->len > 0) + member.bytes > TEL_TRACESTATE_MAX)
+		if (out->len + (out->len > 0) + member.len > TEL_TRACESTATE_MAX)
 			return false;
 		if (out->len)
 			buf_addc(out, ',');
-		buf_add(out, member.at, member.bytes);
+		buf_add(out, member.data, member.len);
 	}
 	return true;
 }
@@ -211,8 +211,8 @@ void probability_set_threshold(char *tracestate, uint64_t threshold)
 	struct slice list, old;
 
 	probability_format(threshold, text);
-	if (find_ot(tracestate, &list) == 1 && find_key(list, TH, &old) == 1 && old.bytes == strlen(digits) &&
-	    memcmp(old.at, digits, old.bytes) == 0)
+	if (find_ot(tracestate, &list) == 1 && find_key(list, TH, &old) == 1 && old.len == strlen(digits) &&
+	    memcmp(old.data, digits, old.len) == 0)
 		return; /* what is not changed stays where it is */
 	rewrite(tracestate, th);
 }

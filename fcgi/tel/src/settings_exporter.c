@@ -11,7 +11,7 @@
 #include "base/plain.h"
 #include "tel/src/complain.h"
 #include "tel/src/settings_read.h"
-#include "tel/src/slice.h"
+#include "base/slice.h"
 #include "tel/tel.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
