@@ -54,10 +54,10 @@ static bool wants_protobuf(const struct request *req)
 
 static bool has_field(struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number == number)
 			return true;
 	return false;
@@ -90,20 +90,20 @@ static bool cut_message(const struct one *one, size_t left_out, char *out, size_
 static size_t add_scope(struct buf *out, const struct trace *trace, size_t first)
 {
 	const struct trace_scope *scope = &trace->scopes[trace->spans[first].scope];
-	size_t begin = wire_begin(out, RESOURCE_SPANS_SCOPE_SPANS), i = first;
+	size_t begin = protobuf_begin(out, RESOURCE_SPANS_SCOPE_SPANS), i = first;
 
 	buf_add(out, scope->fields.data, scope->fields.len);
 	if (!has_field(scope->fields, SCOPE_SPANS_SCOPE))
-		wire_add_bytes(out, SCOPE_SPANS_SCOPE, "", 0);
+		protobuf_add_bytes(out, SCOPE_SPANS_SCOPE, "", 0);
 	for (; i < trace->span_count && trace->spans[i].scope == trace->spans[first].scope; i++) {
 		struct slice whole = trace->spans[i].summary.whole;
-		size_t span = wire_begin(out, SCOPE_SPANS_SPANS);
+		size_t span = protobuf_begin(out, SCOPE_SPANS_SPANS);
 		buf_add(out, whole.data, whole.len);
 		if (!has_field(whole, SPAN_STATUS))
-			wire_add_bytes(out, SPAN_STATUS, "", 0);
-		wire_end(out, span);
+			protobuf_add_bytes(out, SPAN_STATUS, "", 0);
+		protobuf_end(out, span);
 	}
-	wire_end(out, begin);
+	protobuf_end(out, begin);
 	return i;
 }
 
@@ -111,13 +111,13 @@ static void add_trace(struct buf *out, const struct trace *trace)
 {
 	for (size_t i = 0; i < trace->span_count;) {
 		const struct trace_resource *resource = trace_resource_of(trace, &trace->spans[i]);
-		size_t begin = wire_begin(out, REQUEST_RESOURCE_SPANS);
+		size_t begin = protobuf_begin(out, REQUEST_RESOURCE_SPANS);
 		buf_add(out, resource->fields.data, resource->fields.len);
 		if (!has_field(resource->fields, RESOURCE_SPANS_RESOURCE))
-			wire_add_bytes(out, RESOURCE_SPANS_RESOURCE, "", 0);
+			protobuf_add_bytes(out, RESOURCE_SPANS_RESOURCE, "", 0);
 		while (i < trace->span_count && trace_resource_of(trace, &trace->spans[i]) == resource)
 			i = add_scope(out, trace, i);
-		wire_end(out, begin);
+		protobuf_end(out, begin);
 	}
 }
 
@@ -126,12 +126,12 @@ static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 	char message[320];
 
 	if (v2) {
-		size_t trace = wire_begin(&reply->body, RESPONSE_TRACE);
+		size_t trace = protobuf_begin(&reply->body, RESPONSE_TRACE);
 		add_trace(&reply->body, &one->q.trace);
-		wire_end(&reply->body, trace);
+		protobuf_end(&reply->body, trace);
 		if (cut_message(one, 0, message, sizeof(message))) {
-			wire_add_varint(&reply->body, RESPONSE_STATUS, STATUS_PARTIAL);
-			wire_add_bytes(&reply->body, RESPONSE_MESSAGE, message, strlen(message));
+			protobuf_add_varint(&reply->body, RESPONSE_STATUS, STATUS_PARTIAL);
+			protobuf_add_bytes(&reply->body, RESPONSE_MESSAGE, message, strlen(message));
 		}
 	} else {
 		add_trace(&reply->body, &one->q.trace);

@@ -105,12 +105,12 @@ static bool read_text(struct reading *r, const struct schema_field *field)
 {
 	if (r->lex.token != JSON_LEX_STRING)
 		return refuse(r, "must be a string");
-	size_t begin = wire_begin(r->out, field->number);
+	size_t begin = protobuf_begin(r->out, field->number);
 	if (!json_lex_text(&r->lex, r->out))
 		return false;
 	if (field->type != SCHEMA_STRING && !decode(r, field, begin))
 		return false;
-	wire_end(r->out, begin);
+	protobuf_end(r->out, begin);
 	return true;
 }
 
@@ -143,11 +143,11 @@ static bool read_integer(struct reading *r, const struct schema_field *field)
 	if ((field->type == SCHEMA_UINT32 || field->type == SCHEMA_FIXED32) && number > UINT32_MAX)
 		return refuse(r, "is out of range");
 	if (field->type == SCHEMA_FIXED64)
-		wire_add_fixed64(r->out, field->number, number);
+		protobuf_add_fixed64(r->out, field->number, number);
 	else if (field->type == SCHEMA_FIXED32)
-		wire_add_fixed32(r->out, field->number, (uint32_t)number);
+		protobuf_add_fixed32(r->out, field->number, (uint32_t)number);
 	else
-		wire_add_varint(r->out, field->number, number);
+		protobuf_add_varint(r->out, field->number, number);
 	return true;
 }
 
@@ -166,7 +166,7 @@ static bool read_enum(struct reading *r, const struct schema_field *field)
 	} else if ((int64_t)number < INT32_MIN || (int64_t)number > INT32_MAX) {
 		return refuse(r, "is out of range");
 	}
-	wire_add_varint(r->out, field->number, number);
+	protobuf_add_varint(r->out, field->number, number);
 	return true;
 }
 
@@ -178,7 +178,7 @@ static bool read_double(struct reading *r, const struct schema_field *field)
 	if (!is_number(r, true) || !check_number(r, json_number_double(r->lex.text, r->lex.len, &number)))
 		return false;
 	memcpy(&bits, &number, sizeof(bits));
-	wire_add_fixed64(r->out, field->number, bits);
+	protobuf_add_fixed64(r->out, field->number, bits);
 	return true;
 }
 
@@ -186,7 +186,7 @@ static bool read_bool(struct reading *r, const struct schema_field *field)
 {
 	if (r->lex.token != JSON_LEX_TRUE && r->lex.token != JSON_LEX_FALSE)
 		return refuse(r, "must be true or false");
-	wire_add_varint(r->out, field->number, r->lex.token == JSON_LEX_TRUE);
+	protobuf_add_varint(r->out, field->number, r->lex.token == JSON_LEX_TRUE);
 	return true;
 }
 
@@ -243,12 +243,12 @@ static bool read_value(struct reading *r, const struct schema_field *field)
 	case SCHEMA_MESSAGE: break;
 	default: return read_integer(r, field);
 	}
-	size_t begin = wire_begin(r->out, field->number);
+	size_t begin = protobuf_begin(r->out, field->number);
 	/* null among values is the value that says nothing */
 	bool good = (field->message == &schema_any_value && r->lex.token == JSON_LEX_NULL) ||
 		    read_message(r, field->message);
 	if (good)
-		wire_end(r->out, begin);
+		protobuf_end(r->out, begin);
 	return good && !r->out->failed;
 }
 

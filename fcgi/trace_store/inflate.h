@@ -4,7 +4,7 @@
 #define APM_TRACE_STORE_INFLATE_H
 
 #include "base/buf.h"
-#include "trace_store/wire.h"
+#include "base/protobuf.h"
 
 enum inflate_format {
 	INFLATE_GZIP, /* RFC 1952: all of its members */

@@ -55,7 +55,7 @@ static int refuse(struct reply *reply, bool json, int status, const char *reason
 		reply_header(reply, "Retry-After", "1");
 	snprintf(reply->reason, sizeof(reply->reason), "%s", message);
 	if (!json) {
-		wire_add_bytes(&reply->body, 2, message, strlen(message));
+		protobuf_add_bytes(&reply->body, 2, message, strlen(message));
 		reply->content_type = "application/x-protobuf";
 		return reply->status = status;
 	}
@@ -71,10 +71,10 @@ static int accept(struct reply *reply, bool json, size_t rejected, const char *m
 {
 	if (!json) {
 		if (rejected) {
-			size_t partial = wire_begin(&reply->body, 1);
-			wire_add_varint(&reply->body, 1, rejected);
-			wire_add_bytes(&reply->body, 2, message, strlen(message));
-			wire_end(&reply->body, partial);
+			size_t partial = protobuf_begin(&reply->body, 1);
+			protobuf_add_varint(&reply->body, 1, rejected);
+			protobuf_add_bytes(&reply->body, 2, message, strlen(message));
+			protobuf_end(&reply->body, partial);
 		}
 		reply->content_type = "application/x-protobuf";
 		return reply->status = 200;

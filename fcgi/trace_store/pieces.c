@@ -30,15 +30,15 @@ static struct slice part(const struct pieces *p, uint32_t at, uint32_t len)
 /* Where the trace id of a span stands that has one. */
 static uint32_t id_place(const struct pieces *p, struct slice span)
 {
-	struct wire w = {.left = span};
-	struct wire_field field = {0};
+	struct protobuf w = {.left = span};
+	struct protobuf_field field = {0};
 
-	while (wire_next(&w, &field) && field.number != 1)
+	while (protobuf_next(&w, &field) && field.number != 1)
 		;
 	return place(p, field.bytes.data);
 }
 
-static void add_span(struct finding *f, const struct wire_field *field)
+static void add_span(struct finding *f, const struct protobuf_field *field)
 {
 	struct pieces *p = &f->found;
 	struct span_summary span;
@@ -60,11 +60,11 @@ static void add_span(struct finding *f, const struct wire_field *field)
 static void find_in_scope(struct finding *f, struct slice scope_spans, size_t resource)
 {
 	struct pieces *p = &f->found;
-	struct wire w = {.left = scope_spans};
-	struct wire_field field;
+	struct protobuf w = {.left = scope_spans};
+	struct protobuf_field field;
 	size_t bytes = 0, before = p->index_count;
 
-	while (wire_next(&w, &field)) {
+	while (protobuf_next(&w, &field)) {
 		if (field.number == SCOPE_SPANS_SPANS)
 			add_span(f, &field);
 		else
@@ -83,11 +83,11 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 static void find_in_resource(struct finding *f, struct slice resource_spans)
 {
 	struct pieces *p = &f->found;
-	struct wire w = {.left = resource_spans};
-	struct wire_field field;
+	struct protobuf w = {.left = resource_spans};
+	struct protobuf_field field;
 	size_t bytes = 0, before = p->source_count;
 
-	while (wire_next(&w, &field)) {
+	while (protobuf_next(&w, &field)) {
 		if (field.number == RESOURCE_SPANS_SCOPE_SPANS)
 			find_in_scope(f, field.bytes, p->resource_count);
 		else
@@ -105,10 +105,10 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 static void find_all(struct pieces *p)
 {
 	struct finding finding = {.found = *p};
-	struct wire w = {.left = p->request};
-	struct wire_field field;
+	struct protobuf w = {.left = p->request};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number == REQUEST_RESOURCE_SPANS)
 			find_in_resource(&finding, field.bytes);
 	*p = finding.found;
@@ -197,10 +197,10 @@ struct slice pieces_span(const struct pieces *p, size_t i)
 
 static void add_without(struct buf *out, struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number != number)
 			buf_add(out, field.whole.data, field.whole.len);
 }

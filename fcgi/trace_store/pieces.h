@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "trace_store/wire.h"
+#include "base/protobuf.h"
 
 #define PIECES_BYTES_MAX (8 << 20) /* of a request, as protobuf and not compressed */
 

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/protobuf.h"
 #include "trace_store/budget.h"
-#include "trace_store/wire.h"
 
 #define REGEX_STATES_MAX 1024
 

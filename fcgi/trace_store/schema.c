@@ -137,17 +137,17 @@ const struct schema_message schema_request = MESSAGE(request_fields);
 
 /* ---- checking ---- */
 
-enum wire_type schema_wire_type(enum schema_type type)
+enum protobuf_type schema_wire_type(enum schema_type type)
 {
 	switch (type) {
 	case SCHEMA_STRING:
 	case SCHEMA_BYTES:
 	case SCHEMA_ID:
-	case SCHEMA_MESSAGE: return WIRE_BYTES;
+	case SCHEMA_MESSAGE: return PROTOBUF_BYTES;
 	case SCHEMA_DOUBLE:
-	case SCHEMA_FIXED64: return WIRE_FIXED64;
-	case SCHEMA_FIXED32: return WIRE_FIXED32;
-	default: return WIRE_VARINT;
+	case SCHEMA_FIXED64: return PROTOBUF_FIXED64;
+	case SCHEMA_FIXED32: return PROTOBUF_FIXED32;
+	default: return PROTOBUF_VARINT;
 	}
 }
 
@@ -162,7 +162,7 @@ const struct schema_field *schema_field(const struct schema_message *message, ui
 /* NOLINTBEGIN(misc-no-recursion): as deep as SCHEMA_DEPTH_MAX */
 static bool valid(const struct schema_message *message, struct slice bytes, unsigned depth);
 
-static bool valid_field(const struct schema_field *field, const struct wire_field *found, unsigned depth)
+static bool valid_field(const struct schema_field *field, const struct protobuf_field *found, unsigned depth)
 {
 	if (found->type != schema_wire_type(field->type))
 		return false;
@@ -175,13 +175,13 @@ static bool valid_field(const struct schema_field *field, const struct wire_fiel
 
 static bool valid(const struct schema_message *message, struct slice bytes, unsigned depth)
 {
-	struct wire w = {.left = bytes};
-	struct wire_field found;
+	struct protobuf w = {.left = bytes};
+	struct protobuf_field found;
 	uint32_t seen = 0; /* bit n: field number n */
 
 	if (depth > SCHEMA_DEPTH_MAX)
 		return false;
-	while (wire_next(&w, &found)) {
+	while (protobuf_next(&w, &found)) {
 		const struct schema_field *field = schema_field(message, found.number);
 		if (!field)
 			continue;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "trace_store/wire.h"
+#include "base/protobuf.h"
 
 enum schema_type {
 	SCHEMA_STRING,
@@ -63,7 +63,7 @@ enum {
  */
 #define SCHEMA_DEPTH_MAX 72
 
-enum wire_type schema_wire_type(enum schema_type type);
+enum protobuf_type schema_wire_type(enum schema_type type);
 
 /* NULL: not known, to be skipped. */
 const struct schema_field *schema_field(const struct schema_message *message, uint32_t number);

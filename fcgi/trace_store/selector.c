@@ -136,12 +136,12 @@ static void consider_attribute(struct selecting *a, struct selector_found *found
 static void consider_attributes(struct selecting *a, struct selector_found *found, unsigned fields,
 				struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
 	if (!has_field(a->selector, fields))
 		return;
-	while (wire_next(&w, &field) && budget_take(a->budget, 4))
+	while (protobuf_next(&w, &field) && budget_take(a->budget, 4))
 		if (field.number == number)
 			consider_attribute(a, found, fields, field.bytes);
 }
@@ -149,13 +149,13 @@ static void consider_attributes(struct selecting *a, struct selector_found *foun
 static void consider_text(struct selecting *a, struct selector_found *found, enum selector_field field,
 			  struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field part;
+	struct protobuf w = {.left = message};
+	struct protobuf_field part;
 	struct value value = text_value((struct slice){"", 0});
 
 	if (!has_field(a->selector, 1U << field))
 		return;
-	while (wire_next(&w, &part) && budget_take(a->budget, 1))
+	while (protobuf_next(&w, &part) && budget_take(a->budget, 1))
 		if (part.number == number)
 			value.text = part.bytes;
 	for (size_t i = 0; i < a->selector->count; i++)
@@ -191,12 +191,12 @@ static void ask_span(struct selecting *a, struct slice span)
 {
 	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,
 		       event = 1U << SELECT_EVENT, link = 1U << SELECT_LINK, event_name = 1U << SELECT_EVENT_NAME;
-	struct wire w = {.left = span};
-	struct wire_field field;
+	struct protobuf w = {.left = span};
+	struct protobuf_field field;
 
 	if (!has_field(a->selector, of_span | status | event | link | event_name))
 		return;
-	while (wire_next(&w, &field) && budget_take(a->budget, 4)) {
+	while (protobuf_next(&w, &field) && budget_take(a->budget, 4)) {
 		switch (field.number) {
 		case SPAN_ATTRIBUTES: consider_attribute(a, &a->of_span, of_span, field.bytes); break;
 		case SPAN_STATUS:
@@ -227,10 +227,10 @@ static struct value id_value(char *out, const uint8_t *id, size_t len)
 
 static struct value parent_value(char *out, struct slice span)
 {
-	struct wire w = {.left = span};
-	struct wire_field field;
+	struct protobuf w = {.left = span};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number == SPAN_PARENT && field.bytes.len == 8)
 			return id_value(out, (const uint8_t *)field.bytes.data, 8);
 	return text_value((struct slice){"", 0});

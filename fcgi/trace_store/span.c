@@ -33,11 +33,11 @@ static bool take_id(struct slice id, uint8_t *out, size_t len)
 
 static uint32_t status_code(struct slice status)
 {
-	struct wire w = {.left = status};
-	struct wire_field field;
+	struct protobuf w = {.left = status};
+	struct protobuf_field field;
 	uint32_t code = 0;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number == 3)
 			code = (uint32_t)field.value;
 	return code;
@@ -45,12 +45,12 @@ static uint32_t status_code(struct slice status)
 
 bool span_read(struct slice span, struct span_summary *out)
 {
-	struct wire w = {.left = span};
-	struct wire_field field;
+	struct protobuf w = {.left = span};
+	struct protobuf_field field;
 	bool has_trace_id = false, has_span_id = false;
 
 	*out = (struct span_summary){.is_root = true, .whole = span};
-	while (wire_next(&w, &field)) {
+	while (protobuf_next(&w, &field)) {
 		switch (field.number) {
 		case 1: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
 		case 2: has_span_id = take_id(field.bytes, out->span_id, 8); break;
@@ -75,11 +75,11 @@ uint64_t span_duration_ns(const struct span_summary *span)
 
 static void read_value(struct slice any_value, struct value *out)
 {
-	struct wire w = {.left = any_value};
-	struct wire_field field;
+	struct protobuf w = {.left = any_value};
+	struct protobuf_field field;
 
 	*out = (struct value){0};
-	while (wire_next(&w, &field)) {
+	while (protobuf_next(&w, &field)) {
 		switch (field.number) {
 		case 1: *out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
 		case 2: *out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
@@ -98,12 +98,12 @@ static void read_value(struct slice any_value, struct value *out)
 
 struct slice attribute_read(struct slice key_value, struct value *out)
 {
-	struct wire w = {.left = key_value};
-	struct wire_field field;
+	struct protobuf w = {.left = key_value};
+	struct protobuf_field field;
 	struct slice key = {"", 0};
 
 	*out = (struct value){0};
-	while (wire_next(&w, &field)) {
+	while (protobuf_next(&w, &field)) {
 		if (field.number == KEY_VALUE_KEY)
 			key = field.bytes;
 		else if (field.number == KEY_VALUE_VALUE)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "trace_store/wire.h"
+#include "base/protobuf.h"
 
 struct span_summary {
 	uint8_t trace_id[16];

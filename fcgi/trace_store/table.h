@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "trace_store/wire.h"
+#include "base/protobuf.h"
 
 struct table_slot {
 	uint64_t hash;

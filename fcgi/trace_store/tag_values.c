@@ -151,21 +151,21 @@ static void add_found(struct values *v, const struct value *found)
 
 static void add_attributes(struct values *v, struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 	struct value value;
 
-	while (wire_next(&w, &field) && budget_take(&v->q.budget, 4))
+	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 4))
 		if (field.number == number && bytes_equal(attribute_read(field.bytes, &value), v->name))
 			add_found(v, &value);
 }
 
 static void add_text(struct values *v, struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field) && budget_take(&v->q.budget, 1))
+	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 1))
 		if (field.number == number)
 			add(v, 's', field.bytes);
 }
@@ -193,10 +193,10 @@ static void add_scope(void *arg, struct question *q, const struct trace_scope *s
 /* What lies one level below a span. */
 static void add_inner(struct values *v, struct slice span)
 {
-	struct wire w = {.left = span};
-	struct wire_field field;
+	struct protobuf w = {.left = span};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field) && budget_take(&v->q.budget, 2)) {
+	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 2)) {
 		if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT)
 			add_attributes(v, field.bytes, TAGS_OF_EVENT);
 		else if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT_NAME)

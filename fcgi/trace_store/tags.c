@@ -55,11 +55,11 @@ void tags_collect(struct question *q, const struct tags_collector *collector)
 
 static void add_keys(struct question *q, struct set *keys, struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 	struct value value;
 
-	while (keys && wire_next(&w, &field) && budget_take(&q->budget, 4))
+	while (keys && protobuf_next(&w, &field) && budget_take(&q->budget, 4))
 		if (field.number == number)
 			set_add(keys, attribute_read(field.bytes, &value));
 }
@@ -77,14 +77,14 @@ static void add_scope(void *arg, struct question *q, const struct trace_scope *s
 static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
 {
 	struct set **into = ((struct tags *)arg)->into;
-	struct wire w = {.left = span->summary.whole};
-	struct wire_field field;
+	struct protobuf w = {.left = span->summary.whole};
+	struct protobuf_field field;
 	struct value value;
 
 	(void)asking;
 	if (!into[OF_SPAN] && !into[OF_EVENT] && !into[OF_LINK])
 		return;
-	while (wire_next(&w, &field) && budget_take(&q->budget, 4)) {
+	while (protobuf_next(&w, &field) && budget_take(&q->budget, 4)) {
 		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
 			set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
 		else if (field.number == SPAN_EVENTS)

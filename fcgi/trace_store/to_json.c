@@ -71,7 +71,7 @@ static void write_enum(struct json_writer *json, const struct schema_field *fiel
 }
 
 /* NOLINTBEGIN(misc-no-recursion): as deep as SCHEMA_DEPTH_MAX */
-static void write_value(struct json_writer *json, const struct schema_field *field, const struct wire_field *found)
+static void write_value(struct json_writer *json, const struct schema_field *field, const struct protobuf_field *found)
 {
 	switch (field->type) {
 	case SCHEMA_STRING: json_string(json, found->bytes.data, found->bytes.len); break;
@@ -91,11 +91,11 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 /* Fields may lie in any order: the message is looked through once for each. */
 static void write_field(struct json_writer *json, const struct schema_field *field, struct slice bytes)
 {
-	struct wire w = {.left = bytes};
-	struct wire_field found;
+	struct protobuf w = {.left = bytes};
+	struct protobuf_field found;
 	bool open = false;
 
-	while (wire_next(&w, &found)) {
+	while (protobuf_next(&w, &found)) {
 		if (found.number != field->number)
 			continue;
 		if (!open) {

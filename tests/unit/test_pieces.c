@@ -98,10 +98,10 @@ enum { ATTRIBUTES_OF_RESOURCE = 1, ATTRIBUTES_OF_SPAN = 9 };
 /* The attribute `key` among the fields `number` of a message. */
 static bool attribute_find(struct slice message, uint32_t number, const char *key, struct value *out)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number == number && bytes_equal(attribute_read(field.bytes, out), bytes_of(key)))
 			return true;
 	return false;
@@ -136,7 +136,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 static void spans_are_grouped_by_trace(void **state)
 {
 	struct pieces p;
-	struct wire_field field;
+	struct protobuf_field field;
 	unsigned next[3] = {0, 1, 2}, spans = 0, count = 0;
 
 	(void)state;
@@ -152,13 +152,13 @@ static void spans_are_grouped_by_trace(void **state)
 	assert_int_equal(p.spans_invalid + p.spans_refused, 0);
 	for (struct piece piece = {0}; pieces_next(&p, &piece); count++) {
 		for (size_t i = piece.first; i < piece.first + piece.count; i++) {
-			struct wire w = {.left = pieces_span(&p, i)};
-			assert_true(wire_next(&w, &field));
+			struct protobuf w = {.left = pieces_span(&p, i)};
+			assert_true(protobuf_next(&w, &field));
 			assert_int_equal(field.number, 2);
 			check_span(field.bytes, count, next[count], next[count] < 3);
 			next[count] += 3;
 			spans++;
-			assert_false(wire_next(&w, &field) || w.malformed);
+			assert_false(protobuf_next(&w, &field) || w.malformed);
 		}
 	}
 	assert_int_equal(count, 3);
@@ -168,8 +168,8 @@ static void spans_are_grouped_by_trace(void **state)
 	BUF(fields, 10000);
 	pieces_add_resource(&p, 0, &fields);
 	assert_int_equal(fields.len, p.resources[0].bytes);
-	struct wire w = {.left = {fields.data, fields.len}};
-	assert_true(wire_next(&w, &field));
+	struct protobuf w = {.left = {fields.data, fields.len}};
+	assert_true(protobuf_next(&w, &field));
 	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
 	assert_true(bytes_equal(value.text, bytes_of("order-service")));
 	buf_reset(&fields);
@@ -214,17 +214,17 @@ static void spans_without_ids_are_invalid(void **state)
 	struct pieces p;
 
 	(void)state;
-	size_t outer = wire_begin(&bytes, 1), inner = wire_begin(&bytes, 2);
+	size_t outer = protobuf_begin(&bytes, 1), inner = protobuf_begin(&bytes, 2);
 	for (int i = 0; i < 4; i++) {
-		size_t span = wire_begin(&bytes, 2);
+		size_t span = protobuf_begin(&bytes, 2);
 		if (i != 1)
-			wire_add_bytes(&bytes, 1, i == 2 ? zero : (const uint8_t *)"0123456789abcdef", 16);
+			protobuf_add_bytes(&bytes, 1, i == 2 ? zero : (const uint8_t *)"0123456789abcdef", 16);
 		if (i != 3)
-			wire_add_bytes(&bytes, 2, "01234567", 8);
-		wire_end(&bytes, span);
+			protobuf_add_bytes(&bytes, 2, "01234567", 8);
+		protobuf_end(&bytes, span);
 	}
-	wire_end(&bytes, inner);
-	wire_end(&bytes, outer);
+	protobuf_end(&bytes, inner);
+	protobuf_end(&bytes, outer);
 	assert_int_equal(pieces_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
 	assert_int_equal(p.spans, 4);
 	assert_int_equal(p.spans_invalid, 3);
@@ -381,16 +381,16 @@ static void deep_nesting_is_malformed(void **state)
 		BUF(json, 1000000);
 		struct json_writer w;
 
-		begins[count++] = wire_begin(&bytes, 1);
-		begins[count++] = wire_begin(&bytes, 1); /* resource */
-		begins[count++] = wire_begin(&bytes, 1); /* attribute */
-		begins[count++] = wire_begin(&bytes, 2); /* value */
+		begins[count++] = protobuf_begin(&bytes, 1);
+		begins[count++] = protobuf_begin(&bytes, 1); /* resource */
+		begins[count++] = protobuf_begin(&bytes, 1); /* attribute */
+		begins[count++] = protobuf_begin(&bytes, 2); /* value */
 		for (unsigned i = 0; i < depth; i++) {
-			begins[count++] = wire_begin(&bytes, 5);
-			begins[count++] = wire_begin(&bytes, 1);
+			begins[count++] = protobuf_begin(&bytes, 5);
+			begins[count++] = protobuf_begin(&bytes, 1);
 		}
 		while (count)
-			wire_end(&bytes, begins[--count]);
+			protobuf_end(&bytes, begins[--count]);
 		bool valid = schema_valid(&schema_request, (struct slice){bytes.data, bytes.len});
 		assert_int_equal(valid, 5 + 2 * depth <= SCHEMA_DEPTH_MAX);
 		if (valid) {

@@ -79,14 +79,14 @@ static void a_resource_is_stored_once_for_its_scopes(void **state)
 	memset(text, 'x', sizeof(text));
 	for (size_t len = 400000; len <= 600000; len += 200000) {
 		buf_reset(&request);
-		size_t resource_spans = wire_begin(&request, 1);
-		wire_add_bytes(&request, 3, text, len);
+		size_t resource_spans = protobuf_begin(&request, 1);
+		protobuf_add_bytes(&request, 3, text, len);
 		for (uint32_t i = 1; i <= 1000; i++) {
-			size_t scope_spans = wire_begin(&request, 2);
+			size_t scope_spans = protobuf_begin(&request, 2);
 			add_span(&request, &(struct test_span){len == 400000 ? 1 : 2, i, 0, "n", 2, 0, 1, 2}, 0);
-			wire_end(&request, scope_spans);
+			protobuf_end(&request, scope_spans);
 		}
-		wire_end(&request, resource_spans);
+		protobuf_end(&request, resource_spans);
 		assert_int_equal(store_request(&request).cut, len == 400000 ? 0 : 1000);
 	}
 	assert_int_equal(number_of("traces", "SELECT count(*) FROM resources"), 1);
@@ -98,12 +98,12 @@ static void a_resource_is_stored_once_for_its_scopes(void **state)
 	/* each request brings it again: not for ever */
 	for (uint32_t i = 0; i < 20; i++) {
 		buf_reset(&request);
-		size_t resource_spans = wire_begin(&request, 1);
-		wire_add_bytes(&request, 3, text, 400000);
-		size_t scope_spans = wire_begin(&request, 2);
+		size_t resource_spans = protobuf_begin(&request, 1);
+		protobuf_add_bytes(&request, 3, text, 400000);
+		size_t scope_spans = protobuf_begin(&request, 2);
 		add_span(&request, &(struct test_span){1, 2000 + i, 0, "n", 2, 0, 1, 2}, 0);
-		wire_end(&request, scope_spans);
-		wire_end(&request, resource_spans);
+		protobuf_end(&request, scope_spans);
+		protobuf_end(&request, resource_spans);
 		assert_int_equal(store_request(&request).cut, i < 9 ? 0 : 1);
 	}
 	assert_false(trace_of(1)->cut);

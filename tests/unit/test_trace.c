@@ -117,14 +117,14 @@ static void a_resource_is_looked_at_once(void **state)
 	char key[16];
 
 	(void)state;
-	begins[0] = wire_begin(&request, 1);
-	size_t resource = wire_begin(&request, 1);
+	begins[0] = protobuf_begin(&request, 1);
+	size_t resource = protobuf_begin(&request, 1);
 	for (int i = 0; i < 20000; i++) {
 		snprintf(key, sizeof(key), "key %d", i);
 		add_attribute(&request, 1, key, BOOL(true));
 	}
-	wire_end(&request, resource);
-	begins[1] = wire_begin(&request, 2);
+	protobuf_end(&request, resource);
+	begins[1] = protobuf_begin(&request, 2);
 	for (uint32_t i = 0; i < 5000; i++)
 		add_span(&request, &(struct test_span){1, i, 0, "", 2, 0, 100, 200}, 0);
 	request_end(&request, begins);

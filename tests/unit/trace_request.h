@@ -5,9 +5,9 @@
 
 #include <string.h>
 
+#include "base/protobuf.h"
 #include "trace_store/schema.h"
 #include "trace_store/trace.h"
-#include "trace_store/wire.h"
 
 static inline void trace_id_of(uint32_t number, uint8_t id[16])
 {
@@ -17,20 +17,20 @@ static inline void trace_id_of(uint32_t number, uint8_t id[16])
 
 static inline void add_attribute(struct buf *out, uint32_t field, const char *key, struct value value)
 {
-	size_t pair = wire_begin(out, field);
+	size_t pair = protobuf_begin(out, field);
 	uint64_t bits;
 
-	wire_add_bytes(out, 1, key, strlen(key));
-	size_t any = wire_begin(out, 2);
+	protobuf_add_bytes(out, 1, key, strlen(key));
+	size_t any = protobuf_begin(out, 2);
 	memcpy(&bits, &value.number, sizeof(bits));
 	if (value.type == VALUE_STRING)
-		wire_add_bytes(out, 1, value.text.data, value.text.len);
+		protobuf_add_bytes(out, 1, value.text.data, value.text.len);
 	else if (value.type == VALUE_BOOL)
-		wire_add_varint(out, 2, value.number != 0);
+		protobuf_add_varint(out, 2, value.number != 0);
 	else
-		wire_add_fixed64(out, 4, bits);
-	wire_end(out, any);
-	wire_end(out, pair);
+		protobuf_add_fixed64(out, 4, bits);
+	protobuf_end(out, any);
+	protobuf_end(out, pair);
 }
 
 #define TEXT(s) ((struct value){.type = VALUE_STRING, .text = bytes_of(s)})
@@ -50,51 +50,51 @@ static inline void add_span(struct buf *out, const struct test_span *span, size_
 	static const char text[100000];
 	uint8_t trace_id[16];
 	uint64_t id = 0x0100000000000000 + span->number, parent_id = 0x0100000000000000 + span->parent;
-	size_t message = wire_begin(out, 2);
+	size_t message = protobuf_begin(out, 2);
 
 	trace_id_of(span->trace, trace_id);
-	wire_add_bytes(out, 1, trace_id, 16);
-	wire_add_bytes(out, 2, &id, 8);
+	protobuf_add_bytes(out, 1, trace_id, 16);
+	protobuf_add_bytes(out, 2, &id, 8);
 	if (span->parent)
-		wire_add_bytes(out, 4, &parent_id, 8);
-	wire_add_bytes(out, 5, span->name, strlen(span->name));
-	wire_add_varint(out, 6, span->kind);
-	wire_add_fixed64(out, 7, span->start_ns);
-	wire_add_fixed64(out, 8, span->end_ns);
+		protobuf_add_bytes(out, 4, &parent_id, 8);
+	protobuf_add_bytes(out, 5, span->name, strlen(span->name));
+	protobuf_add_varint(out, 6, span->kind);
+	protobuf_add_fixed64(out, 7, span->start_ns);
+	protobuf_add_fixed64(out, 8, span->end_ns);
 	add_attribute(out, 9, "http.response.status_code", NUMBER(200 + span->number));
 	add_attribute(out, 9, "cached", BOOL(span->number % 2));
 	if (filler)
 		add_attribute(out, 9, "filler", ((struct value){.type = VALUE_STRING, .text = {text, filler}}));
-	size_t status = wire_begin(out, 15);
-	wire_add_varint(out, 3, span->status);
-	wire_end(out, status);
-	wire_end(out, message);
+	size_t status = protobuf_begin(out, 15);
+	protobuf_add_varint(out, 3, span->status);
+	protobuf_end(out, status);
+	protobuf_end(out, message);
 }
 
 /* The beginning of a request from one service; end it with request_end. */
 static inline void request_begin(struct buf *out, const char *service, size_t begins[2])
 {
-	begins[0] = wire_begin(out, 1);
-	size_t resource = wire_begin(out, 1);
+	begins[0] = protobuf_begin(out, 1);
+	size_t resource = protobuf_begin(out, 1);
 	add_attribute(out, 1, "service.name", TEXT(service));
-	wire_end(out, resource);
-	begins[1] = wire_begin(out, 2);
+	protobuf_end(out, resource);
+	begins[1] = protobuf_begin(out, 2);
 }
 
 static inline void request_end(struct buf *out, const size_t begins[2])
 {
-	wire_end(out, begins[1]);
-	wire_end(out, begins[0]);
+	protobuf_end(out, begins[1]);
+	protobuf_end(out, begins[0]);
 }
 
 /* The message without its fields of one number. */
 static inline void copy_without(struct buf *out, struct slice message, uint32_t number)
 {
-	struct wire w = {.left = message};
-	struct wire_field field;
+	struct protobuf w = {.left = message};
+	struct protobuf_field field;
 
 	buf_reset(out);
-	while (wire_next(&w, &field))
+	while (protobuf_next(&w, &field))
 		if (field.number != number)
 			buf_add(out, field.whole.data, field.whole.len);
 }
@@ -106,12 +106,12 @@ static inline struct slice bytes_in(const struct buf *buf)
 
 static inline void add_scope_spans(struct trace *trace, int64_t resource, struct slice scope_spans, struct buf *copy)
 {
-	struct wire w = {.left = scope_spans};
-	struct wire_field field;
+	struct protobuf w = {.left = scope_spans};
+	struct protobuf_field field;
 
 	copy_without(copy, scope_spans, SCOPE_SPANS_SPANS);
 	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
-	while (scope >= 0 && wire_next(&w, &field))
+	while (scope >= 0 && protobuf_next(&w, &field))
 		if (field.number == SCOPE_SPANS_SPANS)
 			trace_spans(trace, scope, field.whole);
 }
@@ -119,17 +119,17 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 /* Takes all of a valid ExportTraceServiceRequest in, as stored_trace does with what is stored. */
 static inline void trace_request(struct trace *trace, struct slice request)
 {
-	struct wire w = {.left = request};
-	struct wire_field resource_spans, scope_spans;
+	struct protobuf w = {.left = request};
+	struct protobuf_field resource_spans, scope_spans;
 	BUF(copy, TRACE_BYTES_MAX);
 
-	while (wire_next(&w, &resource_spans)) {
-		struct wire inner = {.left = resource_spans.bytes};
+	while (protobuf_next(&w, &resource_spans)) {
+		struct protobuf inner = {.left = resource_spans.bytes};
 		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
 			continue;
 		copy_without(&copy, resource_spans.bytes, RESOURCE_SPANS_SCOPE_SPANS);
 		int64_t resource = trace_resource(trace, bytes_in(&copy));
-		while (resource >= 0 && wire_next(&inner, &scope_spans))
+		while (resource >= 0 && protobuf_next(&inner, &scope_spans))
 			if (scope_spans.number == RESOURCE_SPANS_SCOPE_SPANS)
 				add_scope_spans(trace, resource, scope_spans.bytes, &copy);
 	}

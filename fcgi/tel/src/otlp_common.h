@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "tel/src/protobuf.h"
+#include "base/protobuf.h"
 
 struct resource_attr;
 struct tel_attr;

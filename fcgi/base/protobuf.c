@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tel/src/protobuf.h"
+#include "base/protobuf.h"
 
 #include <string.h>
 
 #include "base/utf8.h"
-
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 #define TAG(field, wire) ((field) << 3 | (wire))
 
@@ -37,7 +35,7 @@ static char *put_fixed(char *p, uint64_t value, int bytes)
 
 char *protobuf_put_length(char *p, unsigned field, size_t bytes)
 {
-	return protobuf_put_varint(protobuf_put_varint(p, TAG(field, WIRE_BYTES)), bytes);
+	return protobuf_put_varint(protobuf_put_varint(p, TAG(field, PROTOBUF_BYTES)), bytes);
 }
 
 char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes)
@@ -69,7 +67,7 @@ void protobuf_add_varint(struct buf *out, unsigned field, uint64_t value)
 	char *p = protobuf_room(out, 2 * PROTOBUF_VARINT_MAX);
 
 	if (p)
-		protobuf_commit(out, protobuf_put_varint(protobuf_put_varint(p, TAG(field, WIRE_VARINT)), value));
+		protobuf_commit(out, protobuf_put_varint(protobuf_put_varint(p, TAG(field, PROTOBUF_VARINT)), value));
 }
 
 void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value)
@@ -77,7 +75,7 @@ void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 8);
 
 	if (p)
-		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, WIRE_FIXED64)), value, 8));
+		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, PROTOBUF_FIXED64)), value, 8));
 }
 
 void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value)
@@ -85,7 +83,7 @@ void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 4);
 
 	if (p)
-		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, WIRE_FIXED32)), value, 4));
+		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, PROTOBUF_FIXED32)), value, 4));
 }
 
 void protobuf_add_double(struct buf *out, unsigned field, double value)
@@ -121,7 +119,7 @@ size_t protobuf_begin(struct buf *out, unsigned field)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 1);
 
 	if (p)
-		protobuf_commit(out, protobuf_put_varint(p, TAG(field, WIRE_BYTES)) + 1);
+		protobuf_commit(out, protobuf_put_varint(p, TAG(field, PROTOBUF_BYTES)) + 1);
 	return out->len;
 }
 
@@ -180,4 +178,81 @@ void protobuf_add_text(struct buf *out, unsigned field, const char *s, size_t by
 		protobuf_add_bytes(out, field, s, bytes);
 	else
 		add_repaired(out, field, s, bytes);
+}
+
+/* ---- reading ---- */
+
+static void skip(struct slice *b, size_t len)
+{
+	b->data += len;
+	b->len -= len;
+}
+
+static bool take_varint(struct slice *b, uint64_t *out)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < PROTOBUF_VARINT_MAX && i < b->len; i++) {
+		uint64_t byte = (unsigned char)b->data[i];
+		if (i == PROTOBUF_VARINT_MAX - 1 && byte > 1)
+			return false;
+		value |= (byte & 0x7f) << 7 * i;
+		if (byte < 0x80) {
+			*out = value;
+			skip(b, i + 1);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool take_fixed(struct slice *b, unsigned len, uint64_t *out)
+{
+	if (b->len < len)
+		return false;
+	*out = 0;
+	for (unsigned i = 0; i < len; i++)
+		*out |= (uint64_t)(unsigned char)b->data[i] << 8 * i;
+	skip(b, len);
+	return true;
+}
+
+static bool take_bytes(struct slice *b, struct slice *out)
+{
+	uint64_t len;
+
+	if (!take_varint(b, &len) || len > b->len)
+		return false;
+	*out = (struct slice){b->data, (size_t)len};
+	skip(b, (size_t)len);
+	return true;
+}
+
+static bool take_field(struct slice *left, struct protobuf_field *out)
+{
+	uint64_t tag;
+
+	if (!take_varint(left, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
+		return false;
+	out->number = (uint32_t)(tag >> 3);
+	out->type = (enum protobuf_type)(tag & 7);
+	switch (out->type) {
+	case PROTOBUF_VARINT: return take_varint(left, &out->value);
+	case PROTOBUF_FIXED64: return take_fixed(left, 8, &out->value);
+	case PROTOBUF_FIXED32: return take_fixed(left, 4, &out->value);
+	case PROTOBUF_BYTES: return take_bytes(left, &out->bytes);
+	default: return false;
+	}
+}
+
+bool protobuf_next(struct protobuf *w, struct protobuf_field *out)
+{
+	const char *begin = w->left.data;
+
+	if (w->malformed || w->left.len == 0)
+		return false;
+	*out = (struct protobuf_field){0};
+	w->malformed = !take_field(&w->left, out);
+	out->whole = (struct slice){begin, (size_t)(w->left.data - begin)};
+	return !w->malformed;
 }

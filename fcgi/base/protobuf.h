@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Writes protobuf (protobuf.dev/programming-guides/encoding) into a buf: fields, messages inside, and text, which has
- * to be UTF-8. Errors are those of `out`; nothing is allocated but what `out` grows by. Internal to tel/.
+ * to be UTF-8. Errors are those of `out`; nothing is allocated but what `out` grows by.
  */
-#ifndef TEL_PROTOBUF_H
-#define TEL_PROTOBUF_H
+#ifndef APM_BASE_PROTOBUF_H
+#define APM_BASE_PROTOBUF_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/slice.h"
 
 /* Append a field with its tag. */
 void protobuf_add_varint(struct buf *out, unsigned field, uint64_t value); /* uint, int, enum, bool */
@@ -49,5 +50,29 @@ size_t protobuf_field_size(size_t bytes);
 /* The end of the buffer with room for `bytes`; NULL: `out` has failed. protobuf_commit stores the new end. */
 char *protobuf_room(struct buf *out, size_t bytes);
 void protobuf_commit(struct buf *out, const char *end);
+
+/* ---- reading ---- */
+
+enum protobuf_type { PROTOBUF_VARINT = 0, PROTOBUF_FIXED64 = 1, PROTOBUF_BYTES = 2, PROTOBUF_FIXED32 = 5 };
+
+struct protobuf_field {
+	uint32_t number;
+	enum protobuf_type type;
+	uint64_t value;     /* of the three types of numbers */
+	struct slice bytes; /* the content, when the type is PROTOBUF_BYTES */
+	struct slice whole; /* with tag and length */
+};
+
+/* What is left of a message. Begin with .left = the message. */
+struct protobuf {
+	struct slice left;
+	bool malformed;
+};
+
+/*
+ * The next field. False: the end, or `malformed` is set: cut off, a number longer than its type, field number 0, or a
+ * group. Any bytes may come; reads nothing outside of the message.
+ */
+bool protobuf_next(struct protobuf *w, struct protobuf_field *out);
 
 #endif
