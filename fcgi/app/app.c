@@ -70,7 +70,7 @@ static unsigned default_threads(const struct app *app)
 
 static void sleep_ms(unsigned ms)
 {
-	clock_sleep_until(clock_monotonic_ns() + ms * UINT64_C(1000000));
+	clock_sleep_until(clock_monotonic_ns() + ms * NS_PER_MS);
 }
 
 /* ---- start ---- */
@@ -189,7 +189,7 @@ static uint64_t last_ns; /* when the process ends in any case */
 static unsigned left_ms(void)
 {
 	uint64_t now = clock_monotonic_ns();
-	return last_ns > now ? (unsigned)((last_ns - now) / 1000000) : 0;
+	return last_ns > now ? (unsigned)((last_ns - now) / NS_PER_MS) : 0;
 }
 
 /* A request, a hook or a disk that hangs must not keep the process. */
@@ -206,7 +206,7 @@ static void stop(const struct app *app, struct database *database)
 	pthread_t watch;
 
 	tel_info("stopping");
-	last_ns = clock_monotonic_ns() + LAST_MS * UINT64_C(1000000);
+	last_ns = clock_monotonic_ns() + LAST_MS * NS_PER_MS;
 	if (pthread_create(&watch, NULL, end_in_any_case, NULL) == 0)
 		pthread_detach(watch);
 
@@ -299,7 +299,7 @@ static int run(const struct app *app)
 	error = listener_init(LISTEN_FD);
 	write_pid(); /* before the first answer: who has one finds the process */
 	if (!error)
-		error = workers_start(app, database, threads, (call_timeout_ms() + UINT64_C(1000)) * 1000000);
+		error = workers_start(app, database, threads, (call_timeout_ms() + UINT64_C(1000)) * NS_PER_MS);
 	if (error) {
 		remove_pid();
 		return fail("the threads cannot be started", strerror(-error));

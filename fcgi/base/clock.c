@@ -9,7 +9,7 @@ static uint64_t read_clock(clockid_t clock)
 	struct timespec now;
 
 	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
 }
 
 static uint64_t realtime_ns(void)
@@ -27,8 +27,8 @@ static uint64_t monotonic_ns(void)
 
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
 {
-	struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
-				    .tv_nsec = (long)(deadline_ns % 1000000000)};
+	struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / NS_PER_SECOND),
+				    .tv_nsec = (long)(deadline_ns % NS_PER_SECOND)};
 
 	if (deadline_ns != CLOCK_NEVER)
 		return pthread_cond_clockwait(cond, lock, CLOCK_MONOTONIC, &deadline) == ETIMEDOUT;
@@ -38,7 +38,7 @@ static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 
 #else /* the condition waits by the wall clock, which may be set: so it looks again after a second at most */
 
-#define SLICE_NS UINT64_C(1000000000)
+#define SLICE_NS NS_PER_SECOND
 
 static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
 {
@@ -51,7 +51,7 @@ static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 	if (now_ns >= deadline_ns)
 		return true;
 	uint64_t end_ns = realtime_ns() + (deadline_ns - now_ns < SLICE_NS ? deadline_ns - now_ns : SLICE_NS);
-	struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
+	struct timespec end = {.tv_sec = (time_t)(end_ns / NS_PER_SECOND), .tv_nsec = (long)(end_ns % NS_PER_SECOND)};
 	pthread_cond_timedwait(cond, lock, &end);
 	return monotonic_ns() >= deadline_ns;
 }
@@ -119,8 +119,8 @@ static char *put_date(char *out, uint64_t days)
 
 size_t clock_rfc3339(uint64_t time_ns, int digits, char *out)
 {
-	uint64_t seconds = time_ns / 1000000000;
-	uint64_t micros = time_ns % 1000000000 / 1000;
+	uint64_t seconds = time_ns / NS_PER_SECOND;
+	uint64_t micros = time_ns % NS_PER_SECOND / 1000;
 	char *p = put_date(out, seconds / 86400);
 
 	*p++ = 'T';

@@ -11,6 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND UINT64_C(1000000000)
+
 #define CLOCK_NEVER UINT64_MAX /* a deadline that does not come */
 
 struct clock_source {

@@ -17,8 +17,8 @@
 #define NUMBER(macro) NUMBER_TEXT(macro)
 #define NUMBER_TEXT(number) #number
 
-#define CHECK_NS UINT64_C(250000000) /* what the check of the file may take at a start, in which requests wait */
-#define CHECK_STEPS 1000             /* of SQLite's machine between two looks at the clock */
+#define CHECK_NS (250 * NS_PER_MS) /* what the check of the file may take at a start, in which requests wait */
+#define CHECK_STEPS 1000           /* of SQLite's machine between two looks at the clock */
 
 /* ---- connections ---- */
 
@@ -141,7 +141,7 @@ bool db_ready(struct db_connection *db)
 /* Two programs that start at once: the change to WAL does not wait for a lock by itself. */
 static bool set_wal(struct db_connection *db)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + UINT64_C(5000000000);
+	uint64_t deadline_ns = clock_monotonic_ns() + (5 * NS_PER_SECOND);
 
 	while (!connection_exec(db, "PRAGMA journal_mode = WAL")) {
 		if (result_of(db->error_code) != DB_BUSY || clock_monotonic_ns() > deadline_ns)

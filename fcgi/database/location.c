@@ -190,7 +190,7 @@ static void remove_older(const char *directory, const char *prefix)
 bool place_clear(struct database *database)
 {
 	char directory[PATH_MAX], prefix[128], from[PATH_MAX + 8], to[PATH_MAX + 64], kept[PATH_MAX + 48];
-	time_t now = (time_t)(clock_realtime_ns() / 1000000000);
+	time_t now = (time_t)(clock_realtime_ns() / NS_PER_SECOND);
 	char utc[32];
 	struct tm tm;
 

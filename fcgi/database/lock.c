@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 
-#define POLL_NS 20000000
+#define POLL_NS (20 * NS_PER_MS)
 
 void database_lock_init(struct database_lock *lock, const char *database)
 {
@@ -26,7 +26,7 @@ bool database_lock_had_database(const struct database_lock *lock)
 
 int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *holder)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * UINT64_C(1000000);
+	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
 	int fd;
 
 	while ((fd = lock_open(lock->path, holder)) == -EBUSY && clock_monotonic_ns() < deadline_ns)

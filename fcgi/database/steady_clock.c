@@ -12,7 +12,7 @@ int64_t steady_now_ms(const struct database *database)
 {
 	const struct steady *steady = &database->steady;
 
-	return steady->start_ms + (int64_t)((clock_monotonic_ns() - steady->start_ns) / 1000000);
+	return steady->start_ms + (int64_t)((clock_monotonic_ns() - steady->start_ns) / NS_PER_MS);
 }
 
 /* Where the clock stands after a stop. */

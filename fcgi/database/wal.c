@@ -6,10 +6,9 @@
 #include "base/clock.h"
 #include "database/connection.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define STAYS_NS SECOND_NS            /* a reader that is there for as long is not waited for at all */
-#define SAY_AFTER_NS (5 * SECOND_NS)  /* a reader holds the log, which is longer than its limit */
-#define SAY_EVERY_NS (60 * SECOND_NS) /* again, while it does */
+#define STAYS_NS NS_PER_SECOND            /* a reader that is there for as long is not waited for at all */
+#define SAY_AFTER_NS (5 * NS_PER_SECOND)  /* a reader holds the log, which is longer than its limit */
+#define SAY_EVERY_NS (60 * NS_PER_SECOND) /* again, while it does */
 
 TEL_GAUGE(size_gauge, "db.wal.size", "By", "Size of the database's write-ahead log.", "db.namespace");
 TEL_GAUGE(pinned_gauge, "db.wal.pinned", "s",
@@ -82,7 +81,7 @@ static void start_over(struct database *database)
 		wal->held_at = -1;
 		wal->held_since_ns = 0;
 	}
-	wal->next_start_ns = clock_monotonic_ns() + SECOND_NS;
+	wal->next_start_ns = clock_monotonic_ns() + NS_PER_SECOND;
 }
 
 void wal_init(struct database *database)

@@ -8,13 +8,12 @@
 #include "database/connection.h"
 #include "database/trouble.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define LOOK_NS SECOND_NS
-#define LOCKED_NS (2 * SECOND_NS) /* a lock that somebody else holds for as long is trouble */
-#define STUCK_NS (3 * SECOND_NS)  /* as is a write that takes as much longer than it may wait for the lock */
+#define LOOK_NS NS_PER_SECOND
+#define LOCKED_NS (2 * NS_PER_SECOND) /* a lock that somebody else holds for as long is trouble */
+#define STUCK_NS (3 * NS_PER_SECOND)  /* as is a write that takes as much longer than it may wait for the lock */
 
-#define REFUSED_MOST 3              /* so many writes in a row that no statement of ours should fail */
-#define REFUSED_NS (10 * SECOND_NS) /* and without another one for as long it is worth a try again */
+#define REFUSED_MOST 3                  /* so many writes in a row that no statement of ours should fail */
+#define REFUSED_NS (10 * NS_PER_SECOND) /* and without another one for as long it is worth a try again */
 
 /* Beside SQLite's codes, which are positive. */
 #define STUCK (-1)   /* a write has begun and does not end */
@@ -142,7 +141,7 @@ static int failure(const struct watch *watch)
 		return watch->failed;
 	if (lasts(watch->locked_since_ns, LOCKED_NS))
 		return SQLITE_BUSY;
-	if (lasts(watch->writing_since_ns, busy_time_out_ms() * UINT64_C(1000000) + STUCK_NS))
+	if (lasts(watch->writing_since_ns, busy_time_out_ms() * NS_PER_MS + STUCK_NS))
 		return STUCK;
 	return watch->refused >= REFUSED_MOST && !lasts(watch->refused_ns, REFUSED_NS) ? REFUSED : 0;
 }

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "database/connection.h"
 
-#define PATIENCE_MAX_NS UINT64_C(2000000) /* of a leader, for company */
+#define PATIENCE_MAX_NS (2 * NS_PER_MS) /* of a leader, for company */
 
 struct write {
 	db_job *job;
@@ -312,7 +312,7 @@ void writer_rest(struct database *database)
 bool database_forgo_durability(struct database *database)
 {
 	while (!take_turn(database))
-		clock_sleep_until(clock_monotonic_ns() + 1000000); /* the watch looks after a new database */
+		clock_sleep_until(clock_monotonic_ns() + NS_PER_MS); /* the watch looks after a new database */
 	bool good = connection_exec(database->writer, "PRAGMA synchronous = NORMAL");
 	if (!good)
 		tel_error("the database takes no setting", tel_str("path", database->path),

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hex.h"
 #include "gateway/json_scan.h"
 
@@ -190,7 +191,7 @@ static bool is_none(const struct slice *text)
 	return text->len == 0 || (text->len == 1 && text->data[0] == '-');
 }
 
-#define NS_PER_DAY UINT64_C(86400000000000)
+#define NS_PER_DAY (86400 * NS_PER_SECOND)
 
 static void set_attempts(struct access_line *out, struct slice addresses, struct slice statuses, struct slice times)
 {

@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "base/redact.h"
-
-#define MS UINT64_C(1000000)
 
 /* ---- times ---- */
 
@@ -24,7 +23,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
 /* nginx rounds both times down, so that the request has ended up to 1 ms later. */
 static struct interval server_interval(const struct access_line *line)
 {
-	return (struct interval){minus(line->end_ns, line->duration_ns), line->end_ns + MS};
+	return (struct interval){minus(line->end_ns, line->duration_ns), line->end_ns + NS_PER_MS};
 }
 
 static bool knows_upstream_start(const struct access_line *line, const struct interval *server)
@@ -48,10 +47,10 @@ static struct interval attempt_interval(const struct access_line *line, size_t a
 			before += line->attempts[i].duration_ns;
 		total += line->attempts[i].duration_ns;
 	}
-	uint64_t first = exact ? line->upstream_start_ns : minus(line->end_ns, total + MS);
+	uint64_t first = exact ? line->upstream_start_ns : minus(line->end_ns, total + NS_PER_MS);
 	struct interval out = {
-		.start_ns = minus(first + before, attempt * MS),
-		.end_ns = first + before + line->attempts[attempt].duration_ns + (attempt + 2) * MS,
+		.start_ns = minus(first + before, attempt * NS_PER_MS),
+		.end_ns = first + before + line->attempts[attempt].duration_ns + (attempt + 2) * NS_PER_MS,
 	};
 	if (!exact && attempt + 1 == line->attempt_count)
 		out.end_ns = server.end_ns;

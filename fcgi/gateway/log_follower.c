@@ -8,10 +8,9 @@
 #include "gateway/checkpoint.h"
 #include "tel/tel.h"
 
-#define MS UINT64_C(1000000)
 #define FIRST_BACKLOG (UINT64_C(1) << 20)
-#define DURABLE_NS UINT64_C(1000000000)
-#define COMPLAINT_NS UINT64_C(60000000000)
+#define DURABLE_NS NS_PER_SECOND
+#define COMPLAINT_NS (60 * NS_PER_SECOND)
 
 TEL_COUNTER(gaps, "gateway.log.gaps", "{gap}",
 	    "Times that lines of a rotated or truncated access log were gone before they were read.", "follower");
@@ -43,7 +42,7 @@ int follower_start(struct follower *f, void (*run)(void *f), struct log_position
 
 void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void))
 {
-	if (!thread_stop(&f->thread, clock_monotonic_ns() + budget_ms * MS)) {
+	if (!thread_stop(&f->thread, clock_monotonic_ns() + budget_ms * NS_PER_MS)) {
 		hurry();
 		thread_stop(&f->thread, CLOCK_NEVER);
 	}
@@ -52,7 +51,7 @@ void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void))
 
 bool follower_wait(struct follower *f, unsigned ms)
 {
-	return thread_sleep(&f->thread, clock_monotonic_ns() + ms * MS);
+	return thread_sleep(&f->thread, clock_monotonic_ns() + ms * NS_PER_MS);
 }
 
 static void gap(const struct follower *f, const char *message)

@@ -7,8 +7,8 @@
 #include "gateway/access_span.h"
 #include "gateway/log_follower.h"
 
-#define SAVE_NS UINT64_C(1000000000)
-#define COMPLAINT_NS UINT64_C(60000000000)
+#define SAVE_NS NS_PER_SECOND
+#define COMPLAINT_NS (60 * NS_PER_SECOND)
 
 TEL_COUNTER(lines, "gateway.log.lines", "{line}", "Lines of the access log that were read.");
 TEL_COUNTER(unparsed, "gateway.log.lines.unparsed", "{line}", "Lines of the access log that could not be understood.");

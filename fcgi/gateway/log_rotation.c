@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NS_PER_SECOND 1000000000
+#include "base/clock.h"
 
 /* ---- the files, oldest first ---- */
 
@@ -36,7 +36,7 @@ struct log_files {
 
 static int64_t changed_ns(const struct stat *st)
 {
-	return (int64_t)st->st_mtim.tv_sec * NS_PER_SECOND + st->st_mtim.tv_nsec;
+	return (int64_t)st->st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st->st_mtim.tv_nsec;
 }
 
 /* What logrotate puts behind a name: ".1", "-20261122", "-20261122-1763815800", and then ".gz" perhaps. */
@@ -319,7 +319,8 @@ static size_t first_changed_after(const struct log_files *files, int64_t when_ns
 static size_t find_successor(const struct log_files *files, const struct log_position *position)
 {
 	if (position->offset == 0) /* then the file itself would be the best, under whatever name it is now */
-		return first_changed_after(files, position->changed_ns / NS_PER_SECOND * NS_PER_SECOND - 1);
+		return first_changed_after(files,
+					   position->changed_ns / (int64_t)NS_PER_SECOND * (int64_t)NS_PER_SECOND - 1);
 	return first_changed_after(files, position->changed_ns);
 }
 

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 
-#define GRACE_NS UINT64_C(1000000000)
+#define GRACE_NS NS_PER_SECOND
 #define SEARCHES 3   /* a file that is being renamed can be missed once */
 #define FAILURES 600 /* to search: a minute or so, then nobody repairs it */
 
@@ -127,7 +127,7 @@ bool tail_position(const struct tail *t, uint64_t offset, uint64_t parts, struct
 		.parts = parts,
 		.head_bytes = t->head_bytes,
 		.head = log_head(t->head, t->head_bytes),
-		.changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		.changed_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec,
 	};
 	return true;
 }

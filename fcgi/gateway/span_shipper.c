@@ -11,8 +11,6 @@
 #include "gateway/log_follower.h"
 #include "tel/ship.h"
 
-#define MS UINT64_C(1000000)
-
 TEL_GAUGE(lag, "gateway.log.lag", "By", "Bytes of the access log whose spans have not been sent yet.");
 TEL_GAUGE(last, "gateway.log.last_shipped.timestamp", "s", "When the collector last took a batch of spans.");
 
@@ -144,7 +142,7 @@ int shipper_start(const char *access_log, const char *checkpoint_file)
 		return -ENOMEM;
 	shipper.oldest_ns = 0;
 	atomic_store(&shipper.hurry, false);
-	shipper.delay_ns = tel_batch_delay_ms() * MS;
+	shipper.delay_ns = tel_batch_delay_ms() * NS_PER_MS;
 	shipper.follower.log_path = access_log;
 	shipper.follower.checkpoint_file = checkpoint_file;
 	tel_metrics_hook(set_lag);

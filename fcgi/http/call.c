@@ -14,9 +14,9 @@
 #include "base/env.h"
 #include "base/redact.h"
 #include "http/deadline.h"
-#include "semconv/http_names.h"
 #include "http/neighbour.h"
 #include "http/peer.h"
+#include "semconv/http_names.h"
 #include "tel/tel.h"
 
 #define PEERS_MAX 8
@@ -178,7 +178,7 @@ static long budget_ms(void)
 	if (deadline_now(thread_deadline) != IN_TIME)
 		return 0;
 	uint64_t now = clock_monotonic_ns(), end = thread_deadline->calls_end_ns;
-	uint64_t left = end > now ? (end - now) / 1000000 : 0;
+	uint64_t left = end > now ? (end - now) / NS_PER_MS : 0;
 	return left < (uint64_t)time_out_ms ? (long)left : time_out_ms;
 }
 
@@ -250,7 +250,7 @@ static long exchange(struct caller *c, const struct peer *peer, struct tel_span 
 	 * libcurl sends again what met a kept connection that was just closed, but (7.88) counts that over the life
 	 * of a handle and fails every sixth time, with this error. It also means that the request did not get out.
 	 */
-	long left_ms = limit_ms - (long)((clock_monotonic_ns() - start_ns) / 1000000);
+	long left_ms = limit_ms - (long)((clock_monotonic_ns() - start_ns) / NS_PER_MS);
 	if (code == CURLE_SEND_ERROR && left_ms > 0)
 		code = transfer(c, url, json, bytes, left_ms);
 	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_bytes > ANSWER_MAX))

@@ -10,7 +10,6 @@
 #include "http/request.h"
 #include "tel/tel.h"
 
-#define MS UINT64_C(1000000)
 #define WAIT_MS 15000       /* of a web server that does not say */
 #define WAIT_MAX_MS 3600000 /* more is not believed */
 #define MARGIN_MAX_MS 1000  /* for the commit and the way back */
@@ -21,14 +20,14 @@ TEL_COUNTER(refused, "http.server.refused", "{request}", "HTTP server requests t
 ENV_SETTING(queue_time_out, .name = "QUEUE_TIMEOUT_MS", .unit = "milliseconds", .fallback = 7000, .min = 1,
 	    .max = 60000);
 
-static uint64_t queue_limit_ns = 7000 * MS;
+static uint64_t queue_limit_ns = 7000 * NS_PER_MS;
 
 static const char *const reasons[] = {
 	[LATE_QUEUED] = "queue", [LATE_ENDED] = "deadline", [LATE_GONE] = "client_gone", [LATE_STORING] = "commit"};
 
 void deadline_init(void)
 {
-	queue_limit_ns = (uint64_t)env_number(&queue_time_out) * MS;
+	queue_limit_ns = (uint64_t)env_number(&queue_time_out) * NS_PER_MS;
 	for (enum lateness lateness = LATE_QUEUED; lateness <= LATE_STORING; lateness++)
 		tel_series(&refused, reasons[lateness]);
 }
@@ -38,7 +37,7 @@ void deadline_init(void)
 /* "1764408876.123" in nanoseconds; 0: it is none. */
 static uint64_t parse_time(const char *text)
 {
-	uint64_t ns = 0, unit = 1000000000;
+	uint64_t ns = 0, unit = NS_PER_SECOND;
 	int digits = 0;
 
 	if (!text)
@@ -88,9 +87,9 @@ struct deadline deadline_read(const struct deadline_said *said)
 
 	if (caller_ms < wait_ms)
 		wait_ms = caller_ms;
-	uint64_t waited_ns = waited(said, wait_ms * MS);
+	uint64_t waited_ns = waited(said, wait_ms * NS_PER_MS);
 	uint64_t margin_ms = wait_ms / 4 < MARGIN_MAX_MS ? wait_ms / 4 : MARGIN_MAX_MS;
-	uint64_t usable_ns = (wait_ms - margin_ms) * MS;
+	uint64_t usable_ns = (wait_ms - margin_ms) * NS_PER_MS;
 	uint64_t left_ns = usable_ns > waited_ns ? usable_ns - waited_ns : 0;
 	return (struct deadline){
 		.end_ns = said->now + left_ns,

@@ -5,10 +5,10 @@
 #include "base/env.h"
 
 /* The longest wait, and how long a lane without an answer is thought to move. */
-#define PATIENCE_NS UINT64_C(250000000)
-#define QUICK_NS UINT64_C(100000000) /* an answer that takes no longer is worth waiting for */
-#define SMOOTHING 32                 /* answers until a change shows: one that was held up is no slow neighbour */
-#define FREE_OF 8                    /* one thread in as many is held by no call */
+#define PATIENCE_NS (250 * NS_PER_MS)
+#define QUICK_NS (100 * NS_PER_MS) /* an answer that takes no longer is worth waiting for */
+#define SMOOTHING 32               /* answers until a change shows: one that was held up is no slow neighbour */
+#define FREE_OF 8                  /* one thread in as many is held by no call */
 
 ENV_SETTING(call_share, .name = "CALL_SHARE_PERCENT", .unit = "percent", .fallback = 50, .min = 1, .max = 100);
 

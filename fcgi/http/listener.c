@@ -251,16 +251,16 @@ static void wait_for_queue(uint64_t deadline_ns)
 	struct pollfd queue = {.fd = listener.listen_fd, .events = POLLIN};
 
 	while (poll(&queue, 1, 0) == 1 && clock_monotonic_ns() < deadline_ns)
-		clock_sleep_until(clock_monotonic_ns() + 1000000);
+		clock_sleep_until(clock_monotonic_ns() + NS_PER_MS);
 }
 
 bool listener_drain(unsigned budget_ms)
 {
-	uint64_t deadline = clock_monotonic_ns() + budget_ms * UINT64_C(1000000);
-	uint64_t patience = clock_monotonic_ns() + QUEUE_GRACE_MS * UINT64_C(1000000);
+	uint64_t deadline = clock_monotonic_ns() + budget_ms * NS_PER_MS;
+	uint64_t patience = clock_monotonic_ns() + QUEUE_GRACE_MS * NS_PER_MS;
 
 	wait_for_queue(patience < deadline ? patience : deadline);
-	uint64_t grace = clock_monotonic_ns() + FRESH_GRACE_MS * UINT64_C(1000000);
+	uint64_t grace = clock_monotonic_ns() + FRESH_GRACE_MS * NS_PER_MS;
 
 	listener.draining = true; /* whoever takes a connection's lock after stop_reading_all sees it */
 	epoll_ctl(listener.epoll_fd, EPOLL_CTL_DEL, listener.listen_fd, NULL);

@@ -10,7 +10,7 @@
 
 #define NEIGHBOURS_MAX 8
 #define FAILURES_MAX 5
-#define PAUSE_NS UINT64_C(1000000000)
+#define PAUSE_NS NS_PER_SECOND
 
 TEL_GAUGE(circuit_gauge, "http.client.circuit.state", "",
 	  "Whether calls to a service are made: 0 all (closed), 1 one as a try (half open), 2 none (open).", "peer");

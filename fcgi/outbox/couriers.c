@@ -4,8 +4,8 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-#define PAUSE_NS UINT64_C(1200000000) /* between tries while the receiver seems dead; longer than a circuit is open */
-#define PAUSE_AFTER 3                 /* failures in a row */
+#define PAUSE_NS (1200 * NS_PER_MS) /* between tries while the receiver seems dead; longer than a circuit is open */
+#define PAUSE_AFTER 3               /* failures in a row */
 
 struct courier {
 	struct thread thread;

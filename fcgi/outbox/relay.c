@@ -14,11 +14,10 @@
 #include "outbox/outbox.h"
 #include "outbox/rows.h"
 
-#define SECOND_NS UINT64_C(1000000000)
-#define GATHER_NS (SECOND_NS / 2) /* outcomes wait as long for others to share their commit */
-#define PURGE_INTERVAL_NS (3600 * SECOND_NS)
-#define PAUSE_NS SECOND_NS /* after a store operation failed */
-#define STOP_NS SECOND_NS  /* couriers are waited for as long before what they told is stored */
+#define GATHER_NS (NS_PER_SECOND / 2) /* outcomes wait as long for others to share their commit */
+#define PURGE_INTERVAL_NS (3600 * NS_PER_SECOND)
+#define PAUSE_NS NS_PER_SECOND /* after a store operation failed */
+#define STOP_NS NS_PER_SECOND  /* couriers are waited for as long before what they told is stored */
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
 #define BATCH 64           /* messages that are read at once */
@@ -230,7 +229,7 @@ static bool look_ahead(void)
 	if (wait_ms == INT64_MAX)
 		relay.due_ns = NEVER;
 	else
-		relay.due_ns = clock_monotonic_ns() + (wait_ms > 0 ? (uint64_t)wait_ms * 1000000 : 0);
+		relay.due_ns = clock_monotonic_ns() + (wait_ms > 0 ? (uint64_t)wait_ms * NS_PER_MS : 0);
 	return true;
 }
 

@@ -4,7 +4,7 @@
 #include "base/thread.h"
 #include "trace_store/rows.h"
 
-#define INTERVAL_NS UINT64_C(5000000000)
+#define INTERVAL_NS (5 * NS_PER_SECOND)
 
 static struct thread thread = THREAD_INITIALIZER;
 

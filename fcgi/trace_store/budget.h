@@ -6,10 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
+
 #define BUDGET_STEPS                                                                                                   \
-	UINT64_C(300000000)            /* about as many fields as a full store of the default size has, five times     \
-					*/
-#define BUDGET_NS UINT64_C(6000000000) /* nginx waits for 15 s, make trace for 10 */
+	UINT64_C(300000000)           /* about as many fields as a full store of the default size has, five times      \
+				       */
+#define BUDGET_NS (6 * NS_PER_SECOND) /* nginx waits for 15 s, make trace for 10 */
 
 /* One question's, on one thread. A step is a field that is looked at, or a comparison that costs as much. */
 struct budget {

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #include "app/reply_database.h"
+#include "base/clock.h"
 #include "tel/tel.h"
 #include "trace_store/limits.h"
 #include "trace_store/stored.h"
 
-#define SECONDS_MAX (UINT64_MAX / 1000000000 - 1)
+#define SECONDS_MAX (UINT64_MAX / NS_PER_SECOND - 1)
 
 TEL_COUNTER(questions, "traces.questions", "{question}",
 	    "Searches and other questions, by how they ended: whole, partial, refused.", "result");
@@ -103,8 +104,8 @@ bool question_range(struct question *q, struct reply *reply, uint64_t limit, uin
 	    !question_number(q, reply, "start", SECONDS_MAX, &start) ||
 	    !question_number(q, reply, "end", SECONDS_MAX, &end))
 		return false;
-	q->from_ns = start * 1000000000;
-	q->until_ns = end == SECONDS_MAX ? UINT64_MAX : (end + 1) * 1000000000; /* to the end of that second */
+	q->from_ns = start * NS_PER_SECOND;
+	q->until_ns = end == SECONDS_MAX ? UINT64_MAX : (end + 1) * NS_PER_SECOND; /* to the end of that second */
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "app/reply_database.h"
+#include "base/clock.h"
 #include "trace_store/question.h"
 #include "trace_store/to_json.h"
 
@@ -231,7 +232,7 @@ static void write_trace(struct json_writer *json, struct search *search)
 	write_text(json, "rootTraceName", trace->root_name);
 	write_number(json, "startTimeUnixNano", trace->start_ns);
 	json_key(json, "durationMs");
-	uint64_t duration_ms = (trace->end_ns - trace->start_ns) / 1000000;
+	uint64_t duration_ms = (trace->end_ns - trace->start_ns) / NS_PER_MS;
 	json_int(json, duration_ms < UINT32_MAX ? (int64_t)duration_ms : UINT32_MAX); /* 32 bits in Tempo's API */
 	if (!search->q.selector.each_alone) {
 		json_key(json, "spanSets");

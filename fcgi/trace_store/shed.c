@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "trace_store/recent.h"
 
-#define WINDOW_NS UINT64_C(1000000000)
+#define WINDOW_NS NS_PER_SECOND
 #define HALVINGS_MAX 16
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -10,12 +10,12 @@ static int64_t kept_offset_ms;
 
 static int64_t monotonic_ms(void)
 {
-	return (int64_t)(clock_monotonic_ns() / 1000000);
+	return (int64_t)(clock_monotonic_ns() / NS_PER_MS);
 }
 
 static int64_t wall_ms(void)
 {
-	return (int64_t)(clock_realtime_ns() / 1000000);
+	return (int64_t)(clock_realtime_ns() / NS_PER_MS);
 }
 
 void store_clock_start(int64_t offset_ms, int64_t newest_ms)

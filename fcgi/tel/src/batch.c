@@ -14,7 +14,7 @@
 #include "tel/src/span.h"
 
 #define BODY_MAX (4 << 20) /* a collector takes 20 MiB by default */
-#define LOG_INTERVAL_NS (60 * UINT64_C(1000000000))
+#define LOG_INTERVAL_NS (60 * NS_PER_SECOND)
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 5000
 #define CANCEL_GRACE_MS 500 /* an answer that is on its way is worth it: without it the spans are sent twice */

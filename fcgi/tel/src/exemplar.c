@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "tel/src/span.h"
 
-#define REFRESH_NS 500000000
+#define REFRESH_NS (500 * NS_PER_MS)
 
 static bool keeps_exemplars = true;
 

@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "tel/src/complain.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
 /* ---- any thread ---- */
 
 static void tell_forked(enum signal signal)

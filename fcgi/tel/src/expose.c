@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hex.h"
 #include "tel/src/metrics.h"
 #include "tel/src/misuse.h"
@@ -185,8 +186,8 @@ static void add_exemplar(struct buf *out, const struct exemplar *exemplar)
 	hex_encode(values.span_id, 8, span_id);
 	buf_addf(out, " # {trace_id=\"%.32s\",span_id=\"%.16s\"} ", trace_id, span_id);
 	add_number(out, values.value);
-	buf_addf(out, " %llu.%03llu", (unsigned long long)(values.time_ns / 1000000000),
-		 (unsigned long long)(values.time_ns / 1000000 % 1000));
+	buf_addf(out, " %llu.%03llu", (unsigned long long)(values.time_ns / NS_PER_SECOND),
+		 (unsigned long long)(values.time_ns / NS_PER_MS % 1000));
 }
 
 /* Buckets are cumulative here; the count is their sum, so that it always equals the bucket of +Inf. */

@@ -119,7 +119,7 @@ int tel_init(const struct tel_config *config)
 /* What is left of `budget_ms` since `begin_ns`. */
 static unsigned left_of(unsigned budget_ms, uint64_t begin_ns)
 {
-	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / 1000000;
+	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / NS_PER_MS;
 
 	return spent_ms < budget_ms ? budget_ms - (unsigned)spent_ms : 0;
 }

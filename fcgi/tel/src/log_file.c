@@ -19,8 +19,8 @@
 #include "tel/tel.h"
 
 #define BUFFER_BYTES (128 << 10)
-#define DELAY_NS 50000000        /* a line waits for company at most this long */
-#define COMPLAINT_NS 60000000000 /* between two notes on stderr */
+#define DELAY_NS (50 * NS_PER_MS)         /* a line waits for company at most this long */
+#define COMPLAINT_NS (60 * NS_PER_SECOND) /* between two notes on stderr */
 #define POLL_MS 1000
 #define LOG_MODE 0644
 
@@ -286,7 +286,7 @@ void log_file_stop(unsigned budget_ms)
 	pthread_mutex_lock(&thread.lock);
 	bool started = log_running;
 	pthread_mutex_unlock(&thread.lock);
-	if (!started || thread_stop(&thread, clock_monotonic_ns() + budget_ms * UINT64_C(1000000)))
+	if (!started || thread_stop(&thread, clock_monotonic_ns() + budget_ms * NS_PER_MS))
 		return;
 	pthread_mutex_lock(&thread.lock);
 	log_running = false;

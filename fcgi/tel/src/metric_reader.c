@@ -11,8 +11,6 @@
 #include "tel/src/metrics.h"
 #include "tel/src/otlp_metrics.h"
 
-#define MS_NS UINT64_C(1000000)
-
 /* Of a request: at most 2 KiB each with the bounds, labels and exemplars that there may be, and mostly a tenth of it.
  */
 #define POINTS_MAX 1024
@@ -62,7 +60,7 @@ static bool try_to_push(void)
 		if (outcome == OTLP_ACCEPTED || outcome == OTLP_REFUSED)
 			return true;
 		bool stopping = atomic_load(&metric_push.stop_ns) != UINT64_MAX;
-		metric_push.resume_ns = clock_monotonic_ns() + batch_retry_ms(metric_push.batch) * MS_NS;
+		metric_push.resume_ns = clock_monotonic_ns() + batch_retry_ms(metric_push.batch) * NS_PER_MS;
 		if (outcome == OTLP_UNKNOWN || (stopping && outcome != OTLP_BUSY))
 			break;
 	}
@@ -128,7 +126,7 @@ static void push_metrics(void)
 	unsigned limit_ms = metric_push.timeout_ms < metric_push.interval_ms ? metric_push.timeout_ms
 									     : metric_push.interval_ms;
 
-	metric_push.give_up_ns = begin_ns + limit_ms * MS_NS;
+	metric_push.give_up_ns = begin_ns + limit_ms * NS_PER_MS;
 	if (!wait_to_push())
 		return;
 	begin_ns = clock_monotonic_ns();
@@ -144,12 +142,12 @@ static void push_metrics(void)
 
 static void push_until_stop(void *unused)
 {
-	uint64_t next_ns = clock_monotonic_ns() + metric_push.interval_ms * MS_NS;
+	uint64_t next_ns = clock_monotonic_ns() + metric_push.interval_ms * NS_PER_MS;
 
 	(void)unused;
 	while (!thread_sleep(&metric_push.thread, next_ns)) {
 		push_metrics();
-		next_ns += metric_push.interval_ms * MS_NS;
+		next_ns += metric_push.interval_ms * NS_PER_MS;
 		if (next_ns < clock_monotonic_ns())
 			next_ns = clock_monotonic_ns();
 	}
@@ -177,7 +175,7 @@ void metric_reader_stop(unsigned budget_ms)
 {
 	if (!metric_push.running)
 		return;
-	atomic_store(&metric_push.stop_ns, clock_monotonic_ns() + budget_ms * MS_NS);
+	atomic_store(&metric_push.stop_ns, clock_monotonic_ns() + budget_ms * NS_PER_MS);
 	batch_stop(metric_push.batch, budget_ms);
 	thread_stop(&metric_push.thread, CLOCK_NEVER);
 	metric_push.running = false;

@@ -18,7 +18,6 @@
 
 #define ANSWER_MAX 65536
 #define RETRY_AFTER_MAX_SECONDS 300
-#define NS_PER_MS UINT64_C(1000000)
 #define PROTOBUF "application/x-protobuf"
 /* OpenTelemetry specification, "OpenTelemetry Protocol Exporter", "User Agent". */
 #define USER_AGENT "OTel-OTLP-Exporter-C/" TEL_VERSION
