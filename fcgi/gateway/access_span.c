@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/hex.h"
 #include "base/redact.h"
 
@@ -221,11 +222,8 @@ static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *
 	if (attempt == answered_attempt(line))
 		return;
 	memcpy(&id, out, 8);
-	do { /* the finalizer of SplitMix64: every bit of the input changes half of the output's */
-		id += (attempt + 1) * UINT64_C(0x9e3779b97f4a7c15);
-		id = (id ^ id >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-		id = (id ^ id >> 27) * UINT64_C(0x94d049bb133111eb);
-		id ^= id >> 31;
+	do {
+		id = hash_mix(id + (attempt + 1) * HASH_STEP);
 		memcpy(out, &id, 8);
 	} while (id == 0 || memcmp(out, line->span_id, 8) == 0 || memcmp(out, line->client_span_id, 8) == 0);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 /* ---- the files, oldest first ---- */
 
@@ -244,11 +245,7 @@ static bool open_file(struct log_files *files, size_t i, struct log_reader *out)
 
 uint64_t log_head(const char *bytes, size_t count)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
-	for (size_t i = 0; i < count; i++)
-		hash = (hash ^ (uint8_t)bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
+	return hash_bytes(bytes, count);
 }
 
 static bool begins_alike(struct log_files *files, struct log_reader *reader, const struct log_position *position)

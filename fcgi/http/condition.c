@@ -6,15 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FNV-1a of 64 bits, and the length. */
+#include "base/hash.h"
+
 void etag_of(const void *data, size_t bytes, char *out)
 {
-	const unsigned char *at = data;
-	uint64_t hash = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < bytes; i++)
-		hash = (hash ^ at[i]) * 0x100000001b3;
-	snprintf(out, ETAG_SIZE, "\"%016" PRIx64 "-%zx\"", hash, bytes);
+	snprintf(out, ETAG_SIZE, "\"%016" PRIx64 "-%zx\"", hash_bytes(data, bytes), bytes);
 }
 
 /* The bytes of the opaque tag at `s`, its quotes included; 0: there is none. */

@@ -3,13 +3,6 @@
 
 #include <string.h>
 
-uint64_t recent_mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (x ^ x >> 31) | 1;
-}
-
 static size_t set_of(uint64_t key)
 {
 	return key >> 8 & (RECENT_SETS - 1);

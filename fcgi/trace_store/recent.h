@@ -16,11 +16,7 @@ struct recent {
 	uint64_t keys[RECENT_SETS][RECENT_WAYS]; /* the newest first */
 };
 
-/* `key` has well mixed bits, as recent_mix and table_hash make them. */
+/* `key` has well mixed bits, as hash_mix and table_hash make them, and is not 0. */
 bool recent_has(const struct recent *set, uint64_t key);
 void recent_add(struct recent *set, uint64_t key);
-
-/* The finaliser of SplitMix64: every bit of the result hangs on every bit of `x`. Never 0. Pure. */
-uint64_t recent_mix(uint64_t x);
-
 #endif

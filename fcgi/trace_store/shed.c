@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "trace_store/recent.h"
 
 #define WINDOW_NS NS_PER_SECOND
@@ -32,7 +33,7 @@ static uint64_t key_of(const uint8_t trace_id[16])
 	uint64_t half[2];
 
 	memcpy(half, trace_id, sizeof(half));
-	return recent_mix(half[0] * UINT64_C(0x9e3779b97f4a7c15) + half[1]);
+	return hash_mix(half[0] * HASH_STEP + half[1]) | 1; /* 0 is an empty place */
 }
 
 static void turn_windows(uint64_t now_ns)

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "tel/src/metrics.h"
 #include "tel/src/misuse.h"
@@ -79,10 +80,10 @@ static uint64_t load_4(const char *text)
 	return word;
 }
 
-/* Mixes a word in; the constant is an odd one without a pattern, 2^64 divided by the golden ratio. */
+/* Mixes a word in. */
 static uint64_t hash_word(uint64_t hash, uint64_t word)
 {
-	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+	hash = (hash ^ word) * HASH_STEP;
 	return hash ^ hash >> 32;
 }
 
