@@ -7,7 +7,7 @@ from lib import logs, metrics
 from lib.wait import SLOWNESS, wait_until
 
 PROGRAMS = {"users": "user-service", "orders": "order-service", "notifications": "notification-service",
-            "traces": "trace-store", "gateway": "gateway-shipper"}
+            "trace-store": "trace-store", "gateway": "gateway-shipper"}
 
 NAMES = {
     "slash": "shop/backend", "dots": "..", "dot": ".", "absolute": "/etc/passwd", "access log": "api-gateway",
