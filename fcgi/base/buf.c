@@ -23,6 +23,12 @@ void buf_init_fixed(struct buf *b, char *storage, size_t size)
 	storage[0] = '\0';
 }
 
+void buf_widen(struct buf *b, size_t len)
+{
+	b->cap += len;
+	b->max += len;
+}
+
 void buf_done(struct buf *b)
 {
 	free(b->data);

@@ -28,6 +28,9 @@ void buf_init(struct buf *b, size_t max_bytes);
  */
 void buf_init_fixed(struct buf *b, char *storage, size_t size);
 
+/* Lets a buffer on fixed storage use `len` more bytes, which the storage has: for an end that has to fit. */
+void buf_widen(struct buf *b, size_t len);
+
 /* Frees the bytes. The struct may be initialised again. */
 void buf_done(struct buf *b);
 

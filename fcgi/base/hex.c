@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/hex.h"
 
-static const char hex_digits[] = "0123456789abcdef";
+const char hex_digits[17] = "0123456789abcdef";
 
 void hex_encode(const uint8_t *in, size_t bytes, char *out)
 {

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The digits by value. */
+extern const char hex_digits[17];
+
 /* Writes 2 * `bytes` characters to `out`, no NUL. */
 void hex_encode(const uint8_t *in, size_t bytes, char *out);
 

@@ -105,7 +105,7 @@ static size_t encode_character(const char *s, size_t left, char *out, size_t *wr
 	size_t n = utf8_sequence(s, left);
 
 	if (n == 0) {
-		memcpy(out, "\xef\xbf\xbd", 3);
+		memcpy(out, UTF8_REPLACEMENT, 3);
 		*written = 3;
 		return utf8_ill_formed(s, left);
 	}

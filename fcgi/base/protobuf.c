@@ -160,7 +160,7 @@ static void add_repaired(struct buf *out, unsigned field, const char *s, size_t 
 	while (bytes) {
 		size_t n = utf8_sequence(s, bytes);
 		size_t read = n ? n : utf8_ill_formed(s, bytes);
-		buf_add(out, n ? s : "\xef\xbf\xbd", n ? n : 3);
+		buf_add(out, n ? s : UTF8_REPLACEMENT, n ? n : 3);
 		s += read;
 		bytes -= read;
 	}

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, in the place of what is not UTF-8 */
+
 /* Length in bytes (1-4) of the valid sequence at `s`, of which `left` bytes can be read; 0: not valid UTF-8. */
 size_t utf8_sequence(const char *s, size_t left);
 

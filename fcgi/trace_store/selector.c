@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/plain.h"
 #include "trace_store/schema.h"
 
@@ -216,12 +217,7 @@ static void ask_span(struct selecting *a, struct slice span)
 
 static struct value id_value(char *out, const uint8_t *id, size_t len)
 {
-	static const char digits[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < len; i++) {
-		out[2 * i] = digits[id[i] >> 4];
-		out[2 * i + 1] = digits[id[i] & 15];
-	}
+	hex_encode(id, len, out);
 	return text_value((struct slice){out, 2 * len});
 }
 

@@ -33,8 +33,8 @@ static long effort = 1; /* divides the rounds */
 
 static void push(const struct span *span)
 {
-	const struct queue_part parts[] = {{span, span_size(span)},
-					   {span->tracestate, span->tracestate ? strlen(span->tracestate) + 1 : 0}};
+	const struct slice parts[] = {{(const char *)span, span_size(span)},
+				      {span->tracestate, span->tracestate ? strlen(span->tracestate) + 1 : 0}};
 
 	if (queue_push(&queue, parts, 2))
 		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);

@@ -19,7 +19,7 @@ static struct queue queue;
 static int push_numbered(uint64_t number, size_t bytes)
 {
 	char data[DATA_MAX];
-	const struct queue_part parts[] = {{&number, sizeof(number)}, {NULL, 0}, {data, bytes}};
+	const struct slice parts[] = {{(const char *)&number, sizeof(number)}, {NULL, 0}, {data, bytes}};
 
 	memset(data, (int)(number & 0xff), bytes);
 	return queue_push(&queue, parts, 3);

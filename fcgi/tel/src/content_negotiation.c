@@ -15,10 +15,10 @@ static bool equals(struct slice s, const char *text)
 	return s.len == strlen(text) && plain_same_start(s.data, text, s.len);
 }
 
-/* "0", "0.5", "1.000" as thousandths; what is no qvalue counts as 0. */
-static int parse_weight(struct slice s)
+/* Returns a qvalue ("0", "0.5", "1.000") in thousandths. Anything else counts as 0. */
+static int parse_quality(struct slice s)
 {
-	int weight = 0;
+	int quality = 0;
 
 	if (s.len == 0 || s.len > 5 || (s.data[0] != '0' && s.data[0] != '1') || (s.len > 1 && s.data[1] != '.'))
 		return 0;
@@ -28,30 +28,34 @@ static int parse_weight(struct slice s)
 		int digit = i < s.len ? s.data[i] - '0' : 0;
 		if (digit < 0 || digit > 9)
 			return 0;
-		weight = weight * 10 + digit;
+		quality = quality * 10 + digit;
 	}
-	return weight > 1000 ? 0 : weight;
+	return quality > 1000 ? 0 : quality;
 }
 
-/* Weights of the two formats; `precision` is that of the range which set the text's: 1 any, 2 a type, 3 the format. */
+/*
+ * The quality values of the two formats. `text_specificity` is how specific the media range was that set `text`: 1 for
+ * any type, 2 for text of any kind, 3 for text/plain. The most specific range wins.
+ */
 struct choice {
 	int openmetrics;
 	int text;
-	int precision;
+	int text_specificity;
 };
 
-static void offer_text(struct choice *choice, int precision, int weight)
+static void offer_text(struct choice *choice, int specificity, int quality)
 {
-	if (precision < choice->precision || (precision == choice->precision && weight <= choice->text))
+	if (specificity < choice->text_specificity ||
+	    (specificity == choice->text_specificity && quality <= choice->text))
 		return;
-	choice->precision = precision;
-	choice->text = weight;
+	choice->text_specificity = specificity;
+	choice->text = quality;
 }
 
 static void read_range(struct choice *choice, struct slice range)
 {
 	struct slice type, parameter, version = {0};
-	int weight = 1000;
+	int quality = 1000;
 
 	if (!slice_take_trimmed(&range, ';', &type))
 		return;
@@ -60,24 +64,24 @@ static void read_range(struct choice *choice, struct slice range)
 		if (!slice_take_trimmed(&parameter, '=', &name))
 			continue;
 		if (equals(name, "q"))
-			weight = parse_weight(slice_trim(parameter));
+			quality = parse_quality(slice_trim(parameter));
 		else if (equals(name, "version"))
 			version = slice_trim(parameter);
 	}
 	if (equals(type, "application/openmetrics-text")) {
-		if ((!version.len || equals(version, "1.0.0")) && weight > choice->openmetrics)
-			choice->openmetrics = weight;
+		if ((!version.len || equals(version, "1.0.0")) && quality > choice->openmetrics)
+			choice->openmetrics = quality;
 	} else if (equals(type, "text/plain")) {
 		if (!version.len || equals(version, "0.0.4"))
-			offer_text(choice, 3, weight);
+			offer_text(choice, 3, quality);
 	} else if (equals(type, "text/*")) {
-		offer_text(choice, 2, weight);
+		offer_text(choice, 2, quality);
 	} else if (equals(type, "*/*")) {
-		offer_text(choice, 1, weight);
+		offer_text(choice, 1, quality);
 	}
 }
 
-/* OpenMetrics has to be named: a browser's wildcard gets plain text. */
+/* OpenMetrics is chosen only where it is named, so that the wildcard of a browser gets plain text. */
 const char *tel_metrics_content_type(const char *accept)
 {
 	struct choice choice = {0};

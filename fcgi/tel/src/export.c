@@ -14,8 +14,8 @@ static struct exporter log_exporter = EXPORTER_INITIALIZER;
 void export_span(const struct span *span)
 {
 	bool goes_along = span->tracestate && !span_has_root_tracestate(span);
-	const struct queue_part parts[] = {{span, span_size(span)},
-					   {span->tracestate, goes_along ? strlen(span->tracestate) + 1 : 0}};
+	const struct slice parts[] = {{(const char *)span, span_size(span)},
+				      {span->tracestate, goes_along ? strlen(span->tracestate) + 1 : 0}};
 
 	exporter_push(&span_exporter, parts, 2);
 }
@@ -45,7 +45,7 @@ static uint64_t ended_spans(void)
 void export_log_record(const char *record, size_t bytes)
 {
 	self_made(SIGNAL_LOGS);
-	exporter_push(&log_exporter, &(struct queue_part){record, bytes}, 1);
+	exporter_push(&log_exporter, &(struct slice){record, bytes}, 1);
 }
 
 bool export_takes_logs(void)

@@ -15,7 +15,7 @@ static void tell_forked(enum signal signal)
 			      : "spans are dropped: this process was forked, and has not called tel_init since");
 }
 
-void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count)
+void exporter_push(struct exporter *e, const struct slice *parts, size_t count)
 {
 	int error = e->running ? queue_push(&e->queue, parts, count) : -ESHUTDOWN;
 

@@ -50,7 +50,7 @@ void exporter_begin_stop(struct exporter *e, unsigned budget_ms);
 void exporter_end_stop(struct exporter *e);
 
 /* Any thread: queues a record, as queue_push has it, or counts a drop. */
-void exporter_push(struct exporter *e, const struct queue_part *parts, size_t count);
+void exporter_push(struct exporter *e, const struct slice *parts, size_t count);
 
 /* Any thread: records without a definitive answer. */
 size_t exporter_queued(struct exporter *e);

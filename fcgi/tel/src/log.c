@@ -193,7 +193,7 @@ void log_before_fork(void)
 
 /* ---- one line --------------------------------------------------------------------------------------------------- */
 
-static const char cut_mark[] = ",\"truncated\":true";
+static const char whole_end[] = "}\n", cut_end[] = ",\"truncated\":true}\n";
 
 static void add_time(struct json_writer *w, uint64_t time_ns)
 {
@@ -255,8 +255,8 @@ static bool add_member(struct json_writer *w, const struct tel_attr *attr)
 	return false;
 }
 
-/* The room of `line` is less than its storage by what always has to fit: the mark and the end. */
-static void build_line(struct buf *line, const struct log_record *r)
+/* Writes a line but for its end. Returns false if something had to be cut. */
+static bool write_members(struct buf *line, const struct log_record *r)
 {
 	const char *service = resource_service_name();
 	struct json_writer w;
@@ -278,12 +278,7 @@ static void build_line(struct buf *line, const struct log_record *r)
 	}
 	for (size_t i = 0; i < r->count; i++)
 		whole &= r->attrs[i].key && add_member(&w, &r->attrs[i]);
-
-	line->max = LOG_LINE_MAX;
-	if (!whole)
-		buf_adds(line, cut_mark);
-	json_end_object(&w);
-	buf_addc(line, '\n');
+	return whole;
 }
 
 /* A line that the sink itself logs would come back to it for ever. */
@@ -306,9 +301,11 @@ static void put_line(const struct sink *sink, const struct log_record *record, c
 {
 	struct buf line;
 
-	buf_init_fixed(&line, storage, LOG_LINE_MAX + 1);
-	line.max = LOG_LINE_MAX - (sizeof(cut_mark) - 1) - 2;
-	build_line(&line, record);
+	/* The line is kept shorter than its storage, so that the mark of a cut and the closing brace always fit. */
+	buf_init_fixed(&line, storage, LOG_LINE_MAX + 1 - (sizeof(cut_end) - 1));
+	bool whole = write_members(&line, record);
+	buf_widen(&line, sizeof(cut_end) - 1);
+	buf_adds(&line, whole ? whole_end : cut_end);
 	if (sink->take)
 		give_line(sink, record->level, &line);
 	else

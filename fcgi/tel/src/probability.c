@@ -33,7 +33,7 @@ static size_t format_digits(uint64_t threshold, char digits[DIGITS])
 	size_t count = DIGITS;
 
 	for (size_t i = DIGITS; i > 0; i--, threshold >>= 4)
-		digits[i - 1] = "0123456789abcdef"[threshold & 15];
+		digits[i - 1] = hex_digits[threshold & 15];
 	while (count > 1 && digits[count - 1] == '0')
 		count--;
 	return count;
@@ -122,8 +122,8 @@ bool probability_explicit(const char *tracestate, uint64_t *randomness)
 {
 	struct slice list, value;
 
-	return *tracestate && find_ot(tracestate, &list) && find_key(list, "rv:", &value) == 1 &&
-	       value.len == DIGITS && parse_digits(value, randomness);
+	return *tracestate && find_ot(tracestate, &list) && find_key(list, "rv:", &value) == 1 && value.len == DIGITS &&
+	       parse_digits(value, randomness);
 }
 
 uint64_t probability_randomness(const char *tracestate, const uint8_t trace_id[16])

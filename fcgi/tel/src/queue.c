@@ -81,21 +81,21 @@ static bool is_batch_due(const struct queue *q)
 	return q->records >= q->wake_at || q->head - q->tail > q->ring_bytes / 2;
 }
 
-static void copy_parts(char *to, const struct queue_part *parts, size_t count)
+static void copy_parts(char *to, const struct slice *parts, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (parts[i].bytes)
-			memcpy(to, parts[i].data, parts[i].bytes);
-		to += parts[i].bytes;
+		if (parts[i].len)
+			memcpy(to, parts[i].data, parts[i].len);
+		to += parts[i].len;
 	}
 }
 
-int queue_push(struct queue *q, const struct queue_part *parts, size_t count)
+int queue_push(struct queue *q, const struct slice *parts, size_t count)
 {
 	size_t bytes = 0;
 
 	for (size_t i = 0; i < count; i++)
-		bytes += parts[i].bytes;
+		bytes += parts[i].len;
 	pthread_mutex_lock(&q->lock);
 	bool was_due = is_batch_due(q), closed = q->closed;
 	struct record *record = closed ? NULL : make_room(q, bytes);

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 /* Fields are private. */
 struct queue {
 	pthread_mutex_t lock;
@@ -34,16 +36,11 @@ void queue_done(struct queue *q);
 /* The same for a queue whose lock nobody can take or give back: that of a forked child's parent. */
 void queue_done_in_child(struct queue *q);
 
-struct queue_part {
-	const void *data;
-	size_t bytes;
-};
-
 /*
  * Any thread: appends a record, the copied parts in a row, which are not all empty and together take up to half of what
  * an empty queue has room for. Returns 0, -ENOBUFS (full) or -ESHUTDOWN (closed).
  */
-int queue_push(struct queue *q, const struct queue_part *parts, size_t count);
+int queue_push(struct queue *q, const struct slice *parts, size_t count);
 
 /* Any thread: records that were pushed and not released. */
 size_t queue_count(struct queue *q);
