@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Judges the includes: they go only downward, and the telemetry library shows its public headers alone; and that
-nothing but base/plain asks the locale. Exits 1 with a line per fault."""
+nothing but base/c_locale asks the locale. Exits 1 with a line per fault."""
 
 import pathlib
 import re
@@ -35,8 +35,8 @@ def faults():
             yield f"{path}: the folder {here} has no layer: add it to {__file__}"
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if path.stem != "plain" and (found := LOCAL.search(line)):
-                yield f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/plain.h"
+            if path.stem != "c_locale" and (found := LOCAL.search(line)):
+                yield f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/c_locale.h or base/ascii.h"
             match = re.match(r'#include "([^"]+)"', line)
             if not match:
                 continue

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/c_locale.h"
 
 #define FIRST_CAPACITY 256
 
@@ -160,7 +160,7 @@ void buf_add_double(struct buf *b, double value)
 	if (add_thousandths(b, value))
 		return;
 	do
-		plain_double(text, sizeof(text), digits, value);
-	while (digits++ < DBL_DECIMAL_DIG && plain_strtod(text, NULL) != value);
+		c_locale_double(text, sizeof(text), digits, value);
+	while (digits++ < DBL_DECIMAL_DIG && c_locale_strtod(text, NULL) != value);
 	buf_adds(b, text);
 }

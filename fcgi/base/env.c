@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/ascii.h"
 
 #define VALUE_SHOWN 80 /* bytes */
 
@@ -19,7 +19,7 @@ const char *env_string(const char *name, const char *fallback)
 
 bool env_bool(const char *name)
 {
-	return plain_same(env_string(name, ""), "true");
+	return ascii_same(env_string(name, ""), "true");
 }
 
 /* ---- values ---- */
@@ -61,7 +61,7 @@ static bool is_port(const char *text, size_t bytes)
 
 bool env_is_url(const char *text)
 {
-	size_t scheme = plain_same_start(text, "http://", 7) ? 7 : plain_same_start(text, "https://", 8) ? 8 : 0;
+	size_t scheme = ascii_same_start(text, "http://", 7) ? 7 : ascii_same_start(text, "https://", 8) ? 8 : 0;
 
 	if (!scheme)
 		return false;
@@ -95,7 +95,7 @@ static bool are_urls(const char *text)
 static int find_choice(const char *const *choices, const char *text)
 {
 	for (int i = 0; choices[i]; i++)
-		if (plain_same(choices[i], text))
+		if (ascii_same(choices[i], text))
 			return i;
 	return -1;
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/lock.h"
+#include "base/file_lock.h"
 
 #define POLL_NS (20 * NS_PER_MS)
 
@@ -29,7 +29,7 @@ int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *hold
 	uint64_t deadline_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
 	int fd;
 
-	while ((fd = lock_open(lock->path, holder)) == -EBUSY && clock_monotonic_ns() < deadline_ns)
+	while ((fd = file_lock_open(lock->path, holder)) == -EBUSY && clock_monotonic_ns() < deadline_ns)
 		clock_sleep_until(clock_monotonic_ns() + POLL_NS);
 	if (fd < 0)
 		return fd;
@@ -54,7 +54,7 @@ bool database_lock_keep(struct database_lock *lock, const struct stat files[2])
 	struct database_lock again = *lock;
 	pid_t holder;
 
-	if (lock_is_in_place(lock->fd, lock->path))
+	if (file_lock_is_in_place(lock->fd, lock->path))
 		return true;
 	int error = database_lock_take(&again, 0, &holder);
 	if (error)

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
-#include "base/plain.h"
 
 #define SERVICES_MAX 32
 #define NAME_SIZE 64
@@ -48,7 +48,7 @@ static bool name_by_port(const char *port, char *name)
 			if (c == '_')
 				c = '-';
 			else if (c >= 'A' && c <= 'Z')
-				c = plain_lower(c);
+				c = ascii_lower(c);
 			name[i] = c;
 		}
 		snprintf(name + bytes - 5, NAME_SIZE - (bytes - 5), " service");

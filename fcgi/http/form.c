@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/c_locale.h"
 #include "base/utf8.h"
 #include "http/json_body.h"
 
@@ -279,7 +279,7 @@ void form_hundredths(struct form *form, const char *name, enum form_need need, i
 	long long hundredths = llround(number * 100);
 	snprintf(text, sizeof(text), "%s%lld.%02lld", hundredths < 0 ? "-" : "", llabs(hundredths) / 100,
 		 llabs(hundredths) % 100);
-	if (plain_strtod(text, NULL) != number)
+	if (c_locale_strtod(text, NULL) != number)
 		form_fault(form, name, "must have two decimals at most");
 	else
 		*out = hundredths;

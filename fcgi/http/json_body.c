@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "http/json_check.h"
 
@@ -14,7 +14,7 @@ bool json_body_type(const char *content_type)
 	static const char type[] = "application/json";
 	const char *rest = content_type + sizeof(type) - 1;
 
-	if (!plain_same_start(content_type, type, sizeof(type) - 1))
+	if (!ascii_same_start(content_type, type, sizeof(type) - 1))
 		return false;
 	return rest[strspn(rest, " \t")] == '\0' || rest[strspn(rest, " \t")] == ';';
 }

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/env.h"
-#include "base/plain.h"
 #include "http/neighbour.h"
 
 /* Where a service is when nothing says it: nginx's defaults. */
@@ -29,7 +29,7 @@ static const char *setting(const char *service, const char *suffix, const char *
 	size_t i = 0;
 
 	for (; i < sizeof(name) - 8 && service[i]; i++)
-		name[i] = (char)(service[i] == '-' ? '_' : plain_upper(service[i]));
+		name[i] = (char)(service[i] == '-' ? '_' : ascii_upper(service[i]));
 	snprintf(name + i, sizeof(name) - i, "%s", suffix);
 	return env_string(name, fallback);
 }
@@ -51,7 +51,7 @@ static void find_base(struct peer *peer)
 static void find_address(struct peer *peer)
 {
 	const char *host = strstr(peer->base, "://");
-	bool tls = plain_same_start(peer->base, "https:", 6);
+	bool tls = ascii_same_start(peer->base, "https:", 6);
 
 	peer->scheme = tls ? "https" : "http";
 	host = host ? host + 3 : peer->base;

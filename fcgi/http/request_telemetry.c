@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/app.h"
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/hex.h"
-#include "base/plain.h"
 #include "base/random.h"
 #include "base/redact.h"
-#include "app/app.h"
 #include "semconv/http_names.h"
 
 TEL_HISTOGRAM(request_duration, "http.server.request.duration", "s", "Duration of HTTP server requests.",
@@ -183,7 +183,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 		attrs[count++] = tel_int("server.port", strtol(port, NULL, 10));
 	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
 		attrs[count++] = tel_str("client.address", text);
-	if (plain_same_start(protocol, "HTTP/", 5))
+	if (ascii_same_start(protocol, "HTTP/", 5))
 		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_bytes(protocol + 5));
 	attrs[count++] = tel_strn("url.path", path, path_bytes);
 	if (*req->query)

@@ -11,7 +11,7 @@
 
 #include "app/app.h"
 #include "base/env.h"
-#include "base/lock.h"
+#include "base/file_lock.h"
 #include "gateway/log_metrics.h"
 #include "gateway/nginx_status.h"
 #include "gateway/readiness.h"
@@ -25,14 +25,14 @@ static char spans_checkpoint[4096], metrics_checkpoint[4096 + 16];
 ENV_SETTING(stub_status_url, .name = "STUB_STATUS_URL", .kind = ENV_URL);
 ENV_SETTING(ready_urls, .name = "READY_URLS", .kind = ENV_URLS);
 
-static struct lock log_lock = {.fd = -1}, checkpoint_lock = {.fd = -1};
+static struct file_lock log_lock = {.fd = -1}, checkpoint_lock = {.fd = -1};
 
 /* Two programs that follow one log, or keep one checkpoint, would send spans twice or not at all. 0 or -EBUSY; where no
  * lock can be made, the program goes on without it. */
-static int take(struct lock *lock, const char *variable, const char *path)
+static int take(struct file_lock *lock, const char *variable, const char *path)
 {
 	pid_t holder;
-	int error = lock_take(lock, path, &holder);
+	int error = file_lock_take(lock, path, &holder);
 
 	if (error == -EBUSY) {
 		fprintf(stderr, "%s: %s: process %d reads %s: stop it, or give this program another %s\n",
@@ -76,8 +76,8 @@ static void stop(void)
 		shipper_stop(STOP_MS);
 		log_metrics_stop();
 		nginx_status_stop();
-		lock_release(&checkpoint_lock);
-		lock_release(&log_lock);
+		file_lock_release(&checkpoint_lock);
+		file_lock_release(&log_lock);
 	}
 	readiness_stop();
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/ascii.h"
 #include "http/json_body.h"
 #include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
@@ -175,9 +175,9 @@ static int take(struct request *req, struct reply *reply, bool json)
 
 	if (req->body_too_large)
 		return refuse(reply, json, 413, "invalid", "The body has more than 4 MiB.");
-	if (encoding && *encoding && !plain_same(encoding, "identity")) {
-		bool gzip = plain_same(encoding, "gzip") || plain_same(encoding, "x-gzip");
-		if (!gzip && !plain_same(encoding, "deflate")) {
+	if (encoding && *encoding && !ascii_same(encoding, "identity")) {
+		bool gzip = ascii_same(encoding, "gzip") || ascii_same(encoding, "x-gzip");
+		if (!gzip && !ascii_same(encoding, "deflate")) {
 			reply_header(reply, "Accept-Encoding", "gzip, deflate");
 			return refuse(reply, json, 415, "invalid",
 				      "Content-Encoding must be gzip, deflate (zlib) or absent.");
@@ -196,7 +196,7 @@ static bool is_protobuf(const char *content_type)
 	static const char type[] = "application/x-protobuf";
 	size_t len = sizeof(type) - 1;
 
-	return plain_same_start(content_type, type, len) && strchr("; \t", content_type[len]);
+	return ascii_same_start(content_type, type, len) && strchr("; \t", content_type[len]);
 }
 
 static int refuse_type(struct reply *reply)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/c_locale.h"
 
 #define DOUBLE_CHARACTERS_MAX 1000
 #define EXPONENT_MAX 1000000000 /* more makes no difference */
@@ -125,6 +125,6 @@ enum json_number json_number_double(const char *text, size_t len, double *out)
 		return JSON_NUMBER_MALFORMED;
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	*out = plain_strtod(copy, NULL);
+	*out = c_locale_strtod(copy, NULL);
 	return isfinite(*out) ? JSON_NUMBER_GOOD : JSON_NUMBER_RANGE;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/grow.h"
+#include "base/array.h"
 #include "trace_store/schema.h"
 #include "trace_store/span.h"
 
@@ -48,7 +48,7 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 		p->spans_invalid++;
 		return;
 	}
-	p->index = grown(p->index, p->index_count, &f->index_room, sizeof(*p->index));
+	p->index = array_grow(p->index, p->index_count, &f->index_room, sizeof(*p->index));
 	struct pieces_span *found = &p->index[p->index_count++];
 	found->at = place(p, field->whole.data);
 	found->len = (uint32_t)field->whole.len;
@@ -72,7 +72,7 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 	}
 	if (p->index_count == before)
 		return;
-	p->sources = grown(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
+	p->sources = array_grow(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
 	struct pieces_source *found = &p->sources[p->source_count++];
 	found->resource = (uint32_t)resource;
 	found->at = place(p, scope_spans.data);
@@ -95,7 +95,7 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 	}
 	if (p->source_count == before)
 		return;
-	p->resources = grown(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
+	p->resources = array_grow(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
 	struct pieces_resource *found = &p->resources[p->resource_count++];
 	found->at = place(p, resource_spans.data);
 	found->len = (uint32_t)resource_spans.len;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/c_locale.h"
 #include "base/hex.h"
-#include "base/plain.h"
 #include "trace_store/schema.h"
 
 enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, SCOPE_ATTRIBUTES = 3 };
@@ -49,7 +49,7 @@ static bool read_as(struct slice text, enum value_type type, double *out)
 		return false;
 	memcpy(copy, text.data, text.len);
 	copy[text.len] = '\0';
-	*out = plain_strtod(copy, &end);
+	*out = c_locale_strtod(copy, &end);
 	return *end == '\0';
 }
 

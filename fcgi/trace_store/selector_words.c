@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/c_locale.h"
 
 static const struct selector_intrinsic_name intrinsics[] = {
 	{"name", SELECT_NAME, SELECT_TEXT},
@@ -205,7 +205,7 @@ static double read_number(const char *p, size_t len)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), p);
-	return plain_strtod(text, NULL);
+	return c_locale_strtod(text, NULL);
 }
 
 static bool duration_of(const char *p, const char *end, double *ns)
@@ -245,7 +245,7 @@ bool selector_number(const char *p, size_t len, struct value *out, bool *is_dura
 		return good;
 	}
 	snprintf(text, sizeof(text), "%.*s", (int)len, p);
-	out->number = plain_strtod(text, NULL);
+	out->number = c_locale_strtod(text, NULL);
 	errno = 0;
 	out->integer = strtoll(text, NULL, 10);
 	out->is_integer = !errno && text[sign + strspn(text + sign, "0123456789")] == '\0';

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/grow.h"
+#include "base/array.h"
 
 #include "trace_store/span.h"
 
@@ -41,7 +41,7 @@ void set_add(struct set *set, struct slice text)
 		set->full |= set->count == SET_ITEMS_MAX || set->count < set->limit;
 		return;
 	}
-	set->items = grown(set->items, set->count, &set->room, sizeof(*set->items));
+	set->items = array_grow(set->items, set->count, &set->room, sizeof(*set->items));
 	set->items[set->count] = (struct set_item){set->text.len, text.len};
 	buf_add(&set->text, text.data, text.len);
 	if (set->text.failed)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/grow.h"
+#include "base/array.h"
 #include "trace_store/schema.h"
 
 #define SPANS_KEPT 1024 /* a reset keeps this much room */
@@ -81,8 +81,8 @@ int64_t trace_resource(struct trace *trace, struct slice fields)
 	while (table_next(&trace->resource_table, hash, &at, &i))
 		if (is_at(trace, trace->resources[i].at, trace->resources[i].len, fields))
 			return i;
-	trace->resources = grown(trace->resources, trace->resource_count, &trace->resource_room,
-				 sizeof(*trace->resources));
+	trace->resources = array_grow(trace->resources, trace->resource_count, &trace->resource_room,
+				      sizeof(*trace->resources));
 	struct trace_resource *resource = &trace->resources[trace->resource_count];
 	*resource = (struct trace_resource){.len = fields.len};
 	if (!keep(trace, fields, &resource->at))
@@ -101,7 +101,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
 		if (scope->resource == resource && is_at(trace, scope->at, scope->len, fields))
 			return i;
 	}
-	trace->scopes = grown(trace->scopes, trace->scope_count, &trace->scope_room, sizeof(*trace->scopes));
+	trace->scopes = array_grow(trace->scopes, trace->scope_count, &trace->scope_room, sizeof(*trace->scopes));
 	struct trace_scope *scope = &trace->scopes[trace->scope_count];
 	*scope = (struct trace_scope){.resource = (uint32_t)resource, .len = fields.len};
 	if (!keep(trace, fields, &scope->at))
@@ -112,7 +112,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
 
 bool trace_spans(struct trace *trace, int64_t scope, struct slice spans)
 {
-	trace->pieces = grown(trace->pieces, trace->piece_count, &trace->piece_room, sizeof(*trace->pieces));
+	trace->pieces = array_grow(trace->pieces, trace->piece_count, &trace->piece_room, sizeof(*trace->pieces));
 	struct trace_piece *piece = &trace->pieces[trace->piece_count];
 	*piece = (struct trace_piece){.scope = (uint32_t)scope, .len = spans.len};
 	if (!keep(trace, spans, &piece->at))
@@ -192,7 +192,7 @@ static void add_span(struct trace *trace, const struct trace_span *span)
 		trace->cut = true;
 		return;
 	}
-	trace->spans = grown(trace->spans, trace->span_count, &trace->span_room, sizeof(*trace->spans));
+	trace->spans = array_grow(trace->spans, trace->span_count, &trace->span_room, sizeof(*trace->spans));
 	table_add(&trace->span_table, hash, (uint32_t)trace->span_count);
 	trace->spans[trace->span_count++] = *span;
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "base/lock.h"
+#include "base/file_lock.h"
 #include "base/random.h"
 #include "fork_fixture.h"
 #include "tel/src/metrics.h"
@@ -242,7 +242,7 @@ static bool log_before_and_after_init(int out)
 static void a_childs_lines_are_written(void **state)
 {
 	char path[300], byte;
-	struct lock lock;
+	struct file_lock lock;
 	pid_t holder;
 
 	(void)state;
@@ -251,14 +251,14 @@ static void a_childs_lines_are_written(void **state)
 	init();
 	tel_info("parent", tel_str("when", "before"));
 	assert_int_equal(run_child(log_before_and_after_init, &byte, 1), 1);
-	assert_int_equal(lock_take(&lock, path, &holder), -EBUSY); /* the child has not given it back */
+	assert_int_equal(file_lock_take(&lock, path, &holder), -EBUSY); /* the child has not given it back */
 	assert_int_equal(holder, getpid());
 	tel_info("parent", tel_str("when", "after"));
 	stop_telemetry(20000);
 	assert_int_equal(logged("\"msg\":\"parent\""), 2);
 	assert_int_equal(logged("\"msg\":\"child\""), 4);
-	assert_int_equal(lock_take(&lock, path, &holder), 0);
-	lock_release(&lock);
+	assert_int_equal(file_lock_take(&lock, path, &holder), 0);
+	file_lock_release(&lock);
 }
 
 /* ---- a host's own sinks ---- */

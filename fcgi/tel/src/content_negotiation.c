@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/ascii.h"
 #include "base/slice.h"
 #include "tel/tel.h"
 
@@ -12,7 +12,7 @@
 
 static bool equals(struct slice s, const char *text)
 {
-	return s.len == strlen(text) && plain_same_start(s.data, text, s.len);
+	return s.len == strlen(text) && ascii_same_start(s.data, text, s.len);
 }
 
 /* Returns a qvalue ("0", "0.5", "1.000") in thousandths. Anything else counts as 0. */

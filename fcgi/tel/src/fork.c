@@ -18,7 +18,7 @@
 
 #include <pthread.h>
 
-#include "base/plain.h"
+#include "base/c_locale.h"
 #include "base/random.h"
 #include "tel/src/batch.h"
 #include "tel/src/export.h"
@@ -65,7 +65,8 @@ int fork_watch(void)
 
 	if (watching)
 		return 0;
-	plain_double(text, sizeof(text), 1, 0); /* a pthread_once() of musl that is under way would hang in the child */
+	c_locale_double(text, sizeof(text), 1,
+			0); /* a pthread_once() of musl that is under way would hang in the child */
 	int error = -pthread_atfork(before_fork, in_parent, in_child);
 	watching = !error;
 	return error;

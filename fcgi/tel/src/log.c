@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/file_lock.h"
 #include "base/json_write.h"
-#include "base/lock.h"
-#include "base/plain.h"
 #include "tel/src/complain.h"
 #include "tel/src/export.h"
 #include "tel/src/log_file.h"
@@ -36,7 +36,7 @@ struct sink {
 
 static enum tel_level least_level = TEL_LEVEL_INFO;
 static unsigned least_complaint = TEL_LEVEL_INFO;
-static struct lock lock = {.fd = -1};
+static struct file_lock lock = {.fd = -1};
 static atomic_bool lock_is_shared; /* with a forked child, or with the parent */
 static struct sink line_sink, complaint_sink;
 static atomic_bool sinks_open;
@@ -73,12 +73,12 @@ static void give_lock_back(void)
 	if (lock_is_shared && lock.fd >= 0)
 		close(lock.fd);
 	else
-		lock_release(&lock);
+		file_lock_release(&lock);
 	lock.fd = -1;
 }
 
 /* Whether the lock could not be taken because this forked child has it already, from its parent. */
-static bool has_inherited(const struct lock *refused, int error)
+static bool has_inherited(const struct file_lock *refused, int error)
 {
 	return error == -EBUSY && lock.fd >= 0 && strcmp(refused->name, lock.name) == 0;
 }
@@ -87,9 +87,9 @@ static bool has_inherited(const struct lock *refused, int error)
  */
 static int start_file(const char *path)
 {
-	struct lock taken;
+	struct file_lock taken;
 	pid_t holder;
-	int lock_error = lock_take(&taken, path, &holder);
+	int lock_error = file_lock_take(&taken, path, &holder);
 	bool inherited = has_inherited(&taken, lock_error);
 
 	if (lock_error == -EBUSY && !inherited) {
@@ -98,7 +98,7 @@ static int start_file(const char *path)
 	}
 	int error = log_file_start(path);
 	if (error) {
-		lock_release(&taken);
+		file_lock_release(&taken);
 		tell_why(": %s cannot be written: %s", path, strerror(-error));
 		return error;
 	}
@@ -126,7 +126,7 @@ static int start_in(const char *dir, const char *name)
 bool log_parse_level(const char *name, unsigned *level)
 {
 	for (unsigned i = 0; level_names[i]; i++) {
-		if (plain_same(level_names[i], name)) {
+		if (ascii_same(level_names[i], name)) {
 			*level = i;
 			return true;
 		}
@@ -138,7 +138,7 @@ bool log_parse_complaint_level(const char *name, unsigned *level)
 {
 	if (log_parse_level(name, level))
 		return true;
-	if (!plain_same(name, "none"))
+	if (!ascii_same(name, "none"))
 		return false;
 	*level = TEL_LEVEL_ERROR + 1;
 	return true;

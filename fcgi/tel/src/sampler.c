@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plain.h"
+#include "base/ascii.h"
+#include "base/c_locale.h"
 #include "tel/src/probability.h"
 
 #define PARENT_BASED "parentbased_"
@@ -13,7 +14,7 @@
 static bool parse_ratio(const char *text, uint64_t *threshold)
 {
 	char *end;
-	double ratio = plain_strtod(text, &end);
+	double ratio = c_locale_strtod(text, &end);
 
 	if (end == text || *end || text[strspn(text, "0123456789.eE+-")] || !(ratio >= 0 && ratio <= 1))
 		return false;
@@ -27,17 +28,17 @@ bool sampler_parse(const char *name, const char *ratio, struct sampler *out)
 	if (!name)
 		return true;
 
-	bool parent_based = plain_same_start(name, PARENT_BASED, strlen(PARENT_BASED));
+	bool parent_based = ascii_same_start(name, PARENT_BASED, strlen(PARENT_BASED));
 	if (parent_based)
 		name += strlen(PARENT_BASED);
 
 	uint64_t threshold = 0;
 	bool valid = true;
-	if (plain_same(name, "always_off"))
+	if (ascii_same(name, "always_off"))
 		threshold = SAMPLER_NONE;
-	else if (plain_same(name, "traceidratio"))
+	else if (ascii_same(name, "traceidratio"))
 		valid = !ratio || parse_ratio(ratio, &threshold);
-	else if (!plain_same(name, "always_on"))
+	else if (!ascii_same(name, "always_on"))
 		return false;
 	*out = (struct sampler){parent_based, threshold};
 	return valid;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/env.h"
-#include "base/plain.h"
 #include "tel/src/log.h"
 #include "tel/src/settings_read.h"
 
@@ -103,9 +103,9 @@ static bool read_exemplar_filter(void)
 	static const char variable[] = "OTEL_METRICS_EXEMPLAR_FILTER";
 	const char *value = env_string(variable, "trace_based");
 
-	if (!plain_same(value, "trace_based") && !plain_same(value, "always_off"))
+	if (!ascii_same(value, "trace_based") && !ascii_same(value, "always_off"))
 		setting_ignored(variable, value, "what is supported is trace_based, always_off", "trace_based");
-	return !plain_same(value, "always_off");
+	return !ascii_same(value, "always_off");
 }
 
 /* It is read with the log, which is there before the settings are. */
@@ -127,7 +127,7 @@ int settings_init(struct settings *s, unsigned delay_ms)
 	const char *disabled = env_string("OTEL_SDK_DISABLED", "false");
 
 	*s = (struct settings){.disabled = env_bool("OTEL_SDK_DISABLED")};
-	if (!s->disabled && !plain_same(disabled, "false"))
+	if (!s->disabled && !ascii_same(disabled, "false"))
 		setting_ignored("OTEL_SDK_DISABLED", disabled, "it is neither true nor false", "false");
 	read_sampler(s);
 	settings_read_exporters(s);

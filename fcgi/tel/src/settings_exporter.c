@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/env.h"
-#include "base/plain.h"
+#include "base/slice.h"
 #include "tel/src/complain.h"
 #include "tel/src/settings_read.h"
-#include "base/slice.h"
 #include "tel/tel.h"
 
 #define DEFAULT_ENDPOINT "http://localhost:4318"
@@ -139,13 +139,13 @@ static void read_compression(const char *variable, bool *gzip)
 	const char *value = env_string(variable, "");
 
 #ifdef TEL_NO_GZIP
-	if (plain_same(value, "gzip")) {
+	if (ascii_same(value, "gzip")) {
 		setting_ignored(variable, value, "the library was built without zlib", "none");
 		return;
 	}
 #endif
-	if (plain_same(value, "gzip") || plain_same(value, "none"))
-		*gzip = plain_same(value, "gzip");
+	if (ascii_same(value, "gzip") || ascii_same(value, "none"))
+		*gzip = ascii_same(value, "gzip");
 	else if (*value)
 		setting_ignored(variable, value, "it is neither gzip nor none", *gzip ? "gzip" : "none");
 }
@@ -154,7 +154,7 @@ static void read_protocol(const char *variable)
 {
 	const char *value = env_string(variable, "http/protobuf");
 
-	if (!plain_same(value, "http/protobuf"))
+	if (!ascii_same(value, "http/protobuf"))
 		setting_ignored(variable, value, "nothing else is supported", "http/protobuf");
 }
 

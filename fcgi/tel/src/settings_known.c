@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/env.h"
-#include "base/plain.h"
 #include "tel/src/settings_read.h"
 
 static const char *const read_elsewhere[] = {
@@ -74,7 +74,7 @@ static void warn_of(const char *name, const char *value)
 	for (size_t i = 0; i < sizeof(without_effect) / sizeof(*without_effect); i++) {
 		if (strcmp(without_effect[i].name, name) != 0)
 			continue;
-		if (!without_effect[i].only || !plain_same(value, without_effect[i].only))
+		if (!without_effect[i].only || !ascii_same(value, without_effect[i].only))
 			setting_ignored(name, value, without_effect[i].reason, without_effect[i].used);
 		return;
 	}

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/env.h"
-#include "base/plain.h"
 #include "tel/src/complain.h"
 
 void setting_ignored(const char *variable, const char *value, const char *reason, const char *used)
@@ -44,7 +44,7 @@ unsigned setting_time_out(const char *variable, unsigned fallback)
 static int find_name(const char *const names[], const char *text, size_t bytes)
 {
 	for (int i = 0; names[i]; i++)
-		if (strlen(names[i]) == bytes && plain_same_start(names[i], text, bytes))
+		if (strlen(names[i]) == bytes && ascii_same_start(names[i], text, bytes))
 			return i;
 	return -1;
 }

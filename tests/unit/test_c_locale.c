@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/buf.h"
-#include "base/plain.h"
+#include "base/c_locale.h"
 #include "tel/src/sampler.h"
 
 static char locales[256];
@@ -55,10 +56,10 @@ static void numbers_have_a_point(void **state)
 	snprintf(text, sizeof(text), "%g", 1.5);
 	assert_string_equal(text, "1,5"); /* the locale is what it should be */
 
-	plain_double(text, sizeof(text), DBL_DECIMAL_DIG, 2.25);
+	c_locale_double(text, sizeof(text), DBL_DECIMAL_DIG, 2.25);
 	assert_string_equal(text, "2.25");
-	assert_true(plain_strtod("0.25;", &end) == 0.25 && *end == ';');
-	assert_true(plain_strtod("0,25", &end) == 0 && *end == ',');
+	assert_true(c_locale_strtod("0.25;", &end) == 0.25 && *end == ';');
+	assert_true(c_locale_strtod("0,25", &end) == 0 && *end == ',');
 
 	BUF(b, 100);
 	buf_add_double(&b, 0.1 + 0.2);
@@ -78,11 +79,11 @@ static void letters_are_those_of_ascii(void **state)
 	assert_non_null(setlocale(LC_ALL, "tr_TR.UTF-8"));
 	assert_true(tolower('I') != 'i'); /* in Turkish, I is no capital i */
 
-	assert_true(plain_same("GZIP", "gzip") && plain_same("", ""));
-	assert_false(plain_same("gzip", "gzi") || plain_same("gzi", "gzip") || plain_same("[", "{"));
-	assert_true(plain_same_start("HTTPS://I", "https://x", 8));
-	assert_false(plain_same_start("http", "https", 5));
-	assert_true(plain_upper('i') == 'I' && plain_lower('I') == 'i' && plain_lower('@') == '@');
+	assert_true(ascii_same("GZIP", "gzip") && ascii_same("", ""));
+	assert_false(ascii_same("gzip", "gzi") || ascii_same("gzi", "gzip") || ascii_same("[", "{"));
+	assert_true(ascii_same_start("HTTPS://I", "https://x", 8));
+	assert_false(ascii_same_start("http", "https", 5));
+	assert_true(ascii_upper('i') == 'I' && ascii_lower('I') == 'i' && ascii_lower('@') == '@');
 	assert_true(sampler_parse("TRACEIDRATIO", NULL, &sampler));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/lock.h"
+#include "base/file_lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void write_holder(int fd)
 		return;
 }
 
-bool lock_is_in_place(int fd, const char *name)
+bool file_lock_is_in_place(int fd, const char *name)
 {
 	struct stat open_one, there;
 
@@ -48,7 +48,7 @@ bool lock_is_in_place(int fd, const char *name)
 	       open_one.st_ino == there.st_ino;
 }
 
-int lock_open(const char *name, pid_t *holder)
+int file_lock_open(const char *name, pid_t *holder)
 {
 	*holder = 0;
 	for (;;) {
@@ -56,7 +56,7 @@ int lock_open(const char *name, pid_t *holder)
 		if (fd < 0)
 			return -errno;
 		int error = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-		if (!error && lock_is_in_place(fd, name)) {
+		if (!error && file_lock_is_in_place(fd, name)) {
 			fchmod(fd, LOCK_MODE);
 			return fd;
 		}
@@ -69,7 +69,7 @@ int lock_open(const char *name, pid_t *holder)
 	}
 }
 
-int lock_take(struct lock *lock, const char *path, pid_t *holder)
+int file_lock_take(struct file_lock *lock, const char *path, pid_t *holder)
 {
 	const char *slash = strrchr(path, '/');
 	int directory = slash ? (int)(slash + 1 - path) : 0;
@@ -81,7 +81,7 @@ int lock_take(struct lock *lock, const char *path, pid_t *holder)
 	/* "a.log" makes ".a-log.lock": who looks for *.log* does not find it */
 	for (char *dot = lock->name + directory + 1; (dot = strchr(dot, '.')) && dot[strlen(".lock")];)
 		*dot = '-';
-	int fd = lock_open(lock->name, holder);
+	int fd = file_lock_open(lock->name, holder);
 	if (fd < 0)
 		return fd;
 	write_holder(fd);
@@ -89,7 +89,7 @@ int lock_take(struct lock *lock, const char *path, pid_t *holder)
 	return 0;
 }
 
-void lock_release(struct lock *lock)
+void file_lock_release(struct file_lock *lock)
 {
 	if (lock->fd < 0)
 		return;

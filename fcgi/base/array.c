@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/grow.h"
+#include "base/array.h"
 
 #include <stdlib.h>
 
-void *grown(void *items, size_t count, size_t *room, size_t size)
+void *array_grow(void *items, size_t count, size_t *room, size_t size)
 {
 	if (count < *room)
 		return items;

@@ -6,10 +6,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "base/lock.h"
+#include "base/file_lock.h"
 #include "temporary.h"
 
-static struct lock lock;
+static struct file_lock lock;
 
 /* A process that has the lock until it is killed. */
 static pid_t start_holder(const char *path)
@@ -21,7 +21,7 @@ static pid_t start_holder(const char *path)
 	assert_int_equal(pipe(told), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		if (lock_take(&lock, path, &holder) != 0 || write(told[1], "x", 1) != 1)
+		if (file_lock_take(&lock, path, &holder) != 0 || write(told[1], "x", 1) != 1)
 			_exit(1);
 		pause();
 	}
@@ -45,15 +45,15 @@ static void another_process_is_refused_and_learns_who_it_is(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s", in_temporary("a.log"));
 	pid_t child = start_holder(path);
-	assert_int_equal(lock_take(&lock, path, &holder), -EBUSY);
+	assert_int_equal(file_lock_take(&lock, path, &holder), -EBUSY);
 	assert_int_equal(holder, child);
-	assert_int_equal(lock_take(&lock, in_temporary("b.log"), &holder), 0);
-	lock_release(&lock);
+	assert_int_equal(file_lock_take(&lock, in_temporary("b.log"), &holder), 0);
+	file_lock_release(&lock);
 	kill_holder(child);
-	assert_int_equal(lock_take(&lock, path, &holder), 0);
+	assert_int_equal(file_lock_take(&lock, path, &holder), 0);
 	assert_int_equal(holder, 0);
 	assert_int_equal(access(in_temporary(".a-log.lock"), F_OK), 0);
-	lock_release(&lock); /* leaves nothing, or the directory could not be removed */
+	file_lock_release(&lock); /* leaves nothing, or the directory could not be removed */
 }
 
 /* What rotation does to the file is nothing to the lock. */
@@ -68,10 +68,10 @@ static void the_file_may_be_renamed(void **state)
 	pid_t child = start_holder(path);
 	move("a.log", "a.log.1");
 	append_to("a.log", "two\n");
-	assert_int_equal(lock_take(&lock, path, &holder), -EBUSY);
+	assert_int_equal(file_lock_take(&lock, path, &holder), -EBUSY);
 	kill_holder(child);
-	assert_int_equal(lock_take(&lock, path, &holder), 0);
-	lock_release(&lock);
+	assert_int_equal(file_lock_take(&lock, path, &holder), 0);
+	file_lock_release(&lock);
 }
 
 /* Each that gets the lock removes its file in the end: nobody may hold a lock of a file that is gone. */
@@ -88,13 +88,13 @@ static void one_at_a_time_whoever_comes_and_goes(void **state)
 		if (children[i])
 			continue;
 		for (int n = 0; n < ROUNDS;) {
-			int error = lock_take(&lock, path, &holder);
+			int error = file_lock_take(&lock, path, &holder);
 			if (error == -EBUSY)
 				continue;
 			int fd = open(in_temporary("inside"), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 			if (error || fd < 0 || close(fd) != 0 || unlink(in_temporary("inside")) != 0)
 				_exit(1);
-			lock_release(&lock);
+			file_lock_release(&lock);
 			n++;
 		}
 		_exit(0);
@@ -112,9 +112,9 @@ static void a_lock_that_cannot_be_made(void **state)
 	pid_t holder;
 
 	(void)state;
-	assert_int_equal(lock_take(&lock, in_temporary("no/such/directory"), &holder), -ENOENT);
+	assert_int_equal(file_lock_take(&lock, in_temporary("no/such/directory"), &holder), -ENOENT);
 	memset(name, 'x', sizeof(name) - 1);
-	assert_int_equal(lock_take(&lock, name, &holder), -ENAMETOOLONG);
+	assert_int_equal(file_lock_take(&lock, name, &holder), -ENAMETOOLONG);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temporary_setup, temporary_teardown)
