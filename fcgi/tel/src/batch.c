@@ -42,7 +42,7 @@ static const struct settings *batch_settings; /* NULL before tel_init */
 static unsigned session;                      /* counts the changes of it */
 static atomic_size_t pending_spans;           /* in all batches */
 
-/* What is said about the collector. */
+/* The log messages about the collector, by signal. */
 static const struct {
 	const char *count; /* an attribute */
 	const char *takes_again, *took_part, *refuses, *takes_none;
@@ -92,8 +92,7 @@ static bool is_inherited(const struct tel_batch *batch)
 	return batch->generation != generation;
 }
 
-/* True: `call` has to be refused, and that was logged. The settings that a batch is sent by are gone with tel_shutdown.
- */
+/* Returns true if `call` has to be refused, which is then logged: tel_shutdown has freed the settings of the batch. */
 static bool refuses(const struct tel_batch *batch, const char *call)
 {
 	if (is_inherited(batch))

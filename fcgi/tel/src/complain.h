@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library says about itself: settings that cannot be used, calls that make no sense, a collector that does not
- * answer. It goes to the host's tel_config.complain, else to the log as a line, and never to the log exporter: what
- * that one complains of would make more of it. Used as tel_info and so on. Internal to tel/.
+ * The library's own messages: about settings that cannot be used, calls that make no sense, a collector that does not
+ * answer. They go to the host's tel_config.complain, else into the log as lines. They never go to the log exporter,
+ * whose complaints would then cause more log records. The macros are used like tel_info. Internal to tel/.
  */
 #ifndef TEL_COMPLAIN_H
 #define TEL_COMPLAIN_H
@@ -11,7 +11,7 @@
 
 void complain(enum tel_level level, const char *message, const struct tel_attr *attrs, size_t count);
 
-/* Returns true when the host takes complaints: then those about the log itself go there, and not to stderr. */
+/* Returns true if the host takes complaints. Those about the log itself then go to the host, and not to stderr. */
 bool complain_to_host(void);
 
 #define complain_info(...) COMPLAIN_(TEL_LEVEL_INFO, __VA_ARGS__)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What crosses process boundaries. traceparent and tracestate: W3C Trace Context level 2, sections 3.2 and 3.3;
- * baggage: W3C Baggage, section 3.3.
+ * The headers that carry a trace across process boundaries: traceparent and tracestate (W3C Trace Context level 2,
+ * sections 3.2 and 3.3) and baggage (W3C Baggage, section 3.3).
  */
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/slice.h"
 #include "tel/src/misuse.h"
 #include "tel/src/probability.h"
-#include "base/slice.h"
 #include "tel/src/span.h"
 #include "tel/tel.h"
 

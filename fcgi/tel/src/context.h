@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What struct tel_parent is: what a request brought along. Internal to tel/. */
+/* The inside of struct tel_parent: the trace context that a request brought along. Internal to tel/. */
 #ifndef TEL_CONTEXT_H
 #define TEL_CONTEXT_H
 
 #include "tel/tel.h"
 
-/* OTEL_PROPAGATORS: which headers are read and written; both by default. Before threads. */
+/* Sets which headers are read and written (OTEL_PROPAGATORS); both are by default. Call it before threads start. */
 enum { PROPAGATE_TRACECONTEXT = 2, PROPAGATE_BAGGAGE = 4 };
 void context_configure(unsigned propagators);
 

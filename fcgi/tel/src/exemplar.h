@@ -9,7 +9,7 @@
 
 struct span;
 
-/* All zeros: none yet. Any thread may read and write. */
+/* All zeros mean that there is none yet. Any thread may read and write. */
 struct exemplar {
 	atomic_uint version; /* odd while it is being written */
 	_Atomic uint64_t trace_id[2];
@@ -25,13 +25,13 @@ struct exemplar_values {
 	uint64_t time_ns; /* realtime */
 };
 
-/* OTEL_METRICS_EXEMPLAR_FILTER: false keeps none. Before threads. */
+/* With false, no exemplar is kept (OTEL_METRICS_EXEMPLAR_FILTER). Call it before threads start. */
 void exemplar_configure(bool enabled);
 
-/* Offers a value; kept when the span is sampled and recorded and the last one is half a second old. Never waits. */
+/* Keeps the value if the span is sampled and recorded, and the last exemplar is half a second old. Never waits. */
 void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span);
 
-/* False: none yet. */
+/* Copies the exemplar. Returns false if there is none yet. */
 bool exemplar_read(const struct exemplar *exemplar, struct exemplar_values *out);
 
 #endif

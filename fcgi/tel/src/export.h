@@ -10,8 +10,8 @@ struct settings;
 struct span;
 
 /*
- * Starts the exporters that are asked for. After batch_configure and self_metrics_init. Returns 0, or -ENOMEM or
- * -EAGAIN: then nothing was started.
+ * Starts the exporters that are asked for; call it after batch_configure and self_metrics_init. Returns 0, or -ENOMEM
+ * or -EAGAIN if nothing was started.
  */
 int export_start(const struct settings *settings, bool spans, bool logs);
 
@@ -21,16 +21,16 @@ int export_start(const struct settings *settings, bool spans, bool logs);
  */
 void export_stop(unsigned budget_ms);
 
-/* Any thread: queues a copy, or counts a drop. */
+/* Queues a copy, or counts a drop. Any thread may call. */
 void export_span(const struct span *span);
 
-/* Any thread: the same for a log record that is encoded as otlp_add_log_record does it, while there is an exporter. */
+/* The same for an encoded log record (otlp_add_log_record), while there is an exporter. Any thread may call. */
 void export_log_record(const char *record, size_t bytes);
 
-/* Any thread: whether log records are exported. */
+/* Returns true if log records are exported. Any thread may call. */
 bool export_takes_logs(void);
 
-/* In a forked child, which has no exporter until export_start: what was queued is the parent's. */
+/* For a forked child, which has no exporter until export_start. The queued items are the parent's. */
 void export_in_child(void);
 
 #endif

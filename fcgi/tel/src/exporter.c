@@ -50,7 +50,7 @@ static bool stopping(struct exporter *e)
 	return atomic_load(&e->stop_ns) != UINT64_MAX;
 }
 
-/* Waits until the collector wants to be asked again. False: that is after the end. */
+/* Sleeps until the next attempt is allowed. Returns false if that is after the shutdown deadline. */
 static bool wait_for_turn(struct exporter *e)
 {
 	while (clock_monotonic_ns() < e->resume_ns) {
@@ -66,8 +66,8 @@ static bool wait_for_turn(struct exporter *e)
 
 /*
  * Sends the batch, with retries until its time is up (OTEL_BSP_EXPORT_TIMEOUT, OTEL_BLRP_EXPORT_TIMEOUT). A batch that
- * may have arrived is not sent again: a trace with a gap is better than one with doubles. False: the program ends
- * before there is an answer.
+ * may have arrived is not sent again, because a missing span is better than a duplicate. Returns false if the program
+ * ends before there is an answer.
  */
 static bool send_batch(struct exporter *e)
 {
@@ -90,7 +90,7 @@ static bool send_batch(struct exporter *e)
 	return false;
 }
 
-/* Records leave the queue when their fate is known. False: none was there, or the program ends. */
+/* Sends records, which leave the queue when their fate is known. Returns false if there was none, or at the end. */
 static bool export_batch(struct exporter *e)
 {
 	struct queue_reader reader;
@@ -119,7 +119,7 @@ static void export_until_stop(void *exporter)
 
 	for (;;) {
 		queue_wait(&e->queue, clock_monotonic_ns() + e->config.delay_ms * NS_PER_MS, true);
-		/* What was not answered stays in the queue to be counted: it must not be sent once more. */
+		/* Records without an answer stay in the queue to be counted. They must not be sent once more. */
 		if (!export_batch(e) && stopping(e))
 			return;
 	}

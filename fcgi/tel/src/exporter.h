@@ -11,9 +11,10 @@
 
 struct exporter_config {
 	enum signal signal;
-	const char *thread; /* its name */
-	size_t queue, batch;
-	unsigned delay_ms, timeout_ms; /* between batches that are not full; of a batch with all its retries */
+	const char *thread;                                          /* its name */
+	size_t queue, batch;                                         /* records that they hold at most */
+	unsigned delay_ms;                                           /* between batches that are not full */
+	unsigned timeout_ms;                                         /* of a batch with all its retries */
 	void (*encode)(struct buf *out, void *record, size_t bytes); /* as batch_add has it */
 };
 
@@ -37,30 +38,30 @@ struct exporter {
 		.thread = THREAD_INITIALIZER, .told = ATOMIC_FLAG_INIT                                                 \
 	}
 
-/* Starts the thread, with all signals blocked. After batch_configure. Returns 0, or -ENOMEM or -EAGAIN: then nothing
- * was started. */
+/* Starts the thread, with all signals blocked; call it after batch_configure. Returns 0, or -ENOMEM or -EAGAIN if
+ * nothing was started. */
 int exporter_start(struct exporter *e, const struct exporter_config *config);
 
 /*
- * The end: sends what is queued and ends the thread, within `budget_ms`; what is left is counted as dropped. A
- * collector that cannot be reached is not waited for. exporter_begin_stop does not wait, so that several can end at a
- * time.
+ * Sends the queued records and ends the thread, within `budget_ms`, and counts the rest as dropped. It does not wait
+ * for a collector that cannot be reached. exporter_begin_stop does not wait at all, so that several exporters can end
+ * at the same time.
  */
 void exporter_begin_stop(struct exporter *e, unsigned budget_ms);
 void exporter_end_stop(struct exporter *e);
 
-/* Any thread: queues a record, as queue_push has it, or counts a drop. */
+/* Queues a record, as queue_push has it, or counts a drop. Any thread may call. */
 void exporter_push(struct exporter *e, const struct slice *parts, size_t count);
 
-/* Any thread: records without a definitive answer. */
+/* Returns the number of records without a definitive answer. Any thread may call. */
 size_t exporter_queued(struct exporter *e);
 
-/* Any thread: calls of exporter_push since the process began. */
+/* Returns how often exporter_push was called since the process began. Any thread may call. */
 uint64_t exporter_offered(struct exporter *e);
 
 /*
- * In a forked child: there is no thread, and what was queued is the parent's. What comes from now on is counted as
- * dropped, which is said once, until exporter_start.
+ * For a forked child, which has no thread; the queued records are the parent's. Until exporter_start further records
+ * are counted as dropped, which is logged once.
  */
 void exporter_in_child(struct exporter *e);
 

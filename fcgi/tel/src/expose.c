@@ -53,7 +53,7 @@ static const char *family_of(const struct tel_metric *metric)
 	return set->family;
 }
 
-/* What a comment says: a line, in which OpenMetrics escapes quotes too. */
+/* Appends the text of a HELP line, in which OpenMetrics escapes quotes too. */
 static void add_help(struct buf *out, const char *help, bool openmetrics)
 {
 	for (; *help; help++) {
@@ -98,7 +98,7 @@ static void add_metadata(struct buf *out, const struct tel_metric *metric, bool 
 
 /* ---- samples ---------------------------------------------------------------------------------------------------- */
 
-/* The first attribute, by key, behind `last` (NULL: of all) that becomes the same label as `key`; NULL: there is none.
+/* Returns the first attribute by key, after `last` unless that is NULL, that becomes the same label as `key`; or NULL.
  */
 static const struct resource_attr *next_joined(const struct resource_attr *attrs, size_t count, const char *key,
 					       const struct resource_attr *last)
@@ -251,7 +251,7 @@ static void add_target_info(struct buf *out, bool openmetrics)
 	buf_adds(out, "} 1.0\n");
 }
 
-/* Hands over what is written so far. False: no more is wanted, or there was no memory. */
+/* Hands over the text written so far. Returns false if no more is wanted, or if memory was short. */
 static bool hand_over(struct buf *text, bool (*write)(void *arg, const char *text, size_t bytes), void *arg)
 {
 	bool good = !text->failed && (!text->len || write(arg, text->data, text->len));

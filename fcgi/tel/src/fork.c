@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A fork copies the memory of the process and the thread that forks, not the others. So whatever another thread may
- * have locked or half changed is either held by the forking thread meanwhile or made anew in the child. These are all
+ * have locked or half changed is either held by the forking thread meanwhile or made new in the child. These are all
  * locks of the library. Who has one takes no other one, but with the hooks' lock all, and with a thread's its queue's:
  *
  *	making (metrics_series.c)          held: the child goes on with the series that it guards
- *	collecting (metrics.c)             made anew: it is held while hooks of the program run, which may fork
- *	lock of the thread (log_file.c)    made anew: it is held while a line is written without the thread, and a fork
+ *	collecting (metrics.c)             made new: it is held while hooks of the program run, which may fork
+ *	lock of the thread (log_file.c)    made new: it is held while a line is written without the thread, and a fork
  *	                                   must not wait for a disk; what it guards is the parent's
  *	locks of queues (queue.c)          done with: what they guard is the parent's
  *	locks of threads (exporter.c, metric_reader.c)
- *	                                   made anew, with the conditions that threads wait for there
+ *	                                   made new, with the conditions that threads wait for there
  *
  * Nothing below complains: a sink of the program's would run in the midst of it.
  */

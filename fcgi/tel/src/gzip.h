@@ -10,11 +10,11 @@
 
 struct gzip;
 
-/* NULL: memory is short, or there is no zlib. */
+/* Returns NULL if memory is short or there is no zlib. */
 struct gzip *gzip_new(void);
 void gzip_free(struct gzip *gzip);
 
-/* Replaces `out` by the compressed body. One thread. False: no memory. */
+/* Replaces `out` by the compressed body. For one thread at a time. Returns false if memory is short. */
 bool gzip_body(struct gzip *gzip, const void *body, size_t bytes, struct buf *out);
 
 #endif

@@ -34,7 +34,7 @@ const char *tel_version(void)
 	return TEL_VERSION;
 }
 
-/* All that needs no thread. Returns 0 or -errno. */
+/* Reads all settings; starts no thread. Returns 0 or -errno. */
 static int read_configuration(const struct tel_config *config)
 {
 	settings_done(&otel_settings); /* those of the parent of a forked child */
@@ -116,7 +116,7 @@ int tel_init(const struct tel_config *config)
 	return 0;
 }
 
-/* What is left of `budget_ms` since `begin_ns`. */
+/* Returns how much of `budget_ms` is left since `begin_ns`. */
 static unsigned left_of(unsigned budget_ms, uint64_t begin_ns)
 {
 	uint64_t spent_ms = (clock_monotonic_ns() - begin_ns) / NS_PER_MS;

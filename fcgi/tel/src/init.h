@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The life cycle of the library. Internal to tel/; what others see is in tel.h. */
+/* The life cycle of the library. Internal to tel/; the interface for programs is in tel.h. */
 #ifndef TEL_INIT_H
 #define TEL_INIT_H
 
-/* In a forked child: tel_init may be called. */
+/* For a forked child, where tel_init may be called again. */
 void init_in_child(void);
 
 #endif

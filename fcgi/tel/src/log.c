@@ -28,7 +28,7 @@
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
-/* Where the host wants lines to go; NULL: into the file. */
+/* Where the host wants lines to go. Without `take` they go into the file. */
 struct sink {
 	void (*take)(void *arg, enum tel_level level, const char *line, size_t bytes);
 	void *arg;
@@ -83,8 +83,8 @@ static bool has_inherited(const struct file_lock *refused, int error)
 	return error == -EBUSY && lock.fd >= 0 && strcmp(refused->name, lock.name) == 0;
 }
 
-/* Two programs that write one file would cut each other's lines. What this process has it keeps until the file is open.
- */
+/* Opens the file under a lock, since two programs that write one file would cut each other's lines. An earlier lock of
+ * this process is kept until the new file is open. */
 static int start_file(const char *path)
 {
 	struct file_lock taken;
@@ -144,7 +144,7 @@ bool log_parse_complaint_level(const char *name, unsigned *level)
 	return true;
 }
 
-/* What the library says about itself is as other lines are, unless OTEL_LOG_LEVEL says otherwise. */
+/* Complaints have the level of other lines, unless OTEL_LOG_LEVEL says otherwise. */
 static void read_levels(void)
 {
 	unsigned level = TEL_LEVEL_INFO;
@@ -218,7 +218,7 @@ static void add_context(struct json_writer *w, const struct tel_context *context
 	json_hex(w, &context->flags, 1);
 }
 
-/* A string value, cut to what the line has room for. False: it was cut. */
+/* Adds a string value, cut to the room of the line. Returns false if it was cut. */
 static bool add_text(struct json_writer *w, const char *text, size_t bytes)
 {
 	size_t room = w->out->max - w->out->len;
@@ -239,7 +239,7 @@ static bool add_attr_value(struct json_writer *w, const struct tel_attr *attr)
 	return true;
 }
 
-/* Adds a member or, without room, nothing. False: it is not there as a whole. */
+/* Adds a member, or nothing if there is no room. Returns false if it is not there as a whole. */
 static bool add_member(struct json_writer *w, const struct tel_attr *attr)
 {
 	struct json_writer before = *w;

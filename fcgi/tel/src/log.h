@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Life cycle of the log. Internal to tel/; what others see is in tel.h. */
+/* The life cycle of the log. Internal to tel/; the interface for programs is in tel.h. */
 #ifndef TEL_LOG_H
 #define TEL_LOG_H
 
@@ -12,9 +12,9 @@ void log_configure(const struct tel_config *config);
 
 /*
  * Opens $LOG_DIR/<name>.log (stderr without LOG_DIR), reads LOG_LEVEL and starts the thread that writes. After
- * metrics_init. Until then lines go to stderr at once. The file is locked until log_stop, under its name: rotation does
- * not touch that. With a sink of the host's only LOG_LEVEL is read. Returns 0 or -errno, -EBUSY when another process
- * writes the file; then nothing was started, and stderr says why.
+ * metrics_init. Until then lines go to stderr at once. The name of the file is locked until log_stop, also across
+ * rotation. If the host has a sink of its own, only LOG_LEVEL is read. Returns 0, or -errno if nothing was started, and
+ * then stderr says why; -EBUSY means that another process writes the file.
  */
 int log_start(const char *name);
 
@@ -25,11 +25,12 @@ int log_start(const char *name);
  */
 void log_stop(unsigned budget_ms);
 
-/* The values of LOG_LEVEL, and of OTEL_LOG_LEVEL, which may also be none, in any case. False: it is none of them. */
+/* Read LOG_LEVEL, and OTEL_LOG_LEVEL, which may also be "none"; letters of either case. Return false if it is neither.
+ */
 bool log_parse_level(const char *name, unsigned *level);
 bool log_parse_complaint_level(const char *name, unsigned *level);
 
-/* Before a fork: from then on several processes may write the file, and it is locked as long as one of them has it. */
+/* Called before a fork. Then several processes may write the file, which stays locked while any of them has it. */
 void log_before_fork(void);
 
 #endif

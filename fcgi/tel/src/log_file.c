@@ -60,8 +60,8 @@ static bool is_regular(int file)
 }
 
 /*
- * Cuts the half line off the end of a regular file that a full disk or a kill has left. With one writer nobody else's
- * line can be under way. False: that cannot be done, a newline has to come before the next line.
+ * Cuts off the half line that a full disk or a kill has left at the end of a regular file. There is only one writer, so
+ * it cannot be a line that is being written. Returns false if that fails; the next line then needs a newline first.
  */
 static bool cut_half_line(int file)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where log lines go: bounded buffers, the thread that empties them, the file. Internal to tel/. */
+/* The way of log lines: bounded buffers, the thread that empties them, the file. Internal to tel/. */
 #ifndef TEL_LOG_FILE_H
 #define TEL_LOG_FILE_H
 
@@ -8,12 +8,12 @@
 
 #define LOG_LINE_MAX 16384 /* bytes of a line with its newline */
 
-/* Opens `path` (NULL: stderr) and starts the thread. 0 or -errno; then nothing has changed. -EBUSY: the
- * thread of before still hangs in a write that log_file_stop did not wait for. */
+/* Opens `path`, or stderr if it is NULL, and starts the thread. Returns 0, or -errno if nothing has changed. -EBUSY
+ * means that the earlier thread still hangs in a write, which log_file_stop did not wait for. */
 int log_file_start(const char *path);
 
 /*
- * Writes what is left, within `budget_ms`, and ends the thread. Counts as dropped what is left then. Lines that come
+ * Writes the buffered lines, within `budget_ms`, and ends the thread. The rest is counted as dropped. Lines that come
  * later are written at once.
  */
 void log_file_stop(unsigned budget_ms);
@@ -28,7 +28,8 @@ void log_file_add(const char *line, size_t bytes, bool urgent);
 /* Counts lines that went elsewhere, or nowhere. Any thread. */
 void log_count_lines(unsigned written, unsigned dropped);
 
-/* Around a fork. The child has the file and no thread: it writes lines at once. What is buffered is the parent's. */
+/* Called around a fork. The child has the file but no thread, so it writes lines at once. Buffered lines are the
+ * parent's. */
 void log_file_before_fork(void);
 void log_file_in_child(void);
 

@@ -33,7 +33,7 @@ static struct {
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */
 
-/* Waits until the collector wants to be asked again. False: that is too late for this collection, or after the end. */
+/* Sleeps until the next attempt is allowed. Returns false if that is too late for this collection or after the end. */
 static bool wait_to_push(void)
 {
 	while (clock_monotonic_ns() < metric_push.resume_ns) {
@@ -49,9 +49,9 @@ static bool wait_to_push(void)
 }
 
 /*
- * Sends the batch, with retries until its time is up. What may have arrived is not sent again, as with spans; what has
- * not arrived is no loss, since the next collection says it too. False: the rest of this collection is not worth an
- * attempt.
+ * Sends the batch, with retries until its time is up. A batch that may have arrived is not sent again, as with spans. A
+ * batch that has not arrived is no loss, since the next collection has the same counts. Returns false if the rest of
+ * this collection is not worth an attempt.
  */
 static bool try_to_push(void)
 {
@@ -92,7 +92,7 @@ static void set_times(struct otlp_points *points)
 	points->start_ns = metrics_start_ns() < points->now_ns ? metrics_start_ns() : points->now_ns;
 }
 
-/* Adds the points of a metric, sending the batch whenever it is full. False: the collection is over. */
+/* Adds the points of a metric, and sends the batch whenever it is full. Returns false if the collection is over. */
 static bool push_metric(struct otlp_points *points)
 {
 	unsigned series = metric_series_count(points->metric);

@@ -30,7 +30,7 @@ static uint64_t start_ns;
 static void (*hooks[HOOKS_MAX])(void);
 static unsigned hook_count;
 static pthread_mutex_t collecting = PTHREAD_MUTEX_INITIALIZER;
-static unsigned collecting_forks; /* how often the lock was made anew, in forked children */
+static unsigned collecting_forks; /* how often the lock was made new, in forked children */
 
 void metrics_init(bool is_enabled)
 {
@@ -113,8 +113,8 @@ void metrics_run_hooks(void)
 /* ---- registration, before main --------------------------------------------------------------------------------- */
 
 /*
- * Zeroed memory for ever; NULL: there is none. Address space only: a page counts when it is first touched, and huge
- * pages would defeat that.
+ * Returns zeroed memory that is never freed, or NULL. It is address space only: a page counts when it is first touched,
+ * so huge pages are not wanted.
  */
 static void *reserve(size_t bytes)
 {
@@ -167,7 +167,7 @@ static bool same_meaning(const struct tel_metric *a, const struct tel_metric *b)
 	       (!bounds || memcmp(a->bounds, b->bounds, bounds * sizeof(*a->bounds)) == 0);
 }
 
-/* A copy for ever of what the buffer has; NULL: there is no memory. */
+/* Returns a copy of the buffer's text that is never freed, or NULL. */
 static const char *reserve_text(const struct buf *text)
 {
 	char *copy = reserve(text->len + 1);
@@ -177,7 +177,7 @@ static const char *reserve_text(const struct buf *text)
 	return copy;
 }
 
-/* Makes room for all the series that the metric may have. NULL: there is none. */
+/* Makes room for all the series that the metric may have. Returns NULL if memory is short. */
 static struct series_set *make_set(const struct tel_metric *metric)
 {
 	unsigned labels = label_count(metric);
@@ -233,7 +233,7 @@ static bool ascends(const double *bounds, unsigned count)
 	return true;
 }
 
-/* What is wrong with the declaration; NULL: nothing. */
+/* Returns why the declaration is wrong, a literal, or NULL if it is right. */
 static const char *misdeclared(const struct tel_metric *metric)
 {
 	if (!metric->name || !*metric->name || !metric->unit || !metric->help)
@@ -255,7 +255,7 @@ static const char *misdeclared(const struct tel_metric *metric)
 	return NULL;
 }
 
-/* The name of a metric that Prometheus could not tell from this one; NULL: there is none. */
+/* Returns the name of a metric that Prometheus could not tell from this one, or NULL. */
 static const char *find_clash(const struct series_set *set, const struct tel_metric *metric)
 {
 	if (prometheus_clash(set->family, metric->type, "target_info", TEL_METRIC_GAUGE) ||

@@ -14,17 +14,17 @@
 #include "tel/src/exemplar.h"
 #include "tel/tel.h"
 
-/* Before threads: `enabled` false makes every observation a no-op and the exposition empty. */
+/* If `enabled` is false, observations do nothing and the exposition is empty. Call it before threads start. */
 void metrics_init(bool enabled);
 
 /*
- * Why a metric was not registered: its declaration is wrong or differs from another one of the name, Prometheus would
- * have the same name for another one, or memory is short. Returns the one of that number, in the order of their
- * registration, 16 at most; false: there are no more.
+ * Tells why a metric was not registered: its declaration is wrong or differs from another one of the same name, its
+ * name for Prometheus is taken, or memory is short. Failures are numbered in the order of registration, up to 16.
+ * Returns false if there is none with this number.
  */
 struct metric_failure {
 	const char *metric, *reason; /* literals */
-	const char *other;           /* the metric that is in its way; NULL: none */
+	const char *other;           /* the metric that is in its way, or NULL */
 };
 bool metrics_failure(unsigned number, struct metric_failure *out);
 
@@ -36,25 +36,25 @@ void process_metrics_init(void);
 /* Runs the hooks of tel_metrics_hook, for one caller at a time: before the metrics are read. */
 void metrics_run_hooks(void);
 
-/* Realtime: when metrics_init was called first, or the process forked. What a counter counts it has counted since then.
- */
+/* Returns since when counters count, in realtime: the first metrics_init, or the fork of the process. */
 uint64_t metrics_start_ns(void);
 
-/* In a forked child, whose metrics begin at zero and now: nobody collects them. After series_after_fork. */
+/* For a forked child, whose metrics begin at zero and now; nobody is collecting them. Call it after series_after_fork.
+ */
 void metrics_in_child(void);
 
 unsigned metric_bound_count(const struct tel_metric *metric);
 
 enum metric_reader { METRIC_PROMETHEUS, METRIC_OTLP, METRIC_READERS };
 
-/* Before threads: the reader is not shown the metric, because the other one has another name for it. */
+/* Hides the metric from a reader, because the other reader knows it by another name. Call it before threads start. */
 void metric_hide(struct tel_metric *metric, enum metric_reader reader);
 
-/* Before threads: the gauge is a sum of steps up and down, which OTLP tells apart. */
+/* Marks a gauge as a sum of steps up and down, which OTLP tells apart. Call it before threads start. */
 void metric_sums(struct tel_metric *gauge);
 
-/* In the order of their Prometheus names: the first metric after `metric` (NULL: of all) that the reader is shown;
- * NULL: there is none. */
+/* Returns the next metric that the reader is shown, in the order of their Prometheus names: the first one if `metric`
+ * is NULL. Returns NULL after the last. */
 const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metric_reader reader);
 
 /* ---- series ------------------------------------------------------------------------------------------------------ */
@@ -75,11 +75,11 @@ const struct tel_metric *metrics_next(const struct tel_metric *metric, enum metr
 struct tel_series {
 	const struct tel_metric *metric;
 	_Atomic uint64_t value;     /* bits of a double: of a gauge; of a counter, what is to be added to its cells */
-	_Atomic uint64_t *cells;    /* NULL: a gauge. What is set must have one place, so its threads take turns */
+	_Atomic uint64_t *cells;    /* NULL for a gauge, whose value must have one place, so its threads take turns */
 	size_t cell_words;          /* from one cell to the next */
 	struct exemplar *exemplars; /* one per bucket */
 	uint64_t hash;
-	size_t key_bytes; /* 0: the overflow series, or no labels */
+	size_t key_bytes; /* 0 for the overflow series, or without labels */
 	char *key;        /* the label values, NUL after each */
 } __attribute__((aligned(METRIC_LINE)));
 
@@ -88,7 +88,7 @@ struct tel_series {
  * labels has one series, and no table.
  */
 struct series_set {
-	const char *family, *unit; /* prometheus_name.h; "": no unit */
+	const char *family, *unit; /* see prometheus_name.h; the unit may be "" */
 	bool hidden[METRIC_READERS];
 	bool up_down; /* a gauge that is a sum, an UpDownCounter of OpenTelemetry */
 	unsigned labels;
@@ -99,7 +99,7 @@ struct series_set {
 	_Atomic(struct tel_series *) slots[];
 };
 
-/* What is recorded here is not kept: it has no metric. */
+/* A series without a metric. Values recorded here are not kept. */
 extern struct tel_series series_nowhere;
 
 /* Bytes of a series of the metric with all it points to, a multiple of METRIC_LINE. */
@@ -108,16 +108,16 @@ size_t series_bytes(const struct tel_metric *metric, unsigned labels);
 /* Makes a series of zeroed memory, of series_bytes at a multiple of METRIC_LINE. */
 struct tel_series *series_at(void *memory, const struct tel_metric *metric);
 
-/*
- * A counter's or gauge's value, or a histogram's sum. Any thread; of a counter that only grows a later reading is never
- * less than an earlier one.
- */
-/* Adds 1 to a counter: tel_series_add of the library's own, which needs no check. */
+/* Adds 1 to a counter of the library's own, which needs no check. */
 void series_count_one(struct tel_series *counter);
 
+/*
+ * Returns a counter's or gauge's value, or a histogram's sum. Any thread may call. A later reading of a counter that
+ * only grows is never less than an earlier one.
+ */
 double series_value(const struct tel_series *series);
 
-/* Observations in one bucket; the same holds. */
+/* Returns the observations in one bucket; the same holds. */
 uint64_t series_bucket(const struct tel_series *series, unsigned index);
 
 unsigned metric_series_count(const struct tel_metric *metric);

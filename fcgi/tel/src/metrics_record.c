@@ -40,7 +40,7 @@ static inline void add_double(_Atomic uint64_t *target, double value)
 static inline _Atomic uint64_t *own_cell(const struct tel_series *series)
 {
 	static atomic_uint threads;
-	static _Thread_local unsigned number; /* from 1; 0: none yet */
+	static _Thread_local unsigned number; /* from 1; 0 if it has none yet */
 
 	if (!number)
 		number = 1 + atomic_fetch_add_explicit(&threads, 1, memory_order_relaxed) % METRIC_CELLS;

@@ -14,7 +14,7 @@ static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- the memory of a series -------------------------------------------------------------------------------------- */
 
-/* Words of a counter's or a histogram's cell; 0: a gauge, which has none. */
+/* Returns the words of a counter's or a histogram's cell, or 0 for a gauge, which has none. */
 static size_t cell_words(const struct tel_metric *metric)
 {
 	const size_t line_words = METRIC_LINE / sizeof(uint64_t);

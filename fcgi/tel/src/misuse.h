@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of this library that make no sense: refused, and said once each. Internal to tel/. */
+/* Calls of this library that make no sense are refused, and logged once each. Internal to tel/. */
 #ifndef TEL_MISUSE_H
 #define TEL_MISUSE_H
 
@@ -17,7 +17,7 @@
 				      MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                         \
 	} while (0)
 
-/* True when `pointer` is NULL: then `call` has to be refused, and that was logged as above. */
+/* True if `pointer` is NULL. `call` then has to be refused, and that was logged as above. */
 #define MISUSE_NULL(pointer, call)                                                                                     \
 	(__builtin_expect(!(pointer), 0) && __extension__({                                                            \
 		 MISUSE(call, "a pointer is NULL");                                                                    \

@@ -16,8 +16,8 @@
 struct span;
 
 /*
- * Appends a span as a field `spans` of ScopeSpans. Text that is not UTF-8 gets U+FFFD where it is not. Allocates
- * nothing but what `out` grows by; errors are those of `out`.
+ * Appends a span as a field `spans` of ScopeSpans. Ill-formed UTF-8 is replaced by U+FFFD. Allocates nothing but what
+ * `out` grows by; errors are those of `out`.
  */
 void otlp_add_span(struct buf *out, const struct span *span);
 
@@ -25,8 +25,8 @@ struct log_record {
 	uint64_t time_ns; /* realtime */
 	enum tel_level level;
 	const char *message;
-	const char *event_name;     /* NULL: it is no event */
-	struct tel_context context; /* all zero: there is no span */
+	const char *event_name;     /* NULL if it is no event */
+	struct tel_context context; /* all zeros if there is no span */
 	const struct tel_attr *attrs;
 	size_t count;
 };
@@ -50,11 +50,12 @@ struct otlp_answer {
 	char message[OTLP_MESSAGE_SIZE]; /* NUL-terminated, cut; any bytes */
 };
 
-/* Reads an ExportTraceServiceResponse, or that of metrics or logs, which are alike. False: malformed, `out` is
- * untouched. An empty body is a full success. */
+/* Reads an ExportTraceServiceResponse, or that of metrics or logs, which are alike. An empty body is a full success.
+ * Returns false if it is malformed, and leaves `out` untouched. */
 bool otlp_read_answer(const void *body, size_t bytes, struct otlp_answer *out);
 
-/* Reads the message of a google.rpc.Status, the body of an error. False: malformed, `message` is untouched. */
+/* Reads the message of a google.rpc.Status, the body of an error. Returns false if it is malformed, and leaves
+ * `message` untouched. */
 bool otlp_read_error(const void *body, size_t bytes, char message[OTLP_MESSAGE_SIZE]);
 
 #endif

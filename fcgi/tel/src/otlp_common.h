@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the requests of OTLP 1.x share, whatever they carry (opentelemetry-proto, common/v1 and resource/v1):
- * attributes, resource, scope, and the beginning of a request. Pure functions. Internal to tel/.
+ * The parts that all requests of OTLP 1.x have in common (opentelemetry-proto, common/v1 and resource/v1): attributes,
+ * resource, scope, and the beginning of a request. Pure functions. Internal to tel/.
  */
 #ifndef TEL_OTLP_COMMON_H
 #define TEL_OTLP_COMMON_H
@@ -13,14 +13,14 @@
 struct resource_attr;
 struct tel_attr;
 
-/* Append KeyValue{key=1,value=2} as `field`, which is below 16. Text that is not UTF-8 gets U+FFFD where it is not. */
+/* Append KeyValue{key=1,value=2} as `field`, which is below 16. Ill-formed UTF-8 is replaced by U+FFFD. */
 void otlp_add_string_attribute(struct buf *out, unsigned field, const char *key, const char *value, size_t bytes);
 void otlp_add_attribute(struct buf *out, unsigned field, const struct tel_attr *attr);
 
 /*
  * A request is {1: {resource, schema_url, 2: {scope, schema_url, 2: item, …}}} for spans, metrics and log records alike
- * (ExportTraceServiceRequest, ResourceSpans, ScopeSpans, and so on). Append what it says of all its items: the fields
- * beside the scope's message, and those beside the items. version "": none.
+ * (ExportTraceServiceRequest, ResourceSpans, ScopeSpans, and so on). These append the parts that do not depend on the
+ * items: the fields of ResourceSpans, then the fields of ScopeSpans. `version` may be "".
  */
 void otlp_add_resource(struct buf *out, const struct resource_attr *attrs, size_t count);
 void otlp_add_scope(struct buf *out, const char *name, const char *version);

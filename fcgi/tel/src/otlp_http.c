@@ -24,11 +24,11 @@
 
 struct otlp_http {
 	const struct exporter_settings *settings;
-	struct transport *transport; /* NULL: settings->send does it */
+	struct transport *transport; /* NULL if settings->send sends */
 	int stop_fd;                 /* for settings->send; -1 without it */
 	struct tel_header headers[PAIRS_MAX + 3];
 	size_t header_count;
-	struct gzip *gzip; /* NULL: bodies are sent as they are */
+	struct gzip *gzip; /* NULL if bodies are sent as they are */
 	struct buf zipped;
 	char *answer;
 	uint64_t deadline_ns;        /* monotonic: of the attempt under way */

@@ -22,21 +22,21 @@ enum otlp_outcome {
 struct otlp_result {
 	enum otlp_outcome outcome;
 	enum export_error error;
-	long status;               /* HTTP; 0: none */
-	unsigned retry_after_ms;   /* what the collector asked for, 5 minutes at most; 0: nothing */
+	long status;               /* of HTTP; 0 if there was none */
+	unsigned retry_after_ms;   /* the collector's Retry-After, 5 minutes at most; 0 without one */
 	struct otlp_answer answer; /* `message` says what failed */
 };
 
 struct otlp_http;
 
-/* `settings` must outlive it. After transport_begin. NULL when memory is short, or a descriptor. */
+/* `settings` must outlive it. Call it after transport_begin. Returns NULL if memory or descriptors are short. */
 struct otlp_http *otlp_http_new(const struct exporter_settings *settings);
 void otlp_http_free(struct otlp_http *http);
 
-/* Sends a body (compressed if the settings say so) and waits for the answer, up to the request time-out. One thread. */
+/* Sends a body, compressed if the settings say so, and waits for the answer, up to the time-out. For one thread. */
 void otlp_http_post(struct otlp_http *http, const void *body, size_t bytes, struct otlp_result *result);
 
-/* From any thread: whatever is under way or begins later ends within `grace_ms` from now. */
+/* Ends requests, those under way and later ones, within `grace_ms` from now. Any thread may call. */
 void otlp_http_stop(struct otlp_http *http, unsigned grace_ms);
 
 #endif

@@ -58,7 +58,7 @@ static void add_log_fields(struct buf *out, const struct log_record *r)
 	protobuf_add_fixed64(out, LOG_OBSERVED_TIME, r->time_ns);
 }
 
-/* A text, or nothing when it does not fit. False: it is not there as a whole. */
+/* Adds a text, or nothing if it does not fit. Returns false if it is not there as a whole. */
 static bool add_log_text(struct buf *out, unsigned field, const char *text)
 {
 	size_t before = out->len, bytes = strlen(text), kept = kept_bytes(text, bytes);

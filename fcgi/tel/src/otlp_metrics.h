@@ -13,7 +13,7 @@
 
 struct tel_metric;
 
-/* Data points of a metric: of `count` of its series, from the one of number `first` on, all of which there are. */
+/* Data points of a metric: those of `count` series from number `first` on. All of these exist. */
 struct otlp_points {
 	const struct tel_metric *metric;
 	unsigned first, count;

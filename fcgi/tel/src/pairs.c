@@ -5,7 +5,7 @@
 
 #include "base/hex.h"
 
-/* In place. False: a bad escape or a NUL. */
+/* Decodes in place. Returns false for a bad escape or a NUL. */
 static bool percent_decode(char *text)
 {
 	char *out = text;

@@ -15,7 +15,7 @@ struct pair {
 /*
  * Takes `text` apart, in place: the pairs point into it. Keys and values lose the white space around them and are
  * percent-decoded (OpenTelemetry specification, "Resource SDK", "Specifying resource information via an environment
- * variable"). False: malformed, or more than PAIRS_MAX.
+ * variable"). Returns false if it is malformed or has more than PAIRS_MAX pairs.
  */
 bool pairs_parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count);
 

@@ -48,7 +48,7 @@ void probability_format(uint64_t threshold, char out[PROBABILITY_TEXT_MAX + 1])
 	out[start_bytes + format_digits(threshold, out + start_bytes)] = '\0';
 }
 
-/* Missing digits are zeros on the right. False: not 1 to 14 digits in lower case. */
+/* Missing digits are zeros on the right. Returns false unless there are 1 to 14 digits in lower case. */
 static bool parse_digits(struct slice text, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -136,8 +136,8 @@ uint64_t probability_randomness(const char *tracestate, const uint8_t trace_id[1
 /* ---- changes ---- */
 
 /*
- * Adds the sub-keys of `list` with `th` in the place of the old one, or behind the others when there was none; `th`
- * NULL: without it. Nothing is added when nothing is left.
+ * Adds the sub-keys of `list`, with `th` in the place of the old one or after the others if there was none. If `th` is
+ * NULL, they are added without it. Nothing is added when no sub-key is left.
  */
 static void add_ot(struct buf *out, struct slice list, const char *th)
 {
@@ -160,8 +160,7 @@ static void add_ot(struct buf *out, struct slice list, const char *th)
 	}
 }
 
-/* Adds the members other than `ot`, those of `longest` bytes at most. False: they do not all fit; the last are missing.
- */
+/* Adds the members other than `ot` of up to `longest` bytes. Returns false if the last of them did not fit. */
 static bool add_others(struct buf *out, const char *tracestate, size_t longest)
 {
 	struct slice rest = all_of(tracestate), member;
@@ -181,7 +180,7 @@ static bool add_others(struct buf *out, const char *tracestate, size_t longest)
 	return true;
 }
 
-/* `th` NULL: without one. */
+/* Writes the tracestate again with `th`, or without one if it is NULL. */
 static void rewrite(char *tracestate, const char *th)
 {
 	char storage[TEL_TRACESTATE_MAX + 1];
@@ -225,7 +224,7 @@ void probability_erase_threshold(char *tracestate)
 		rewrite(tracestate, NULL);
 }
 
-/* False: it cannot be read, or is not what decided. */
+/* Returns false if the threshold cannot be read, or contradicts the decision. */
 static bool is_consistent(const char *tracestate, struct slice value, const uint8_t trace_id[16], bool sampled)
 {
 	uint64_t threshold;

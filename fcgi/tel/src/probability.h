@@ -28,7 +28,7 @@ uint64_t probability_threshold(double ratio);
 /* Writes "ot=th:T" without trailing zeros, "ot=th:0" for 0. `threshold` < PROBABILITY_RANGE. */
 void probability_format(uint64_t threshold, char out[PROBABILITY_TEXT_MAX + 1]);
 
-/* Sets *randomness to `rv`. False: there is none. */
+/* Sets *randomness to `rv`. Returns false if there is none. */
 bool probability_explicit(const char *tracestate, uint64_t *randomness);
 
 /* Returns R of a trace id alone: its last 56 bits. */

@@ -86,7 +86,7 @@ static void set_fds(void)
 		tel_gauge_set(&max_fds, (double)limit.rlim_cur);
 }
 
-/* proc(5): field 22 of stat, in clock ticks after boot; the name in parentheses may hold anything. 0: unknown. */
+/* Returns field 22 of stat (proc(5)), in clock ticks after boot, or 0. The name in parentheses may hold anything. */
 static unsigned long long start_ticks(void)
 {
 	char text[1024];
@@ -106,7 +106,7 @@ static double seconds_since_boot(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static double started_after_boot; /* seconds; 0: unknown */
+static double started_after_boot; /* in seconds; 0 if it is unknown */
 
 /* /proc/stat knows the time of boot to a second only, so it is taken as the difference of two clocks. */
 static void set_start_time(void)

@@ -179,7 +179,7 @@ void prometheus_add_family(struct buf *out, const struct tel_metric *metric, con
 
 #define SUFFIXES_MAX 5
 
-/* What a family's samples may be called, beside its own name; OpenMetrics keeps _created for them too. */
+/* The endings that the names of a family's samples may have. OpenMetrics reserves _created as well. */
 static const char *const suffixes[][SUFFIXES_MAX] = {
 	[TEL_METRIC_COUNTER] = {"", "_total", "_created"},
 	[TEL_METRIC_GAUGE] = {""},

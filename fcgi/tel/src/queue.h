@@ -33,29 +33,29 @@ struct queue {
 int queue_init(struct queue *q, size_t capacity, size_t wake_at);
 void queue_done(struct queue *q);
 
-/* The same for a queue whose lock nobody can take or give back: that of a forked child's parent. */
+/* The same for the queue of a forked child's parent, whose lock nobody can take or give back. */
 void queue_done_in_child(struct queue *q);
 
 /*
- * Any thread: appends a record, the copied parts in a row, which are not all empty and together take up to half of what
- * an empty queue has room for. Returns 0, -ENOBUFS (full) or -ESHUTDOWN (closed).
+ * Appends a record: copies of the parts in a row, which are not all empty and together take up to half of the room of
+ * an empty queue. Returns 0, -ENOBUFS if it is full, or -ESHUTDOWN if it is closed. Any thread may call.
  */
 int queue_push(struct queue *q, const struct slice *parts, size_t count);
 
-/* Any thread: records that were pushed and not released. */
+/* Returns the number of records that were pushed and not released. Any thread may call. */
 size_t queue_count(struct queue *q);
 
-/* Any thread: records that were ever pushed. */
+/* Returns the number of records that were ever pushed. Any thread may call. */
 uint64_t queue_pushed(struct queue *q);
 
-/* Any thread: refuses further records and wakes the reader for good. */
+/* Refuses further records and wakes the reader for good. Any thread may call. */
 void queue_close(struct queue *q);
 
 /* ---- one reading thread ---- */
 
 /*
  * Waits until the monotonic `deadline_ns` or until the queue is closed; with `until_due` also until `wake_at` records
- * are there (or half the ring is full). True: it is closed.
+ * are there (or half the ring is full). Returns true if it is closed.
  */
 bool queue_wait(struct queue *q, uint64_t deadline_ns, bool until_due);
 
@@ -68,13 +68,13 @@ struct queue_reader {
 void queue_read(struct queue *q, struct queue_reader *reader);
 
 /*
- * Returns the next record, NULL after the last; the same until queue_advance. It is the reader's, who may change it,
- * until queue_release.
+ * Returns the next record, the same one until queue_advance, or NULL after the last. The reader may change it until
+ * queue_release.
  */
 void *queue_peek(const struct queue *q, struct queue_reader *reader, size_t *bytes);
 void queue_advance(const struct queue *q, struct queue_reader *reader);
 
-/* Frees what was advanced over. */
+/* Frees the records that were advanced over. */
 void queue_release(struct queue *q, const struct queue_reader *reader);
 
 #endif

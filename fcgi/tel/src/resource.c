@@ -25,7 +25,7 @@ static struct scope scope;
 static char instance_id[37];
 static char *decoded; /* the text that attributes of the environment point into */
 
-/* False: no room. */
+/* Returns false if there is no room. */
 static bool set_attr(const char *key, const char *value)
 {
 	for (size_t i = 0; i < attr_count; i++) {
@@ -51,7 +51,7 @@ static void make_instance_id(void)
 		 high & 0xffff, low >> 48, low & UINT64_C(0xffffffffffff));
 }
 
-/* False: malformed. */
+/* Returns false if the text is malformed. */
 static bool parse(char *text, struct pair pairs[PAIRS_MAX], size_t *count)
 {
 	if (!pairs_parse(text, pairs, count))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The resource: what this process is, as every span and target_info say it. Internal to tel/. */
+/* The resource: the attributes of this process, which all spans and target_info have. Internal to tel/. */
 #ifndef TEL_RESOURCE_H
 #define TEL_RESOURCE_H
 
@@ -12,27 +12,27 @@ struct resource_attr {
 
 /* The instrumentation scope of every span. */
 struct scope {
-	const char *name, *version; /* "": no version */
+	const char *name, *version; /* the version may be "" */
 };
 
 struct tel_config;
 
 /*
- * Reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (OpenTelemetry specification, "Resource SDK"); what the
- * environment says wins over `config` and the other defaults. Once, before threads; a second call starts anew (for
- * tests). A malformed variable is ignored as a whole, with a warning in the log. Returns 0 or -ENOMEM.
+ * Reads OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (OpenTelemetry specification, "Resource SDK"). The environment
+ * wins over `config` and the other defaults. A malformed variable is ignored as a whole, with a warning in the log.
+ * Call it once, before threads start; a second call starts over (for tests). Returns 0 or -ENOMEM.
  */
 int resource_init(const struct tel_config *config);
 
-/* In a forked child, which is another instance. */
+/* Gives a forked child, which is another instance, an id of its own. */
 void resource_in_child(void);
 
 const struct scope *resource_scope(void);
 
-/* The attributes; service.name is the first. Valid until the next resource_init. */
+/* Returns the attributes, of which service.name is the first. They are valid until the next resource_init. */
 const struct resource_attr *resource_attrs(size_t *count);
 
-/* service.name; "unknown_service" before resource_init. */
+/* Returns service.name, which is "unknown_service" before resource_init. */
 const char *resource_service_name(void);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define PARENT_BASED "parentbased_"
 
-/* False: not a decimal number from 0 to 1, with a point whatever the locale. */
+/* Returns false unless it is a decimal number from 0 to 1, with a point whatever the locale. */
 static bool parse_ratio(const char *text, uint64_t *threshold)
 {
 	char *end;

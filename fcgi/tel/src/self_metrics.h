@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What telemetry tells about itself (semantic conventions, "OpenTelemetry SDK metrics"). Whenever nothing is just
- * changing its place, for spans and for log records:
+ * The metrics of telemetry about itself (semantic conventions, "OpenTelemetry SDK metrics"). For spans and for log
+ * records this holds whenever none is just changing its place:
  *
  *	made = live + queued + exported (without an error) + dropped (for all reasons)
  *	made = live + queued - in flight + processed (with or without an error)
@@ -41,25 +41,25 @@ enum drop_reason {
 /* Makes every series, so that each is exposed from the start. After metrics_init, before threads. */
 void self_metrics_init(void);
 
-/* A span was started, a log record created. */
+/* Counts a span that was started, or a log record that was created. */
 void self_made(enum signal signal);
 
-/* They never get to the exporter: the queue was full or closed (DROP_SHUTDOWN), or they fit in no batch
+/* Counts items that never get to the exporter: the queue was full or closed (DROP_SHUTDOWN), or they fit in no batch
  * (DROP_EXPORT_FAILED). */
 void self_turned_away(enum signal signal, enum drop_reason reason, size_t count);
 
 /* The exporter begins its first attempt to send them. */
 void self_passed(enum signal signal, size_t count);
 
-/* The fate of what was passed. `reason` says why it is lost, where `error` is not EXPORT_OK. */
+/* Counts the fate of passed items. `reason` says why they are lost, if `error` is not EXPORT_OK. */
 void self_concluded(enum signal signal, size_t count, enum export_error error, enum drop_reason reason);
 
-/* The fate of a batch, so long after its first attempt began. */
+/* Counts the fate of a batch, `duration_ns` after its first attempt began. */
 void self_operation(enum signal signal, enum export_error error, uint64_t duration_ns);
 
 /*
- * From now on a scrape asks: `queued` for what waits or is in flight, `left` (NULL: none ever lived) for how many spans
- * have ended since the process began.
+ * Lets every scrape ask `queued` how many items wait or are in flight, and `left` how many spans have ended since the
+ * process began. `left` is NULL for items that do not live.
  */
 void self_queue(enum signal signal, size_t (*queued)(void), uint64_t (*left)(void), size_t capacity);
 

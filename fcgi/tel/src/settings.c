@@ -61,12 +61,12 @@ static void read_batches(struct settings *s, unsigned delay_ms)
 {
 	read_sizes("OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", &s->queue_spans, &s->batch_spans);
 	s->schedule_delay_ms = read_delay("OTEL_BSP_SCHEDULE_DELAY", delay_ms);
-	s->export_timeout_ms = setting_time_out("OTEL_BSP_EXPORT_TIMEOUT", 30000);
+	s->export_timeout_ms = setting_timeout("OTEL_BSP_EXPORT_TIMEOUT", 30000);
 	read_sizes("OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", &s->log_queue, &s->log_batch);
 	s->log_delay_ms = read_delay("OTEL_BLRP_SCHEDULE_DELAY", 1000);
-	s->log_timeout_ms = setting_time_out("OTEL_BLRP_EXPORT_TIMEOUT", 30000);
+	s->log_timeout_ms = setting_timeout("OTEL_BLRP_EXPORT_TIMEOUT", 30000);
 	s->metric_interval_ms = read_delay("OTEL_METRIC_EXPORT_INTERVAL", 60000);
-	s->metric_timeout_ms = setting_time_out("OTEL_METRIC_EXPORT_TIMEOUT", 30000);
+	s->metric_timeout_ms = setting_timeout("OTEL_METRIC_EXPORT_TIMEOUT", 30000);
 }
 
 /* ---- limits, and what crosses process boundaries ---- */

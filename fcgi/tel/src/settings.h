@@ -24,9 +24,9 @@ struct exporter_settings {
 	char *headers_text;  /* what `headers` point into */
 	unsigned timeout_ms; /* …_TIMEOUT: of one attempt */
 	bool gzip;           /* …_COMPRESSION */
-	char *certificate;   /* …_CERTIFICATE: a file of those that may vouch for the collector; NULL: the system's */
-	char *client_certificate, *client_key; /* …_CLIENT_CERTIFICATE, …_CLIENT_KEY: files; NULL: none */
-	tel_send *send;                        /* tel_config.send; NULL: libcurl does it */
+	char *certificate; /* …_CERTIFICATE: a file of those that may vouch for the collector; NULL for the system's */
+	char *client_certificate, *client_key; /* …_CLIENT_CERTIFICATE, …_CLIENT_KEY: files, or NULL */
+	tel_send *send;                        /* tel_config.send; NULL if libcurl sends */
 	void *send_arg;
 };
 
@@ -49,12 +49,12 @@ struct settings {
 	struct exporter_settings signals[SIGNALS];
 };
 
-/* Lets all signals be sent by what the program brings; without that, and without libcurl, says so and sends nothing. */
+/* Lets the program's own `send` send all signals. Without it and without libcurl nothing is sent, which is logged. */
 void settings_set_transport(struct settings *s, tel_send *send, void *arg);
 
 /*
- * Reads the environment. What is set to an unknown or malformed value counts as not set, and what is not supported is
- * ignored: each with one warning in the log that names the variable, its value and what is used instead. `delay_ms` is
+ * Reads the environment. A variable with an unknown or malformed value counts as not set, and one that is not supported
+ * is ignored; one warning each in the log names the variable, its value and the value used instead. `delay_ms` is
  * the default of OTEL_BSP_SCHEDULE_DELAY. Returns 0 or -ENOMEM; settings_done in any case.
  */
 int settings_init(struct settings *s, unsigned delay_ms);

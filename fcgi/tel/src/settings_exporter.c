@@ -29,7 +29,7 @@ static const struct {
 
 /* Values as they are in the environment, which owns them. */
 struct otlp_values {
-	const char *headers, *certificate, *client_certificate, *client_key; /* NULL: not set */
+	const char *headers, *certificate, *client_certificate, *client_key; /* NULL if they are not set */
 	unsigned timeout_ms;
 	bool gzip;
 };
@@ -52,7 +52,7 @@ static void replace_text(struct settings *s, char **to, char *text)
 
 /* ---- where to ---- */
 
-/* NULL: not set, or no URL, and then `used` is said to be used. */
+/* Returns NULL if it is not set, or is no URL, which is logged together with `used`, the value used instead. */
 static const char *read_endpoint(const char *variable, const char *used)
 {
 	const char *value = env_string(variable, NULL);
@@ -63,7 +63,7 @@ static const char *read_endpoint(const char *variable, const char *used)
 	return NULL;
 }
 
-/* With `path` before a query that the URL may have, and without a fragment. NULL: no memory. */
+/* Adds `path` before a query that the URL may have, and drops a fragment. Returns NULL if memory is short. */
 static char *make_url(const char *endpoint, const char *path)
 {
 	size_t bytes = strcspn(endpoint, "?#");
@@ -177,7 +177,7 @@ static const char *read_file_name(const char *variable, const char *fallback)
 	return path;
 }
 
-/* What is set for this signal ("": all signals) replaces what `values` has. */
+/* Variables that are set for this signal, or for all signals if it is "", replace the members of `values`. */
 static void read_values(struct settings *s, const char *signal, struct otlp_values *values)
 {
 	char name[VARIABLE_SIZE];
@@ -185,7 +185,7 @@ static void read_values(struct settings *s, const char *signal, struct otlp_valu
 	read_headers(s, variable_of(name, signal, "HEADERS"), &values->headers);
 	read_compression(variable_of(name, signal, "COMPRESSION"), &values->gzip);
 	read_protocol(variable_of(name, signal, "PROTOCOL"));
-	values->timeout_ms = setting_time_out(variable_of(name, signal, "TIMEOUT"), values->timeout_ms);
+	values->timeout_ms = setting_timeout(variable_of(name, signal, "TIMEOUT"), values->timeout_ms);
 	values->certificate = read_file_name(variable_of(name, signal, "CERTIFICATE"), values->certificate);
 	values->client_certificate = read_file_name(variable_of(name, signal, "CLIENT_CERTIFICATE"),
 						    values->client_certificate);

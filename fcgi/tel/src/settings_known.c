@@ -45,7 +45,7 @@ static const char *const read_elsewhere[] = {
 /* Variables of the specification of which at most one value is what happens here. */
 static const struct {
 	const char *name;
-	const char *only; /* NULL: none */
+	const char *only; /* or NULL */
 	const char *reason, *used;
 } without_effect[] = {
 	{"OTEL_CONFIG_FILE", NULL, NO_FILE, "the environment"},

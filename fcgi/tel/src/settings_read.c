@@ -29,7 +29,7 @@ long setting_number(const char *variable, long fallback, long min, long max)
 	return value;
 }
 
-unsigned setting_time_out(const char *variable, unsigned fallback)
+unsigned setting_timeout(const char *variable, unsigned fallback)
 {
 	long value = setting_number(variable, fallback, 0, INT_MAX);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a variable of the environment is read: what cannot be used is said, once. Internal to the settings. */
+/* Reading a variable of the environment. A value that cannot be used is logged once. Internal to the settings. */
 #ifndef TEL_SETTINGS_READ_H
 #define TEL_SETTINGS_READ_H
 
@@ -7,16 +7,16 @@
 
 #include "tel/src/settings.h"
 
-/* Says that a variable is not used as it is set. `value` NULL: not shown, since it may hold a secret. */
+/* Logs that a variable is not used as it is set. A `value` that may hold a secret is NULL, and not shown. */
 void setting_ignored(const char *variable, const char *value, const char *reason, const char *used);
 
 #define SETTING_NO_LIMIT ((long)UINT32_MAX) /* a fallback that is told as such */
 
-/* A whole number from `min` to `max`; `fallback` when the variable is not set, or set to something else. */
+/* Returns a whole number from `min` to `max`, or `fallback` if the variable is not set, or set to something else. */
 long setting_number(const char *variable, long fallback, long min, long max);
 
-/* Milliseconds; 0 means without limit, as the specification says of time-outs. */
-unsigned setting_time_out(const char *variable, unsigned fallback);
+/* Returns milliseconds, where 0 means no limit, as the specification says of time-outs. */
+unsigned setting_timeout(const char *variable, unsigned fallback);
 
 /*
  * A list of names, separated by commas, as bits: 1 << i for names[i]; `names` ends with NULL. names[0] is "none", which

@@ -333,7 +333,7 @@ static void count_drop(uint16_t *counter)
 		(*counter)++;
 }
 
-/* NULL: no room. */
+/* Returns NULL if there is no room. */
 static inline struct span_entry *append_entry(struct span *span, enum span_entry_kind kind, size_t bytes)
 {
 	struct span_entry *entry = (struct span_entry *)(span->data + span->used);
@@ -358,7 +358,7 @@ static size_t cut_at_limit(const char *text, size_t bytes)
 	return at;
 }
 
-/* Whether the value is copied behind its entry. A literal that has to be cut is. */
+/* Returns true if the value is copied after its entry, as a literal is that has to be cut. */
 static bool is_copied(const struct tel_attr *attr)
 {
 	return attr->type == TEL_TYPE_STRING || (attr->type == TEL_TYPE_LITERAL && attr->bytes > limit.characters);

@@ -12,8 +12,8 @@
 #define SPAN_DATA_BYTES 2048
 
 /*
- * What struct tel_span is. `data` holds what was set, in order: name, attributes, events, links, with copied strings as
- * bytes behind their entry, so that a span is copied with one memcpy of the part in use.
+ * The inside of struct tel_span. `data` holds the name, attributes, events and links in the order they were set, each
+ * followed by its copied strings, so that a span is copied with one memcpy of the part in use.
  */
 struct span {
 	uint8_t trace_id[16];
@@ -66,7 +66,7 @@ enum span_entry_kind { SPAN_NAME, SPAN_ATTRIBUTE, SPAN_EVENT, SPAN_LINK };
 
 /*
  * One entry of `data`, at a multiple of 8, followed by `bytes` copied bytes. The attributes of an event are the
- * `attributes` entries behind it; all others belong to the span.
+ * `attributes` entries after it; all others belong to the span.
  */
 struct span_entry {
 	uint8_t kind; /* span_entry_kind */
@@ -76,7 +76,7 @@ struct span_entry {
 	uint16_t dropped;    /* event: attributes that did not fit */
 	const char *key;     /* of an attribute; an event's name; NULL otherwise */
 	union {
-		const char *text; /* literal; a copied string is behind the entry */
+		const char *text; /* a literal; a copied string is after the entry */
 		int64_t number;
 		double real;
 		uint64_t time_ns; /* event */
@@ -96,16 +96,16 @@ static inline char *span_entry_bytes(const struct span_entry *entry)
 	return (char *)(entry + 1);
 }
 
-/* True: the tracestate is the constant of roots, which stays, so that a copy of the span need not have its own. */
+/* Returns true if the tracestate is the constant of roots, so that a copy of the span needs none of its own. */
 bool span_has_root_tracestate(const struct span *span);
 
-/* Bytes of a span that are in use: what a copy needs. */
+/* Returns the bytes of a span that are in use, which a copy needs. */
 static inline size_t span_size(const struct span *span)
 {
 	return offsetof(struct span, data) + span->used;
 }
 
-/* OpenTelemetry specification, "Trace SDK", "Span Limits". What is beyond is dropped and counted. */
+/* OpenTelemetry specification, "Trace SDK", "Span Limits". Items over a limit are dropped and counted. */
 struct span_limits {
 	unsigned attributes, events, links; /* of a span */
 	unsigned event_attributes;          /* of an event */
@@ -117,16 +117,17 @@ struct span_limits {
 		128, 128, 128, 128, UINT32_MAX                                                                         \
 	}
 
-/* Before threads; the limits are copied. Without it they are the specification's. */
+/* Sets the limits, which are the specification's otherwise. They are copied. Call it before threads start. */
 void span_limit(const struct span_limits *limits);
 
 /*
- * Before threads. `enabled` false: ids are passed through, nothing is recorded (OTEL_SDK_DISABLED). `sink` takes every
- * recorded span as it ends, and copies it; NULL: spans are not recorded, except those of tel_span_from.
+ * Call it before threads start. If `enabled` is false, ids are passed through and nothing is recorded
+ * (OTEL_SDK_DISABLED). `sink` takes every recorded span as it ends, and copies it. If it is NULL, spans are not
+ * recorded, except those of tel_span_from.
  */
 void span_configure(bool enabled, const struct sampler *sampler, void (*sink)(const struct span *span));
 
-/* In a forked child: what is open belongs to the parent, and is the parent of what the child starts. */
+/* For a forked child: open spans belong to the parent process, and are the parents of spans that the child starts. */
 void span_in_child(void);
 
 #endif

@@ -37,7 +37,7 @@ void transport_end(void)
 
 #define SOCKETS_MAX 32 /* more are left open there */
 
-static _Atomic int sockets[SOCKETS_MAX]; /* descriptor + 1; 0: free */
+static _Atomic int sockets[SOCKETS_MAX]; /* descriptor + 1; 0 if the place is free */
 
 static void replace_socket(int from, int to)
 {

@@ -49,7 +49,7 @@ TEL_API void tel_batch_free(struct tel_batch *batch);
 /* Returns how long a span may wait for others before its batch is sent (OTEL_BSP_SCHEDULE_DELAY; 500 by default). */
 TEL_API unsigned tel_batch_delay_ms(void);
 
-/* Encodes a copy. False: the batch is full (OTEL_BSP_MAX_EXPORT_BATCH_SIZE spans), send it first. */
+/* Encodes a copy. Returns false if the batch is full (OTEL_BSP_MAX_EXPORT_BATCH_SIZE spans): send it first. */
 TEL_API bool tel_batch_add(struct tel_batch *batch, const struct tel_span *span);
 TEL_API size_t tel_batch_count(const struct tel_batch *batch);
 

@@ -84,7 +84,7 @@ struct tel_header {
 	const char *name, *value;
 };
 
-/* An OTLP/HTTP request, a POST. What it points at is the library's, and valid during the call. */
+/* An OTLP/HTTP request, a POST. All that it points at is the library's, and valid during the call. */
 struct tel_request {
 	const char *url;
 	const struct tel_header *headers; /* all but Host and Content-Length */
@@ -95,10 +95,10 @@ struct tel_request {
 	const void *attempt; /* private */
 };
 
-/* What came of it; all zero before but `body` and `size`. */
+/* The answer. All members are zero at first but `body` and `size`. */
 struct tel_response {
 	long status;                  /* of the final answer, 200 to 599 */
-	unsigned retry_after_seconds; /* Retry-After, also when it is a date; 0: none */
+	unsigned retry_after_seconds; /* Retry-After, also when it is a date; 0 without one */
 	char content_type[64];        /* Content-Type; "": none */
 	char *body;                   /* room for `size` bytes; what is longer is cut */
 	size_t size, bytes;           /* `bytes` of it are used */
@@ -130,32 +130,33 @@ TEL_API unsigned tel_request_left_ms(const struct tel_request *request);
 /* ---- life cycle -------------------------------------------------------------------------------------------------- */
 
 struct tel_config {
-	const char *service_name; /* default of service.name, which OTEL_SERVICE_NAME overrides; NULL: the program's */
-	const char *service_version; /* service.version; NULL: none */
+	const char *service_name; /* default of service.name, which OTEL_SERVICE_NAME overrides; NULL for the program's
+				     name */
+	const char *service_version; /* service.version, or NULL */
 	/* More attributes of the resource, strings; OTEL_RESOURCE_ATTRIBUTES overrides them. */
 	const struct tel_attr *resource;
 	size_t resource_count;
-	const char *scope_name;    /* instrumentation scope of spans; NULL: service_name */
-	const char *scope_version; /* NULL: none */
-	const char *log_name;      /* $LOG_DIR/<log_name>.log; NULL: service_name. Without LOG_DIR lines go to stderr */
-	bool no_exporter;          /* spans are not queued, and no thread exports them (see ship.h) */
-	tel_send *send;            /* sends what is exported; NULL: libcurl does */
-	void *send_arg;            /* its first argument */
+	const char *scope_name;    /* instrumentation scope of spans; NULL for service_name */
+	const char *scope_version; /* or NULL */
+	const char *log_name; /* $LOG_DIR/<log_name>.log; NULL for service_name. Without LOG_DIR lines go to stderr */
+	bool no_exporter;     /* spans are not queued, and no thread exports them (see ship.h) */
+	tel_send *send;       /* sends the exported data; NULL for libcurl */
+	void *send_arg;       /* its first argument */
 
 	/*
 	 * Takes each line of the log instead of the file or stderr: a JSON object of `bytes` bytes, without a newline,
 	 * with a NUL after them; valid during the call. It is called on the thread that logs, by several at once, and
-	 * that thread waits for it. What it logs itself is dropped and counted, and so are lines after tel_shutdown.
-	 * LOG_DIR is not read then. NULL: the file or stderr.
+	 * that thread waits for it. Lines that it logs itself are dropped and counted, and so are lines after
+	 * tel_shutdown. LOG_DIR is not read then. If it is NULL, lines go to the file or stderr.
 	 */
 	void (*log_line)(void *arg, enum tel_level level, const char *line, size_t bytes);
 	void *log_line_arg;
 
 	/*
-	 * Takes, in the same way, what the library says about itself: settings that cannot be used, calls that were
-	 * refused, trouble of an exporter or of the log (a line a minute at most). OTEL_LOG_LEVEL (debug info
-	 * warn error none) sets their least level, LOG_LEVEL where it is not set. NULL: these are lines of the log, and
-	 * stderr has what the log cannot. They are never exported.
+	 * Takes, in the same way, the messages of the library about itself: settings that cannot be used, calls that
+	 * were refused, trouble of an exporter or of the log (a line a minute at most). OTEL_LOG_LEVEL (debug info warn
+	 * error none) sets their least level, LOG_LEVEL where it is not set. If it is NULL, they are lines of the log,
+	 * and those that the log cannot take go to stderr. They are never exported.
 	 */
 	void (*complain)(void *arg, enum tel_level level, const char *line, size_t bytes);
 	void *complain_arg;
@@ -163,10 +164,10 @@ struct tel_config {
 
 /*
  * Reads OTEL_*, LOG_DIR and LOG_LEVEL, opens the log, allocates every buffer, starts the exporter and the log thread.
- * Call once in main, after blocking the signals that main will wait for. What is set in OTEL_* and cannot be used is
- * logged. Returns 0 or -errno: the log cannot be opened, and `complain` or stderr says why (-EBUSY: another process
- * writes it); -ENOMEM, -EAGAIN: no memory, no thread; -EALREADY: it was called before. What `config` points at must
- * outlive the program.
+ * Call once in main, after blocking the signals that main will wait for. Values of OTEL_* that cannot be used are
+ * logged. Returns 0 or -errno. -EALREADY means that it was called before; -ENOMEM and -EAGAIN, that memory or a thread
+ * is missing; -EBUSY, that another process writes the log; others, that the log cannot be opened, and `complain` or
+ * stderr says why. All that `config` points at must stay valid as long as the program runs.
  *
  * fork(): the child has no thread of the library, and what the parent has queued or has open (spans, lines, log
  * records, batches of ship.h) is the parent's to send. The child makes ids of its own from the first one on, is another
@@ -176,16 +177,16 @@ struct tel_config {
  * called in the child as well. A span that was current at the fork is the parent of those that the child starts, and
  * only the parent exports it. Parent and children write one log file, line by line; each needs its own tel_log_reopen
  * after rotation, and the file's lock is free when the last one has ended. A program that becomes a daemon (daemon(3))
- * calls tel_init afterwards, or again: then what its first process had queued ends with that, unless it has called
- * tel_shutdown before. What forks only to exec, such as system(3) and posix_spawn(3), needs nothing. vfork(2)
- * and clone(2) go unnoticed: no function of the library may be called in their children. Handlers of pthread_atfork
- * that others registered must not call the library either.
+ * calls tel_init afterwards, or again: then the queue of its first process ends with that process, unless it has called
+ * tel_shutdown before. A fork that is followed by exec only, as in system(3) and posix_spawn(3), needs nothing.
+ * vfork(2) and clone(2) go unnoticed: no function of the library may be called in their children. Handlers of
+ * pthread_atfork that others registered must not call the library either.
  */
 TEL_API int tel_init(const struct tel_config *config);
 
 /*
- * Ends the threads: exports what is queued and writes what is logged, within `budget_ms`. What is left then is counted
- * as dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended. tel_init may be
+ * Ends the threads: exports the queued data and writes the logged lines, within `budget_ms`. The rest is counted as
+ * dropped (reason "shutdown"). Call once, after every other thread that uses telemetry has ended. tel_init may be
  * called again afterwards.
  *
  * A program that ends without it loses the spans, metrics and log records that wait for the collector. exit(3) and a
@@ -219,7 +220,7 @@ TEL_API bool tel_context_valid(struct tel_context context);
 #define TEL_TRACESTATE_MAX 4127 /* bytes, 32 members of 128; of a longer one, longer members are dropped */
 #define TEL_BAGGAGE_MAX 8192    /* bytes; W3C Baggage: passed on whole or not at all */
 
-/* What a request brought along. The storage is the caller's: beside the request, not in it. */
+/* The trace context that a request brought along. The storage is the caller's, and not part of the request. */
 #define TEL_PARENT_SIZE 12416
 struct tel_parent {
 	union {
@@ -242,7 +243,8 @@ TEL_API void tel_parent_end(struct tel_parent *parent);
 
 /*
  * Takes the sampling threshold (`th` in the tracestate's member `ot`) out of what has come. Call it after
- * tel_parent_end when the sampled flag was decided anew, and not by the trace id: the threshold is no longer true then.
+ * tel_parent_end when the sampled flag was decided again, and not by the trace id: the threshold is no longer true
+ * then.
  */
 TEL_API void tel_parent_forget_threshold(struct tel_parent *parent);
 
@@ -338,14 +340,14 @@ TEL_API void tel_span_inject(const struct tel_span *span, struct tel_carrier *ou
 /*
  * Makes the environment of a child process that works under `span`, for execve or posix_spawn: the variables of
  * `inherited` but TRACEPARENT, TRACESTATE and BAGGAGE, then those three as far as the span has them, and NULL.
- * `inherited` ends with NULL, as environ does; NULL: there are none.
+ * `inherited` ends with NULL, as environ does, or is NULL.
  *
  *	char *variables[256], storage[TEL_ENVIRONMENT_SIZE];
  *	if (tel_span_environment(tel_span_current(), environ, variables, 256, storage, sizeof(storage)))
  *		posix_spawn(&pid, path, NULL, NULL, argv, variables);
  *
  * `variables` has room for `count` pointers, which point into `inherited` and into `storage` of `bytes` bytes. Returns
- * how many variables there are, without the NULL. 0: they do not fit, or there are none; the result is empty then.
+ * how many variables there are, without the NULL, or 0 with an empty result if they do not fit or there are none.
  * Allocates nothing and takes no lock: it may be called between fork and exec.
  */
 TEL_API size_t tel_span_environment(const struct tel_span *span, char *const *inherited, char **variables, size_t count,
@@ -429,21 +431,21 @@ TEL_API void tel_histogram_record_to(struct tel_metric *metric, double value, co
  * tel_series(&sent, "email"): the series with these label values, made at the first call (from storage reserved at
  * start-up, values copied, up to 63 bytes each), found without a lock afterwards. At most 256 series a metric: past
  * that, all others share one with the label otel.metric.overflow="true". Valid for ever; keep it where the values are
- * fixed and each nanosecond counts. Never NULL: what is wrong gives a series that keeps nothing.
+ * fixed and each nanosecond counts. Never NULL: a wrong call gives a series that keeps nothing.
  */
 TEL_API struct tel_series *tel_series_find(struct tel_metric *metric, const char *const *labels, size_t count);
 TEL_API void tel_series_add(struct tel_series *series, double value);
 TEL_API void tel_series_set(struct tel_series *series, double value);
 
-/* `span` gives the exemplar when it is sampled; NULL: none. It may have ended. */
+/* `span` gives the exemplar if it is sampled. It may have ended, or be NULL. */
 TEL_API void tel_series_record(struct tel_series *series, double value, const struct tel_span *span);
 
 /* `hook` runs before metrics are read, for an exposition or to be sent, to set gauges; one at a time. At most 16, each
  * once, however often it is given; before threads start. It must not call tel_metrics_write. */
 TEL_API void tel_metrics_hook(void (*hook)(void));
 
-/* Returns the content type that answers an Accept header (NULL: none sent): OpenMetrics when it is accepted, else text
- * 0.0.4. A literal. */
+/* Returns the content type that answers an Accept header, which is NULL if none was sent: OpenMetrics if it is
+ * accepted, else text 0.0.4. A literal. */
 TEL_API const char *tel_metrics_content_type(const char *accept);
 
 /*
@@ -479,7 +481,7 @@ TEL_API void tel_event_attrs(const char *name, const struct tel_attr *attrs, siz
 
 #ifndef __cplusplus
 
-/* An array of the arguments behind the first, and how many there are. */
+/* An array of the arguments after the first, and their number. */
 #define TEL_REST_(type, first, ...)                                                                                    \
 	((const type[]){__VA_ARGS__}), (sizeof((const type[]){__VA_ARGS__}) / sizeof(const type) - 1)
 #define TEL_FIRST_(first, ...) (first)
