@@ -64,7 +64,7 @@ LIB_SRC := $(filter-out fcgi/services/%,$(wildcard fcgi/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 include fcgi/tel/tel.mk
 PROGRAMS := $(patsubst fcgi/services/%.c,$(B)/bin/%,$(wildcard fcgi/services/*.c))
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_TESTS := $(patsubst %.c,$(B)/unit/%,$(notdir $(wildcard tests/unit/api/test_*.c tests/unit/internal/test_*.c)))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # ---- run -----------------------------------------------------------------------------------------------------------
@@ -197,18 +197,18 @@ clean: ## remove what was built
 # test was skipped.
 PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n 6 --dist loadgroup
 
-# Tests that count allocations (tests/unit/count_allocations.h).
+# Tests that count allocations (tests/unit/lib/count_allocations.h).
 WRAP_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_metrics := $(WRAP_MALLOC) -Wl,--wrap=pthread_mutex_lock
 LDFLAGS_test_log := $(WRAP_MALLOC)
 LDFLAGS_test_store_faults := $(WRAP_MALLOC)
 
-# Tests that fail system calls (tests/unit/fail_calls.h).
+# Tests that fail system calls (tests/unit/lib/fail_calls.h).
 WRAP_CALLS := -Wl,--wrap=open,--wrap=openat,--wrap=read,--wrap=pread,--wrap=__pread_chk,--wrap=write,--wrap=fsync \
 	-Wl,--wrap=rename,--wrap=stat,--wrap=fstatat,--wrap=fdopendir,--wrap=readdir
 LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
 
-# Tests with a time of their own (tests/unit/virtual_clock.h).
+# Tests with a time of their own (tests/unit/lib/virtual_clock.h).
 WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_multi_poll,--wrap=curl_multi_wakeup
 LDFLAGS_test_batch := $(WRAP_TIME)
 LDFLAGS_test_export := $(WRAP_TIME)
@@ -228,9 +228,16 @@ LDFLAGS_test_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
 LDFLAGS_test_thread := $(WRAP_TIME)
 
-$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libinside.a
+# The tests of the public headers are in api/, those that look inside in internal/, what they share is in lib/.
+$(B)/tests/unit/%.o: private CPPFLAGS += -Itests/unit/lib
+define LINK_UNIT_TEST
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$*) -o $@ $^ -lcmocka $(LDLIBS)
+endef
+$(B)/unit/%: $(B)/tests/unit/api/%.o $(B)/libinside.a
+	$(LINK_UNIT_TEST)
+$(B)/unit/%: $(B)/tests/unit/internal/%.o $(B)/libinside.a
+	$(LINK_UNIT_TEST)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

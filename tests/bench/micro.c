@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "../unit/count_allocations.h"
+#include "../unit/lib/count_allocations.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "tel/src/otlp.h"

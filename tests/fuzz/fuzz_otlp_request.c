@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/trace_request.h"
+#include "../unit/lib/trace_request.h"
 #include "base/utf8.h"
 #include "cost.h"
 #include "trace_store/from_json.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/trace_request.h"
+#include "../unit/lib/trace_request.h"
 #include "trace_store/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

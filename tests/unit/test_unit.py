@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Runs the cmocka programs of this folder as they were built: plain, under ASan and UBSan, and under TSan."""
+"""Runs the cmocka programs of api/ and internal/ as they were built: plain, under ASan and UBSan, and under TSan."""
 
 import os
 import pathlib
@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("test_*.c"))
+SOURCES = sorted(path.stem for path in pathlib.Path(__file__).parent.glob("*/test_*.c"))
 MODES = os.environ.get("UNIT_MODES", "release asan tsan").split()
 
 
