@@ -201,7 +201,7 @@ PYTEST := tests/contain /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs -n
 WRAP_MALLOC := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 LDFLAGS_test_metrics := $(WRAP_MALLOC) -Wl,--wrap=pthread_mutex_lock
 LDFLAGS_test_log := $(WRAP_MALLOC)
-LDFLAGS_test_store_faults := $(WRAP_MALLOC)
+LDFLAGS_test_database_faults := $(WRAP_MALLOC)
 
 # Tests that fail system calls (tests/unit/lib/fail_calls.h).
 WRAP_CALLS := -Wl,--wrap=open,--wrap=openat,--wrap=read,--wrap=pread,--wrap=__pread_chk,--wrap=write,--wrap=fsync \

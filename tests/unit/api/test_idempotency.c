@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 
 #include "database/idempotency.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] = "-- step 1: keys\n"
 			     "CREATE TABLE idempotency (key TEXT NOT NULL PRIMARY KEY, resource_id INTEGER NOT NULL,"

@@ -9,7 +9,7 @@
 #include "base/hex.h"
 #include "outbox/couriers.h"
 #include "outbox/outbox.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 #include "virtual_clock.h"
 
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "database/connection.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text BLOB) STRICT;\n";
 

@@ -6,7 +6,7 @@
 
 #include "database/connection.h"
 #include "fault_vfs.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT) STRICT;\n";
 

@@ -3,7 +3,7 @@
 #ifndef APM_TESTS_ROWS_FIXTURE_H
 #define APM_TESTS_ROWS_FIXTURE_H
 
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 #include "trace_request.h"
 #include "trace_store/rows.h"

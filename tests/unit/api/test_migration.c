@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 #define STEP_1 "-- notes\n\n-- step 1: notes\nCREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT) STRICT;\n"
 #define STEP_2                                                                                                         \

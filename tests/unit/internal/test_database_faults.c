@@ -14,7 +14,7 @@
 #include "database/idempotency.h"
 #include "fault_vfs.h"
 #include "outbox/outbox.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 #define ORDERS 6
 #define PRODUCT "测试商品, long enough that it does not lie in the record's first bytes"

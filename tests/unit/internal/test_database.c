@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries: values, errors, and the span and observation of each. */
 #include "database/connection.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] =
 	"-- things\n\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A database in a temporary directory, and the spans that were ended. */
-#ifndef APM_TESTS_STORE_FIXTURE_H
-#define APM_TESTS_STORE_FIXTURE_H
+#ifndef APM_TESTS_DATABASE_FIXTURE_H
+#define APM_TESTS_DATABASE_FIXTURE_H
 
 #include <dirent.h>
 #include <pthread.h>

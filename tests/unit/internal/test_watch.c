@@ -12,7 +12,7 @@
 #include "database/connection.h"
 #include "database/trouble.h"
 #include "fault_vfs.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] = "-- things\n\n-- step 1: things\n"
 			     "CREATE TABLE things (id INTEGER PRIMARY KEY, size INTEGER) STRICT;\n";

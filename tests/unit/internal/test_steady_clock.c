@@ -2,7 +2,7 @@
 /* The store's clock: it moves at the speed of the monotonic clock, and goes on after a stop. */
 #include "base/clock.h"
 #include "database/connection.h"
-#include "store_fixture.h"
+#include "database_fixture.h"
 
 static const char schema[] = "-- step 1: the clock\n"
 			     "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), steady_ms INTEGER NOT NULL,"
