@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/nginx_status.h"
 
-#include <assert.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/curl_handle.h"
 #include "tel/tel.h"
 
 #define PAGE_MAX 4096
@@ -107,15 +107,11 @@ static void scrape(void)
 void nginx_status_start(const char *url, void (*set_active)(double requests))
 {
 	nginx.set_active = set_active;
-	nginx.curl = curl_easy_init();
-	assert(nginx.curl);
+	nginx.curl = curl_handle_new(TIME_OUT_MS);
+	if (!nginx.curl)
+		abort();
 	buf_init(&nginx.page, PAGE_MAX);
 	curl_easy_setopt(nginx.curl, CURLOPT_URL, url);
-	curl_easy_setopt(nginx.curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
-	curl_easy_setopt(nginx.curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(nginx.curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(nginx.curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(nginx.curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(nginx.curl, CURLOPT_WRITEFUNCTION, take);
 	tel_metrics_hook(scrape);
 }

@@ -13,6 +13,7 @@
 
 #include "base/ascii.h"
 #include "base/clock.h"
+#include "base/curl_handle.h"
 
 #define SERVICES_MAX 32
 #define NAME_SIZE 64
@@ -86,14 +87,9 @@ static void add_service(const char *url)
 	struct service *service = &readiness.service[readiness.count++];
 
 	set_name(url, service->name);
-	service->curl = curl_easy_init();
+	service->curl = curl_handle_new(TIME_OUT_MS);
 	assert(service->curl);
 	curl_easy_setopt(service->curl, CURLOPT_URL, url);
-	curl_easy_setopt(service->curl, CURLOPT_TIMEOUT_MS, TIME_OUT_MS);
-	curl_easy_setopt(service->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(service->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-	curl_easy_setopt(service->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(service->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(service->curl, CURLOPT_WRITEFUNCTION, drop);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/curl_handle.h"
 #include "base/env.h"
 #include "base/redact.h"
 #include "http/deadline.h"
@@ -153,13 +154,9 @@ static struct caller *this_caller(void)
 	if (caller)
 		return caller;
 	caller = calloc(1, sizeof(*caller));
-	if (!caller || !(caller->curl = curl_easy_init()))
+	if (!caller || !(caller->curl = curl_handle_new(0)))
 		abort();
 	CURL *curl = caller->curl;
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a replaced container has moved */
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
 	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "apm/" APM_VERSION);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 4096L);

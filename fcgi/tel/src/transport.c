@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/curl_handle.h"
 #include "tel/src/settings.h"
 
 struct transport {
@@ -125,10 +126,6 @@ static void set_options(struct transport *t)
 {
 	CURL *easy = t->easy;
 
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs is not waited for */
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);
@@ -149,7 +146,7 @@ struct transport *transport_new(const struct exporter_settings *settings, const 
 	if (!t)
 		return NULL;
 	t->settings = settings;
-	t->easy = curl_easy_init();
+	t->easy = curl_handle_new(0);
 	t->multi = curl_multi_init();
 	/* without "Expect:" curl asks for leave before it sends a large body */
 	bool ready = t->easy && t->multi && add_header_line(t, "Expect:");
