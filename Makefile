@@ -124,7 +124,7 @@ do-restore:
 
 .PHONY: install
 install: build ## below PREFIX (/usr/local), with units for systemd; DESTDIR for packages
-	@fcgi/systemd/install
+	@stack/systemd/install
 
 .PHONY: openapi
 openapi: ## write nginx/console/openapi.json anew, after a change of openapi.yaml
@@ -335,7 +335,7 @@ bench-build: build $(B)/bench/micro $(B)/bench/bare $(B)/bench/count_sync.so
 C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi tests -name '*.[ch]'))
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
-SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/tel/amalgamate fcgi/systemd/install \
+SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/tel/amalgamate stack/systemd/install \
 	nginx/drain nginx/render tests/integration/lib/boot .ci/run fcgi/tel/examples/cron_job.sh
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
 	fcgi/tel/manual \
