@@ -80,13 +80,20 @@ bool env_is_url(const char *text)
 	return host_bytes > 0 && (*host != '[' || host_bytes > 2) && is_port(host + host_bytes, bytes - host_bytes);
 }
 
+const char *env_url_of(const char *text)
+{
+	size_t name = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+
+	return name && text[name] == '=' ? text + name + 1 : text;
+}
+
 static bool are_urls(const char *text)
 {
 	char *copy = strdup(text), *rest = copy;
 	bool valid = copy;
 
 	for (const char *url; valid && (url = strsep(&rest, " "));)
-		valid = !*url || env_is_url(url);
+		valid = !*url || env_is_url(env_url_of(url));
 	free(copy);
 	return valid;
 }
@@ -151,7 +158,7 @@ static void add_demand(struct buf *out, const struct env_setting *setting)
 			buf_addf(out, "%s%s", i ? ", " : "", setting->choices[i]);
 		return;
 	case ENV_URL: buf_adds(out, " is not a URL of the form http://HOST:PORT of up to 255 bytes"); return;
-	case ENV_URLS: buf_adds(out, " are not URLs of the form http://HOST:PORT/PATH, separated by spaces"); return;
+	case ENV_URLS: buf_adds(out, " is not a list of NAME=http://HOST:PORT/PATH, separated by spaces"); return;
 	}
 }
 

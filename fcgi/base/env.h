@@ -22,6 +22,9 @@ bool env_parse_number(const char *text, long min, long max, long *out);
 /* An absolute http or https URL: a host, perhaps a port from 1 to 65535, visible ASCII alone. */
 bool env_is_url(const char *text);
 
+/* Returns the URL of "NAME=URL", whose name has no capitals; the text itself when it has no such name. */
+const char *env_url_of(const char *text);
+
 #define ENV_URL_MAX 255 /* bytes of a URL of ours */
 
 /* ---- settings of our own: the program refuses to start with a value that it does not understand ---- */
@@ -30,7 +33,7 @@ enum env_kind {
 	ENV_NUMBER,
 	ENV_CHOICE, /* one of `choices`, in any case */
 	ENV_URL,
-	ENV_URLS /* separated by spaces */
+	ENV_URLS /* each NAME=URL or a URL alone, separated by spaces */
 };
 
 struct env_setting {

@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/curl_handle.h"
+#include "base/env.h"
 
 #define SERVICES_MAX 32
 #define NAME_SIZE 64
@@ -35,46 +34,6 @@ static struct {
 
 /* ---- start ---- */
 
-/* "users service" when USERS_PORT is the port: a client may know the name, but not the port. */
-static bool name_by_port(const char *port, char *name)
-{
-	for (char **variable = environ; *variable; variable++) {
-		const char *value = strchr(*variable, '=');
-		size_t bytes = value ? (size_t)(value - *variable) : 0;
-		if (bytes <= 5 || bytes - 5 >= NAME_SIZE || memcmp(value - 5, "_PORT", 5) != 0 ||
-		    strcmp(value + 1, port) != 0)
-			continue;
-		for (size_t i = 0; i < bytes - 5; i++) {
-			char c = (*variable)[i];
-			if (c == '_')
-				c = '-';
-			else if (c >= 'A' && c <= 'Z')
-				c = ascii_lower(c);
-			name[i] = c;
-		}
-		snprintf(name + bytes - 5, NAME_SIZE - (bytes - 5), " service");
-		return true;
-	}
-	return false;
-}
-
-static void set_name(const char *url, char *name)
-{
-	CURLU *parts = curl_url();
-	char *host = NULL, *port = NULL;
-
-	snprintf(name, NAME_SIZE, "a service");
-	if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK) {
-		curl_url_get(parts, CURLUPART_HOST, &host, 0);
-		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
-		if (!(port && name_by_port(port, name)) && host)
-			snprintf(name, NAME_SIZE, "%s service", host);
-	}
-	curl_free(host);
-	curl_free(port);
-	curl_url_cleanup(parts);
-}
-
 static size_t drop(char *data, size_t size, size_t count, void *user)
 {
 	(void)data;
@@ -82,11 +41,17 @@ static size_t drop(char *data, size_t size, size_t count, void *user)
 	return size * count;
 }
 
-static void add_service(const char *url)
+/* `text`: NAME=URL, or a URL alone */
+static void add_service(const char *text)
 {
 	struct service *service = &readiness.service[readiness.count++];
+	const char *url = env_url_of(text);
+	int name_len = (int)(url - text) - 1;
 
-	set_name(url, service->name);
+	if (name_len > 0)
+		snprintf(service->name, NAME_SIZE, "%.*s service", name_len, text);
+	else
+		snprintf(service->name, NAME_SIZE, "a service");
 	service->curl = curl_handle_new(TIME_OUT_MS);
 	assert(service->curl);
 	curl_easy_setopt(service->curl, CURLOPT_URL, url);

@@ -4,8 +4,8 @@
 #define APM_GATEWAY_READINESS_H
 
 /*
- * `urls`: those of the services' /readyz, separated by spaces; copied. A service is named by its port when that is the
- * value of an environment variable NAME_PORT ("users service"), else by its host. Before threads.
+ * `urls`: of each service NAME=URL, where the URL is that of its /readyz, separated by spaces; copied. A URL without a
+ * name is that of "a service". Call before threads start.
  */
 void readiness_start(const char *urls);
 void readiness_stop(void);

@@ -86,7 +86,7 @@ static const char settings[] =
 	"  ACCESS_LOG [logs/api-gateway.log]    nginx's, followed through rotation\n"
 	"  CHECKPOINT_FILE [logs/api-gateway.checkpoint]  how far its spans are sent; beside it FILE.metrics\n"
 	"  STUB_STATUS_URL [http://127.0.0.1:8084/stub_status]  nginx's own numbers\n"
-	"  READY_URLS [none]            the services' /readyz, separated by spaces\n";
+	"  READY_URLS [none]            the services' /readyz, each as NAME=URL, separated by spaces\n";
 
 int main(int argc, char **argv)
 {

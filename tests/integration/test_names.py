@@ -140,7 +140,7 @@ def test_a_stop_leaves_no_lock(program, tmp_path):
     ("orders", "USERS_URL", "localhost:8081", "a URL of the form http://HOST:PORT"),
     ("orders", "NOTIFICATIONS_PORT", "80O3", "a whole number from 1 to 65535"),
     ("gateway", "STUB_STATUS_URL", "127.0.0.1:8084", "a URL of the form"),
-    ("gateway", "READY_URLS", "http://127.0.0.1:1/readyz 127.0.0.1:8081", "separated by spaces"),
+    ("gateway", "READY_URLS", "users=http://127.0.0.1:1/readyz orders=127.0.0.1:8081", "NAME=http://HOST:PORT/PATH, separated by spaces"),
     ("trace-store", "TRACES_MAX_MB", "1e3", "a whole number of MiB from 32 to 65536"),
     ("trace-store", "TRACES_MAX_AGE_SECONDS", "1h", "a whole number of seconds from 1 to 604800"),
     ("trace-store", "TRACES_SPANS_PER_SECOND", "-1", "a whole number of spans from 1 to 1000000"),

@@ -47,6 +47,10 @@ def test_a_package(tmp_path):
             f"{units}/apm-nginx.service", "usr/lib/sysusers.d/apm.conf", "etc/apm/apm.conf",
             "etc/logrotate.d/apm"} <= installed
     assert {f"{units}/apm.target.wants/{unit}" for unit in UNITS} <= installed
+    told = (tmp_path / "usr/lib/apm/services.env").read_text()
+    for name in PROGRAMS[:-1]:
+        port = re.search(f"^{name.upper()}_PORT=(\\d+)$", told, re.MULTILINE)[1]
+        assert re.search(f'^READY_URLS=".*\\b{name}=http://127.0.0.1:{port}/readyz\\b.*"$', told, re.MULTILINE), told
     for name in installed:
         path = tmp_path / name
         if path.is_symlink():

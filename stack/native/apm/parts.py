@@ -74,7 +74,7 @@ def program_environment(values, name):
     result.setdefault("OTEL_BSP_SCHEDULE_DELAY", SCHEDULE_DELAY_MS)
     local = host(values["SERVICE_ADDRESS"])
     if name == "gateway":
-        result |= {"READY_URLS": " ".join(f"http://{local}:{values[variable(one)]}/readyz" for one in services()),
+        result |= {"READY_URLS": " ".join(f"{one}=http://{local}:{values[variable(one)]}/readyz" for one in services()),
                    "ACCESS_LOG": f"{values['LOG_DIR']}/api-gateway.log",
                    "CHECKPOINT_FILE": f"{values['LOG_DIR']}/api-gateway.checkpoint",
                    "STUB_STATUS_URL": f"http://{local}:{values['METRICS_PORT']}/stub_status"}

@@ -118,10 +118,14 @@ static void urls_are_looked_at(void **state)
 	setenv("APM_URL", "ftp://name:secret@host", 1);
 	assert_null(strstr(problems(), "secret"));
 	unsetenv("APM_URL");
-	setenv("APM_URLS", " http://a/readyz  http://[::1]:1/readyz ", 1);
+	setenv("APM_URLS", " a-b=http://a/readyz?c=d  http://[::1]:1/readyz ", 1);
 	assert_string_equal(problems(), "");
 	setenv("APM_URLS", "http://a,http://b:x", 1);
-	assert_non_null(strstr(problems(), "APM_URLS=\"http://a,http://b:x\" are not URLs"));
+	assert_non_null(strstr(problems(), "APM_URLS=\"http://a,http://b:x\" is not a list of NAME=http://HOST"));
+	setenv("APM_URLS", "A=http://a", 1);
+	assert_non_null(strstr(problems(), "APM_URLS"));
+	setenv("APM_URLS", "=http://a", 1);
+	assert_non_null(strstr(problems(), "APM_URLS"));
 }
 
 static void every_problem_is_told_in_printable_text(void **state)

@@ -13,16 +13,12 @@ static struct tiny_server users = {.status = 200}, orders = {.status = 200};
 
 static void start(void)
 {
-	char urls[256], port[8];
+	char urls[256];
 
 	tiny_start(&users);
 	tiny_start(&orders);
-	snprintf(port, sizeof(port), "%u", users.port);
-	setenv("USERS_PORT", port, 1);
-	snprintf(port, sizeof(port), "%u", orders.port);
-	setenv("ORDER_STORE_PORT", port, 1);
-	snprintf(urls, sizeof(urls), " http://127.0.0.1:%u/readyz  http://127.0.0.1:%u/readyz ", users.port,
-		 orders.port);
+	snprintf(urls, sizeof(urls), " users=http://127.0.0.1:%u/readyz  order-store=http://127.0.0.1:%u/readyz ",
+		 users.port, orders.port);
 	readiness_start(urls);
 }
 
@@ -151,8 +147,8 @@ static void without_services_it_is_ready(void **state)
 	readiness_start("");
 	assert_null(readiness_missing());
 	readiness_stop();
-	readiness_start("http://localhost:1/readyz");
-	assert_string_equal(readiness_missing(), "localhost service");
+	readiness_start("http://localhost:1/readyz?a=b");
+	assert_string_equal(readiness_missing(), "a service");
 	readiness_stop();
 	readiness_start("::not a URL");
 	assert_non_null(readiness_missing());
