@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "trace_store/recent.h"
+#include "trace_store/recent_set.h"
 
 #define WINDOW_NS NS_PER_SECOND
 #define HALVINGS_MAX 16
@@ -16,7 +16,7 @@ static size_t limit;
 static uint64_t window_ns; /* began */
 static size_t kept;        /* spans, since then */
 static unsigned halvings;
-static struct recent keeping, refused; /* traces */
+static struct recent_set keeping, refused; /* traces */
 
 void shed_init(size_t spans_per_second)
 {
@@ -24,7 +24,7 @@ void shed_init(size_t spans_per_second)
 	window_ns = clock_monotonic_ns();
 	kept = 0;
 	halvings = 0;
-	keeping = refused = (struct recent){0};
+	keeping = refused = (struct recent_set){0};
 }
 
 /* Trace ids need not be random: mixed, every bit counts. */
@@ -61,8 +61,8 @@ static void count_kept(size_t spans)
 /* With the lock. */
 static void keep(uint64_t key, size_t spans)
 {
-	if (!recent_has(&keeping, key))
-		recent_add(&keeping, key);
+	if (!recent_set_has(&keeping, key))
+		recent_set_add(&keeping, key);
 	count_kept(spans);
 }
 
@@ -74,9 +74,9 @@ static enum fate decide(uint64_t key, size_t spans)
 
 	pthread_mutex_lock(&lock);
 	turn_windows(clock_monotonic_ns());
-	if (!recent_has(&keeping, key)) {
+	if (!recent_set_has(&keeping, key)) {
 		bool in_share = key >> (64 - HALVINGS_MAX) < UINT64_C(1) << (HALVINGS_MAX - halvings);
-		fate = recent_has(&refused, key) ? REFUSED_BEFORE : in_share ? KEPT : REFUSED;
+		fate = recent_set_has(&refused, key) ? REFUSED_BEFORE : in_share ? KEPT : REFUSED;
 	}
 	if (fate == KEPT)
 		keep(key, spans);
@@ -96,7 +96,7 @@ bool shed_keep(const uint8_t trace_id[16], size_t spans, shed_stored *stored, vo
 	if (is_stored)
 		keep(key, spans);
 	else
-		recent_add(&refused, key);
+		recent_set_add(&refused, key);
 	pthread_mutex_unlock(&lock);
 	return is_stored;
 }

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace_store/hash_table.h"
 #include "trace_store/limits.h"
-#include "trace_store/recent.h"
+#include "trace_store/recent_set.h"
 #include "trace_store/rows.h"
 #include "trace_store/store_clock.h"
-#include "trace_store/table.h"
 
 DB_STATEMENT(insert_resource, "INSERT", "resources", "INSERT INTO resources (fields) VALUES (?1)");
 DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource_id, scope) VALUES (?1, ?2)");
@@ -21,12 +21,12 @@ DB_STATEMENT(put_size, "INSERT", "traces",
 /* ---- what came before ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct recent before;
+static struct recent_set before;
 
 static bool came_before(uint64_t hash)
 {
 	pthread_mutex_lock(&lock);
-	bool known = recent_has(&before, hash);
+	bool known = recent_set_has(&before, hash);
 	pthread_mutex_unlock(&lock);
 	return known;
 }
@@ -35,7 +35,7 @@ static void remember(const uint64_t *hashes, size_t count)
 {
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < count; i++)
-		recent_add(&before, hashes[i]);
+		recent_set_add(&before, hashes[i]);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -68,12 +68,12 @@ static uint64_t hash_source(struct storing *s, size_t source)
 	if (!resource->hash) {
 		buf_reset(&s->fields);
 		pieces_add_resource(p, p->sources[source].resource, &s->fields);
-		resource->hash = table_hash((struct slice){s->fields.data, s->fields.len}, 0);
+		resource->hash = hash_table_hash((struct slice){s->fields.data, s->fields.len}, 0);
 	}
 	if (!known->hash) {
 		buf_reset(&s->fields);
 		pieces_add_scope(p, source, &s->fields);
-		known->hash = table_hash((struct slice){s->fields.data, s->fields.len}, resource->hash);
+		known->hash = hash_table_hash((struct slice){s->fields.data, s->fields.len}, resource->hash);
 	}
 	return known->hash;
 }
@@ -166,10 +166,11 @@ static size_t take_spans(struct storing *s, const struct piece *piece)
 
 static uint64_t hash_piece(struct storing *s, const struct piece *piece)
 {
-	uint64_t hash = table_hash((struct slice){(const char *)piece->trace_id, 16}, hash_source(s, piece->source));
+	uint64_t hash = hash_table_hash((struct slice){(const char *)piece->trace_id, 16},
+					hash_source(s, piece->source));
 
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
-		hash = table_hash(pieces_span(s->pieces, i), hash);
+		hash = hash_table_hash(pieces_span(s->pieces, i), hash);
 	}
 	return hash;
 }

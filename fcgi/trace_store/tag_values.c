@@ -16,7 +16,7 @@ enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, EVENT_NAME = 2, SPAN_STATUS = 15, STAT
 
 struct values {
 	struct question q;
-	struct set set; /* a letter for the type, then the text */
+	struct string_set set; /* a letter for the type, then the text */
 	enum selector_field field;
 	struct slice name;
 	char text[NAME_MAX]; /* what `name` points at */
@@ -115,7 +115,7 @@ static bool read_name(struct values *v, struct reply *reply)
 
 static void add(struct values *v, char type, struct slice text)
 {
-	BUF(item, SET_BYTES_MAX);
+	BUF(item, STRING_SET_BYTES_MAX);
 
 	if (text.len > OFFERED_MAX || (text.len && memchr(text.data, '\0', text.len))) /* no query can ask for it */
 		return;
@@ -124,7 +124,7 @@ static void add(struct values *v, char type, struct slice text)
 	if (item.failed)
 		v->set.full = true;
 	else
-		set_add(&v->set, (struct slice){item.data, item.len});
+		string_set_add(&v->set, (struct slice){item.data, item.len});
 }
 
 static void add_found(struct values *v, const struct value *found)
@@ -259,12 +259,12 @@ static void write_typed(struct json_writer *json, struct slice item)
 
 static void write_values(struct values *v, struct json_writer *json, bool typed)
 {
-	set_sort(&v->set);
+	string_set_sort(&v->set);
 	json_begin_object(json);
 	json_key(json, "tagValues");
 	json_begin_array(json);
 	for (size_t i = 0; i < v->set.count; i++) {
-		struct slice item = set_item(&v->set, i);
+		struct slice item = string_set_item(&v->set, i);
 		if (typed)
 			write_typed(json, item);
 		else
@@ -281,9 +281,9 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 
 	if (!question_begin(&v.q, req, reply))
 		return reply->status;
-	if (question_range(&v.q, reply, 0, SET_ITEMS_MAX) && question_selector(&v.q, reply, false) &&
+	if (question_range(&v.q, reply, 0, STRING_SET_ITEMS_MAX) && question_selector(&v.q, reply, false) &&
 	    read_name(&v, reply)) {
-		set_init(&v.set, v.q.limit, SET_BYTES_MAX);
+		string_set_init(&v.set, v.q.limit, STRING_SET_BYTES_MAX);
 		tags_collect(&v.q, &(struct tags_collector){add_resource, add_scope, add_span, &v});
 		v.q.partial |= v.set.full;
 		reply_body_max(reply, ANSWER_BYTES_MAX);
@@ -292,7 +292,7 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 			reply_json(reply, 200);
 		else
 			reply_database(reply, v.q.walk.result);
-		set_done(&v.set);
+		string_set_done(&v.set);
 	}
 	question_end(&v.q);
 	return reply->status;

@@ -15,9 +15,9 @@ static const char *const scope_names[] = {"resource", "span", "event", "link", "
 
 struct tags {
 	struct question q;
-	struct set keys[SCOPES];
-	struct set *into[SCOPES]; /* one of `keys`; NULL: not asked for */
-	enum tag_scope scope;     /* OF_ALL: any */
+	struct string_set keys[SCOPES];
+	struct string_set *into[SCOPES]; /* one of `keys`; NULL: not asked for */
+	enum tag_scope scope;            /* OF_ALL: any */
 };
 
 /* ---- the way through the spans ---- */
@@ -53,7 +53,7 @@ void tags_collect(struct question *q, const struct tags_collector *collector)
 
 /* ---- names ---- */
 
-static void add_keys(struct question *q, struct set *keys, struct slice message, uint32_t number)
+static void add_keys(struct question *q, struct string_set *keys, struct slice message, uint32_t number)
 {
 	struct protobuf w = {.left = message};
 	struct protobuf_field field;
@@ -61,7 +61,7 @@ static void add_keys(struct question *q, struct set *keys, struct slice message,
 
 	while (keys && protobuf_next(&w, &field) && budget_take(&q->budget, 4))
 		if (field.number == number)
-			set_add(keys, attribute_read(field.bytes, &value));
+			string_set_add(keys, attribute_read(field.bytes, &value));
 }
 
 static void add_resource(void *arg, struct question *q, const struct trace_resource *resource)
@@ -76,7 +76,7 @@ static void add_scope(void *arg, struct question *q, const struct trace_scope *s
 
 static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
 {
-	struct set **into = ((struct tags *)arg)->into;
+	struct string_set **into = ((struct tags *)arg)->into;
 	struct protobuf w = {.left = span->summary.whole};
 	struct protobuf_field field;
 	struct value value;
@@ -86,7 +86,7 @@ static void add_span(void *arg, struct question *q, struct selecting *asking, co
 		return;
 	while (protobuf_next(&w, &field) && budget_take(&q->budget, 4)) {
 		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
-			set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
+			string_set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
 		else if (field.number == SPAN_EVENTS)
 			add_keys(q, into[OF_EVENT], field.bytes, TAGS_OF_EVENT);
 		else if (field.number == SPAN_LINKS)
@@ -105,7 +105,7 @@ static bool collect(struct tags *tags, struct reply *reply, bool together)
 		tags_collect(&tags->q, &(struct tags_collector){add_resource, add_scope, add_span, tags});
 	for (size_t i = 0; i < SCOPES; i++) {
 		tags->q.partial |= tags->keys[i].full;
-		set_sort(&tags->keys[i]);
+		string_set_sort(&tags->keys[i]);
 	}
 	if (tags->q.walk.result == DB_OK)
 		return true;
@@ -139,13 +139,13 @@ static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 {
 	if (!question_begin(&tags->q, req, reply))
 		return false;
-	if (!question_range(&tags->q, reply, 0, SET_ITEMS_MAX) || !question_selector(&tags->q, reply, false) ||
+	if (!question_range(&tags->q, reply, 0, STRING_SET_ITEMS_MAX) || !question_selector(&tags->q, reply, false) ||
 	    !read_scope(tags, reply)) {
 		question_end(&tags->q);
 		return false;
 	}
 	for (size_t i = 0; i < SCOPES; i++)
-		set_init(&tags->keys[i], tags->q.limit, SET_BYTES_MAX / SCOPES);
+		string_set_init(&tags->keys[i], tags->q.limit, STRING_SET_BYTES_MAX / SCOPES);
 	reply_body_max(reply, ANSWER_BYTES_MAX);
 	return true;
 }
@@ -153,17 +153,17 @@ static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 static int end(struct tags *tags, struct reply *reply)
 {
 	for (size_t i = 0; i < SCOPES; i++)
-		set_done(&tags->keys[i]);
+		string_set_done(&tags->keys[i]);
 	question_end(&tags->q);
 	return reply->status;
 }
 
 /* ---- handlers ---- */
 
-static void write_set(struct json_writer *json, const struct set *set)
+static void write_set(struct json_writer *json, const struct string_set *set)
 {
 	for (size_t i = 0; i < set->count; i++)
-		json_string(json, set_item(set, i).data, set_item(set, i).len);
+		json_string(json, string_set_item(set, i).data, string_set_item(set, i).len);
 }
 
 static void write_intrinsics(struct json_writer *json)

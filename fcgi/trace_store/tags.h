@@ -4,7 +4,7 @@
 #define APM_TRACE_STORE_TAGS_H
 
 #include "trace_store/question.h"
-#include "trace_store/set.h"
+#include "trace_store/string_set.h"
 
 /* Field numbers: of spans, of their events and links, of scopes. */
 enum { TAGS_OF_SPAN = 9, TAGS_OF_EVENT = 3, TAGS_OF_LINK = 4, TAGS_OF_SCOPE = 3 };

@@ -28,9 +28,9 @@ void trace_done(struct trace *trace)
 	free(trace->spans);
 	free(trace->pieces);
 	buf_done(&trace->text);
-	table_done(&trace->resource_table);
-	table_done(&trace->scope_table);
-	table_done(&trace->span_table);
+	hash_table_done(&trace->resource_table);
+	hash_table_done(&trace->scope_table);
+	hash_table_done(&trace->span_table);
 }
 
 void trace_reset(struct trace *trace)
@@ -43,9 +43,9 @@ void trace_reset(struct trace *trace)
 		return;
 	}
 	buf_reset(&trace->text);
-	table_clear(&trace->resource_table);
-	table_clear(&trace->scope_table);
-	table_clear(&trace->span_table);
+	hash_table_clear(&trace->resource_table);
+	hash_table_clear(&trace->scope_table);
+	hash_table_clear(&trace->span_table);
 	trace->resource_count = trace->scope_count = trace->span_count = trace->piece_count = 0;
 	trace->bytes = 0;
 	trace->cut = false;
@@ -74,11 +74,11 @@ static bool is_at(const struct trace *trace, size_t at, size_t len, struct slice
 
 int64_t trace_resource(struct trace *trace, struct slice fields)
 {
-	uint64_t hash = table_hash(fields, 0);
+	uint64_t hash = hash_table_hash(fields, 0);
 	size_t at = 0;
 	uint32_t i;
 
-	while (table_next(&trace->resource_table, hash, &at, &i))
+	while (hash_table_next(&trace->resource_table, hash, &at, &i))
 		if (is_at(trace, trace->resources[i].at, trace->resources[i].len, fields))
 			return i;
 	trace->resources = array_grow(trace->resources, trace->resource_count, &trace->resource_room,
@@ -87,7 +87,7 @@ int64_t trace_resource(struct trace *trace, struct slice fields)
 	*resource = (struct trace_resource){.len = fields.len};
 	if (!keep(trace, fields, &resource->at))
 		return -1;
-	table_add(&trace->resource_table, hash, (uint32_t)trace->resource_count);
+	hash_table_add(&trace->resource_table, hash, (uint32_t)trace->resource_count);
 	return (int64_t)trace->resource_count++;
 }
 
@@ -95,8 +95,8 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
 {
 	size_t at = 0;
 	uint32_t i;
-	uint64_t hash = table_hash(fields, (uint64_t)resource + 1);
-	while (table_next(&trace->scope_table, hash, &at, &i)) {
+	uint64_t hash = hash_table_hash(fields, (uint64_t)resource + 1);
+	while (hash_table_next(&trace->scope_table, hash, &at, &i)) {
 		const struct trace_scope *scope = &trace->scopes[i];
 		if (scope->resource == resource && is_at(trace, scope->at, scope->len, fields))
 			return i;
@@ -106,7 +106,7 @@ int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
 	*scope = (struct trace_scope){.resource = (uint32_t)resource, .len = fields.len};
 	if (!keep(trace, fields, &scope->at))
 		return -1;
-	table_add(&trace->scope_table, hash, (uint32_t)trace->scope_count);
+	hash_table_add(&trace->scope_table, hash, (uint32_t)trace->scope_count);
 	return (int64_t)trace->scope_count++;
 }
 
@@ -156,7 +156,7 @@ static void read_sources(struct trace *trace)
 		resource->fields = (struct slice){text + resource->at, resource->len};
 		resource->message = first_message(trace, resource->fields);
 		resource->service = service_of(trace, resource->message);
-		resource->service_hash = table_hash(resource->service, 0);
+		resource->service_hash = hash_table_hash(resource->service, 0);
 	}
 	for (size_t i = 0; i < trace->scope_count; i++) {
 		struct trace_scope *scope = &trace->scopes[i];
@@ -175,12 +175,12 @@ static bool is_twin(const struct trace *trace, const struct trace_span *a, const
 static void add_span(struct trace *trace, const struct trace_span *span)
 {
 	uint64_t of_kind = trace_resource_of(trace, span)->service_hash + span->summary.kind;
-	uint64_t hash = table_hash((struct slice){(const char *)span->summary.span_id, sizeof(span->summary.span_id)},
-				   of_kind);
+	uint64_t hash = hash_table_hash(
+		(struct slice){(const char *)span->summary.span_id, sizeof(span->summary.span_id)}, of_kind);
 	size_t at = 0;
 	uint32_t i;
 
-	while (table_next(&trace->span_table, hash, &at, &i)) {
+	while (hash_table_next(&trace->span_table, hash, &at, &i)) {
 		struct trace_span *other = &trace->spans[i];
 		if (is_twin(trace, other, span)) {
 			if (span->summary.end_ns >= other->summary.end_ns)
@@ -193,7 +193,7 @@ static void add_span(struct trace *trace, const struct trace_span *span)
 		return;
 	}
 	trace->spans = array_grow(trace->spans, trace->span_count, &trace->span_room, sizeof(*trace->spans));
-	table_add(&trace->span_table, hash, (uint32_t)trace->span_count);
+	hash_table_add(&trace->span_table, hash, (uint32_t)trace->span_count);
 	trace->spans[trace->span_count++] = *span;
 }
 

@@ -16,9 +16,9 @@
 
 #include "base/buf.h"
 #include "trace_store/budget.h"
+#include "trace_store/hash_table.h"
 #include "trace_store/limits.h"
 #include "trace_store/span.h"
-#include "trace_store/table.h"
 
 #define TRACE_BYTES_MAX LIMIT_TRACE_BYTES /* of a trace that are looked at; more is cut off, and that is said */
 
@@ -58,7 +58,7 @@ struct trace {
 	struct buf text;
 	struct trace_piece *pieces;
 	size_t resource_room, scope_room, span_room, piece_room, piece_count;
-	struct table resource_table, scope_table, span_table;
+	struct hash_table resource_table, scope_table, span_table;
 };
 
 /* `budget` outlives the trace, which belongs to one thread. */

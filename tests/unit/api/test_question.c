@@ -6,7 +6,7 @@
 
 #include "trace_store/limits.h"
 #include "trace_store/question.h"
-#include "trace_store/set.h"
+#include "trace_store/string_set.h"
 
 static void so_many_at_a_time(void **state)
 {
@@ -23,65 +23,65 @@ static void so_many_at_a_time(void **state)
 	}
 }
 
-static void add_number(struct set *set, int number)
+static void add_number(struct string_set *set, int number)
 {
 	char text[16];
 
-	set_add(set, (struct slice){text, (size_t)snprintf(text, sizeof(text), "%05d", number)});
+	string_set_add(set, (struct slice){text, (size_t)snprintf(text, sizeof(text), "%05d", number)});
 }
 
 static void a_set_has_each_text_once_in_order(void **state)
 {
-	struct set set;
+	struct string_set set;
 
 	(void)state;
-	set_init(&set, 0, SET_BYTES_MAX);
+	string_set_init(&set, 0, STRING_SET_BYTES_MAX);
 	for (int round = 0; round < 2; round++)
 		for (int i = 9999; i >= 0; i--)
 			add_number(&set, i * 7919 % 10000);
-	set_add(&set, bytes_of(""));
+	string_set_add(&set, bytes_of(""));
 	assert_int_equal(set.count, 10001);
-	set_sort(&set);
-	assert_int_equal(set_item(&set, 0).len, 0);
+	string_set_sort(&set);
+	assert_int_equal(string_set_item(&set, 0).len, 0);
 	for (int i = 0; i < 10000; i++) {
 		char text[16];
 		snprintf(text, sizeof(text), "%05d", i);
-		assert_true(bytes_equal(set_item(&set, (size_t)i + 1), bytes_of(text)));
+		assert_true(bytes_equal(string_set_item(&set, (size_t)i + 1), bytes_of(text)));
 	}
 	assert_false(set.full);
-	set_done(&set);
+	string_set_done(&set);
 }
 
 /* What was asked for is all; what is more than fits is not, and the set says so. */
 static void a_set_has_limits(void **state)
 {
-	static const char large[SET_BYTES_MAX / 2 + 1] = {'x'};
-	struct set set;
+	static const char large[STRING_SET_BYTES_MAX / 2 + 1] = {'x'};
+	struct string_set set;
 
 	(void)state;
-	set_init(&set, 10, SET_BYTES_MAX);
+	string_set_init(&set, 10, STRING_SET_BYTES_MAX);
 	for (int i = 0; i < 100; i++)
 		add_number(&set, i);
 	assert_int_equal(set.count, 10);
 	assert_false(set.full);
-	set_done(&set);
+	string_set_done(&set);
 
-	set_init(&set, 0, SET_BYTES_MAX);
-	for (int i = 0; i < SET_ITEMS_MAX + 1; i++)
+	string_set_init(&set, 0, STRING_SET_BYTES_MAX);
+	for (int i = 0; i < STRING_SET_ITEMS_MAX + 1; i++)
 		add_number(&set, i);
-	assert_int_equal(set.count, SET_ITEMS_MAX);
+	assert_int_equal(set.count, STRING_SET_ITEMS_MAX);
 	assert_true(set.full);
-	set_done(&set);
+	string_set_done(&set);
 
-	set_init(&set, 0, SET_BYTES_MAX);
-	set_add(&set, (struct slice){large, sizeof(large)});
+	string_set_init(&set, 0, STRING_SET_BYTES_MAX);
+	string_set_add(&set, (struct slice){large, sizeof(large)});
 	assert_false(set.full);
-	set_add(&set, (struct slice){large, sizeof(large) - 1});
+	string_set_add(&set, (struct slice){large, sizeof(large) - 1});
 	assert_int_equal(set.count, 1);
 	assert_true(set.full);
-	set_add(&set, bytes_of("small"));
+	string_set_add(&set, bytes_of("small"));
 	assert_int_equal(set.count, 2);
-	set_done(&set);
+	string_set_done(&set);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/table.h"
+#include "trace_store/hash_table.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-uint64_t table_hash(struct slice bytes, uint64_t begin)
+uint64_t hash_table_hash(struct slice bytes, uint64_t begin)
 {
 	pthread_once(&once, make_keys);
 	uint64_t hash = mix(begin, bytes.len);
@@ -43,10 +43,10 @@ uint64_t table_hash(struct slice bytes, uint64_t begin)
 	return hash;
 }
 
-bool table_next(const struct table *table, uint64_t hash, size_t *at, uint32_t *item)
+bool hash_table_next(const struct hash_table *table, uint64_t hash, size_t *at, uint32_t *item)
 {
 	while (table->size && *at < table->size) {
-		const struct table_slot *slot = &table->slots[(hash + (*at)++) & (table->size - 1)];
+		const struct hash_table_slot *slot = &table->slots[(hash + (*at)++) & (table->size - 1)];
 		if (!slot->item)
 			return false;
 		if (slot->hash == hash) {
@@ -57,7 +57,7 @@ bool table_next(const struct table *table, uint64_t hash, size_t *at, uint32_t *
 	return false;
 }
 
-static void put(struct table *table, struct table_slot slot)
+static void put(struct hash_table *table, struct hash_table_slot slot)
 {
 	size_t at = slot.hash & (table->size - 1);
 
@@ -66,9 +66,9 @@ static void put(struct table *table, struct table_slot slot)
 	table->slots[at] = slot;
 }
 
-static void grow(struct table *table)
+static void grow(struct hash_table *table)
 {
-	struct table old = *table;
+	struct hash_table old = *table;
 
 	table->size = old.size ? 2 * old.size : SIZE_LEAST;
 	table->slots = calloc(table->size, sizeof(*table->slots));
@@ -80,25 +80,25 @@ static void grow(struct table *table)
 	free(old.slots);
 }
 
-void table_add(struct table *table, uint64_t hash, uint32_t item)
+void hash_table_add(struct hash_table *table, uint64_t hash, uint32_t item)
 {
 	if (2 * (table->count + 1) > table->size)
 		grow(table);
-	put(table, (struct table_slot){hash, item + 1});
+	put(table, (struct hash_table_slot){hash, item + 1});
 	table->count++;
 }
 
-void table_clear(struct table *table)
+void hash_table_clear(struct hash_table *table)
 {
 	if (table->size > SIZE_KEPT)
-		table_done(table);
+		hash_table_done(table);
 	else if (table->count)
 		memset(table->slots, 0, table->size * sizeof(*table->slots));
 	table->count = 0;
 }
 
-void table_done(struct table *table)
+void hash_table_done(struct hash_table *table)
 {
 	free(table->slots);
-	*table = (struct table){0};
+	*table = (struct hash_table){0};
 }
