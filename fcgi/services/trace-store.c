@@ -12,10 +12,10 @@
 #include "trace_store/ageing.h"
 #include "trace_store/ingest.h"
 #include "trace_store/limits.h"
+#include "trace_store/load_shedding.h"
 #include "trace_store/question.h"
 #include "trace_store/rows.h"
 #include "trace_store/search.h"
-#include "trace_store/shed.h"
 
 #define NICENESS 5 /* requests go before their traces */
 
@@ -66,7 +66,7 @@ ENV_SETTING(max_rate, .name = "TRACES_SPANS_PER_SECOND", .unit = "spans", .fallb
 static int start(struct database *database)
 {
 	rows_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
-	shed_init((size_t)env_number(&max_rate));
+	load_shedding_init((size_t)env_number(&max_rate));
 	ingest_init();
 	question_init();
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a large trace takes goes back to the system when it is answered */

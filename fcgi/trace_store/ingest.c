@@ -10,9 +10,9 @@
 #include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
 #include "trace_store/limits.h"
+#include "trace_store/load_shedding.h"
 #include "trace_store/pieces.h"
 #include "trace_store/rows.h"
-#include "trace_store/shed.h"
 
 TEL_COUNTER(received, "traces.spans.received", "{span}", "Spans that came in requests.");
 TEL_COUNTER(dropped, "traces.spans.dropped", "{span}", "Spans that were not stored, by reason.", "reason");
@@ -29,7 +29,7 @@ static atomic_uint active;
 static void on_scrape(void)
 {
 	tel_gauge_set(&stored, (double)rows_bytes());
-	tel_gauge_set(&share, shed_share());
+	tel_gauge_set(&share, load_shedding_share());
 }
 
 void ingest_init(void)
@@ -106,7 +106,7 @@ static bool is_stored(void *arg, const uint8_t trace_id[16])
 
 static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
 {
-	return shed_keep(trace_id, spans, is_stored, arg);
+	return load_shedding_keep(trace_id, spans, is_stored, arg);
 }
 
 static const char *why_rejected(const struct pieces *p, const struct rows_stored *done)

@@ -10,8 +10,8 @@
 
 /*
  * POST /v1/traces: stores the spans and answers 200; with a partial success when some are invalid, over a limit
- * (limits.h), or of traces that are not kept (see shed.h). 429 with Retry-After when too much comes at once: nothing of
- * the request is stored then.
+ * (limits.h), or of traces that are not kept (see load_shedding.h). 429 with Retry-After when too much comes at once:
+ * nothing of the request is stored then.
  */
 int ingest_traces(struct request *req, struct reply *reply);
 

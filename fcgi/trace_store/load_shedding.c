@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/shed.h"
+#include "trace_store/load_shedding.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -18,7 +18,7 @@ static size_t kept;        /* spans, since then */
 static unsigned halvings;
 static struct recent_set keeping, refused; /* traces */
 
-void shed_init(size_t spans_per_second)
+void load_shedding_init(size_t spans_per_second)
 {
 	limit = spans_per_second;
 	window_ns = clock_monotonic_ns();
@@ -84,7 +84,7 @@ static enum fate decide(uint64_t key, size_t spans)
 	return fate;
 }
 
-bool shed_keep(const uint8_t trace_id[16], size_t spans, shed_stored *stored, void *arg)
+bool load_shedding_keep(const uint8_t trace_id[16], size_t spans, load_shedding_stored *stored, void *arg)
 {
 	uint64_t key = key_of(trace_id);
 	enum fate fate = decide(key, spans);
@@ -101,7 +101,7 @@ bool shed_keep(const uint8_t trace_id[16], size_t spans, shed_stored *stored, vo
 	return is_stored;
 }
 
-double shed_share(void)
+double load_shedding_share(void)
 {
 	pthread_mutex_lock(&lock);
 	turn_windows(clock_monotonic_ns());

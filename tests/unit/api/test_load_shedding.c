@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "trace_store/shed.h"
+#include "trace_store/load_shedding.h"
 
 static uint64_t now_ns = 1000;
 
@@ -38,18 +38,18 @@ static bool keep(unsigned number, size_t spans)
 	uint8_t id[16];
 
 	id_of(number, id);
-	return shed_keep(id, spans, is_stored, &stored);
+	return load_shedding_keep(id, spans, is_stored, &stored);
 }
 
 static void below_the_limit_all_is_kept(void **state)
 {
 	(void)state;
-	shed_init(1000);
+	load_shedding_init(1000);
 	for (unsigned i = 0; i < 9000; i++) {
 		now_ns += 10000000 / 9; /* 900 a second */
 		assert_true(keep(i, 1));
 	}
-	assert_true(shed_share() == 1);
+	assert_true(load_shedding_share() == 1);
 }
 
 static void above_it_a_share_is_kept(void **state)
@@ -57,16 +57,16 @@ static void above_it_a_share_is_kept(void **state)
 	unsigned kept = 0;
 
 	(void)state;
-	shed_init(1000);
+	load_shedding_init(1000);
 	for (unsigned i = 0; i < 100000; i++) {
 		now_ns += 100000; /* 10000 a second, for 10 s */
 		kept += keep(i, 1);
 	}
 	assert_in_range(kept, 5000, 16000);
-	assert_true(shed_share() <= 0.25);
+	assert_true(load_shedding_share() <= 0.25);
 
 	now_ns += 30000000000;
-	assert_true(shed_share() == 1);
+	assert_true(load_shedding_share() == 1);
 	assert_true(keep(1000000, 1));
 }
 
@@ -77,11 +77,11 @@ static void a_refused_trace_stays_refused(void **state)
 	bool was_kept[400];
 
 	(void)state;
-	shed_init(100);
+	load_shedding_init(100);
 	for (unsigned i = 0; i < 400; i++)
 		was_kept[i] = keep(i, 1);
 	now_ns += 60000000000;
-	assert_true(shed_share() == 1);
+	assert_true(load_shedding_share() == 1);
 	for (unsigned i = 0; i < 400; i++) {
 		refused += !was_kept[i];
 		if (!was_kept[i])
@@ -97,12 +97,12 @@ static void a_kept_trace_stays_kept(void **state)
 	bool was_kept[400];
 
 	(void)state;
-	shed_init(100);
+	load_shedding_init(100);
 	for (unsigned i = 0; i < 400; i++)
 		was_kept[i] = keep(i, 1);
 	for (unsigned i = 0; i < 20000; i++)
 		keep(1000 + i, 1);
-	assert_true(shed_share() < 0.01);
+	assert_true(load_shedding_share() < 0.01);
 	for (unsigned i = 0; i < 400; i++) {
 		kept += was_kept[i];
 		assert_int_equal(keep(i, 1), was_kept[i]);
