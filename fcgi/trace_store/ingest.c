@@ -11,7 +11,7 @@
 #include "trace_store/inflate.h"
 #include "trace_store/limits.h"
 #include "trace_store/load_shedding.h"
-#include "trace_store/pieces.h"
+#include "trace_store/request_split.h"
 #include "trace_store/rows.h"
 
 TEL_COUNTER(received, "traces.spans.received", "{span}", "Spans that came in requests.");
@@ -109,7 +109,7 @@ static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
 	return load_shedding_keep(trace_id, spans, is_stored, arg);
 }
 
-static const char *why_rejected(const struct pieces *p, const struct rows_stored *done)
+static const char *why_rejected(const struct request_split *p, const struct rows_stored *done)
 {
 	if (done->cut)
 		return "A trace holds 20000 spans and 4 MiB of them and of their resources at most, a resource with "
@@ -123,14 +123,14 @@ static const char *why_rejected(const struct pieces *p, const struct rows_stored
 
 static int store_request(struct request *req, struct reply *reply, bool json, struct slice request)
 {
-	struct pieces p __attribute__((cleanup(pieces_done)));
+	struct request_split p __attribute__((cleanup(request_split_done)));
 	struct rows_stored done = {0};
-	enum pieces_result read = pieces_read(&p, request, keep, req);
+	enum request_split_result read = request_split_read(&p, request, keep, req);
 	enum db_result result = DB_OK;
 
-	if (read == PIECES_TOO_LARGE)
+	if (read == REQUEST_SPLIT_TOO_LARGE)
 		return refuse(reply, json, 413, "invalid", "The request has more than 8 MiB.");
-	if (read == PIECES_MALFORMED)
+	if (read == REQUEST_SPLIT_MALFORMED)
 		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
 	if (p.index_count)
 		result = rows_store(req->database, &p, &done);
@@ -160,7 +160,7 @@ static int refuse_json(struct reply *reply, const struct buf *message, const str
 static int take_json(struct request *req, struct reply *reply, struct slice body)
 {
 	struct from_json_fault fault;
-	BUF(message, PIECES_BYTES_MAX);
+	BUF(message, REQUEST_SPLIT_BYTES_MAX);
 
 	if (!from_json(&schema_request, body, &message, &fault))
 		return refuse_json(reply, &message, &fault);
@@ -171,7 +171,7 @@ static int take(struct request *req, struct reply *reply, bool json)
 {
 	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
 	struct slice body = {req->body, req->body_bytes};
-	BUF(inflated, PIECES_BYTES_MAX);
+	BUF(inflated, REQUEST_SPLIT_BYTES_MAX);
 
 	if (req->body_too_large)
 		return refuse(reply, json, 413, "invalid", "The body has more than 4 MiB.");

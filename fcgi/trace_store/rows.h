@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "database/database.h"
-#include "trace_store/pieces.h"
+#include "trace_store/request_split.h"
 
 /* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
 void rows_init(int64_t bytes, int64_t age_ms);
@@ -26,7 +26,7 @@ struct rows_stored {
  * Stores the pieces (store_pieces.c), makes room. One transaction. A trace over a limit is cut off: of its spans those
  * are stored that fit. A piece that came before, in the same words, is not stored again while it is remembered.
  */
-enum db_result rows_store(struct database *database, const struct pieces *pieces, struct rows_stored *out);
+enum db_result rows_store(struct database *database, const struct request_split *pieces, struct rows_stored *out);
 
 /* For store_pieces.c, in its transaction: removes the oldest traces until the size is kept. */
 enum db_result rows_make_room(struct db_connection *tx);

@@ -47,7 +47,7 @@ struct known {
 };
 
 struct storing {
-	const struct pieces *pieces;
+	const struct request_split *pieces;
 	struct known *resources, *sources; /* by index */
 	int64_t sources_from;              /* the first that this request stored */
 	uint64_t *hashes;                  /* of the pieces that were stored whole */
@@ -62,17 +62,17 @@ struct storing {
 
 static uint64_t hash_source(struct storing *s, size_t source)
 {
-	const struct pieces *p = s->pieces;
+	const struct request_split *p = s->pieces;
 	struct known *resource = &s->resources[p->sources[source].resource], *known = &s->sources[source];
 
 	if (!resource->hash) {
 		buf_reset(&s->fields);
-		pieces_add_resource(p, p->sources[source].resource, &s->fields);
+		request_split_add_resource(p, p->sources[source].resource, &s->fields);
 		resource->hash = hash_table_hash((struct slice){s->fields.data, s->fields.len}, 0);
 	}
 	if (!known->hash) {
 		buf_reset(&s->fields);
-		pieces_add_scope(p, source, &s->fields);
+		request_split_add_scope(p, source, &s->fields);
 		known->hash = hash_table_hash((struct slice){s->fields.data, s->fields.len}, resource->hash);
 	}
 	return known->hash;
@@ -94,26 +94,27 @@ static enum db_result add_fields(struct db_connection *tx, struct db_statement *
 
 static enum db_result add_source(struct db_connection *tx, struct storing *s, size_t source)
 {
-	const struct pieces *p = s->pieces;
+	const struct request_split *p = s->pieces;
 	struct known *resource = &s->resources[p->sources[source].resource], *known = &s->sources[source];
 	enum db_result result = DB_OK;
 
 	if (!resource->id) {
 		buf_reset(&s->fields);
-		pieces_add_resource(p, p->sources[source].resource, &s->fields);
+		request_split_add_resource(p, p->sources[source].resource, &s->fields);
 		result = add_fields(tx, &insert_resource, NULL, &s->fields, &resource->id);
 	}
 	if (result != DB_OK || known->id)
 		return result;
 	buf_reset(&s->fields);
-	pieces_add_scope(p, source, &s->fields);
+	request_split_add_scope(p, source, &s->fields);
 	result = add_fields(tx, &insert_source, &resource->id, &s->fields, &known->id);
 	if (!s->sources_from)
 		s->sources_from = known->id;
 	return result;
 }
 
-static enum db_result add_piece(struct db_connection *tx, const struct storing *s, const struct piece *piece)
+static enum db_result add_piece(struct db_connection *tx, const struct storing *s,
+				const struct request_split_piece *piece)
 {
 	struct db_query q;
 
@@ -131,7 +132,7 @@ static enum db_result add_piece(struct db_connection *tx, const struct storing *
 /* What the source adds to its trace. */
 static int64_t source_bytes(const struct storing *s, size_t source)
 {
-	const struct pieces *p = s->pieces;
+	const struct request_split *p = s->pieces;
 	uint32_t resource = p->sources[source].resource;
 
 	return (int64_t)p->sources[source].bytes +
@@ -140,7 +141,7 @@ static int64_t source_bytes(const struct storing *s, size_t source)
 
 static bool source_fits(const struct storing *s, size_t source)
 {
-	const struct pieces *p = s->pieces;
+	const struct request_split *p = s->pieces;
 
 	return (int64_t)p->sources[source].bytes + p->resources[p->sources[source].resource].bytes <=
 		       LIMIT_SOURCE_BYTES &&
@@ -148,13 +149,13 @@ static bool source_fits(const struct storing *s, size_t source)
 }
 
 /* The spans that fit, into s->spans. Returns their number. */
-static size_t take_spans(struct storing *s, const struct piece *piece)
+static size_t take_spans(struct storing *s, const struct request_split_piece *piece)
 {
 	size_t taken = 0;
 
 	buf_reset(&s->spans);
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
-		struct slice span = pieces_span(s->pieces, i);
+		struct slice span = request_split_span(s->pieces, i);
 		if (s->size.spans + (int64_t)taken >= LIMIT_TRACE_SPANS ||
 		    s->size.span_bytes + (int64_t)(s->spans.len + span.len) > LIMIT_TRACE_SPAN_BYTES)
 			continue;
@@ -164,18 +165,18 @@ static size_t take_spans(struct storing *s, const struct piece *piece)
 	return taken;
 }
 
-static uint64_t hash_piece(struct storing *s, const struct piece *piece)
+static uint64_t hash_piece(struct storing *s, const struct request_split_piece *piece)
 {
 	uint64_t hash = hash_table_hash((struct slice){(const char *)piece->trace_id, 16},
 					hash_source(s, piece->source));
 
 	for (size_t i = piece->first; i < piece->first + piece->count; i++) {
-		hash = hash_table_hash(pieces_span(s->pieces, i), hash);
+		hash = hash_table_hash(request_split_span(s->pieces, i), hash);
 	}
 	return hash;
 }
 
-static enum db_result store_piece(struct db_connection *tx, struct storing *s, const struct piece *piece)
+static enum db_result store_piece(struct db_connection *tx, struct storing *s, const struct request_split_piece *piece)
 {
 	uint64_t hash = hash_piece(s, piece);
 
@@ -230,11 +231,11 @@ static enum db_result end_trace(struct db_connection *tx, const struct storing *
 static enum db_result store_job(struct db_connection *tx, void *arg)
 {
 	struct storing *s = arg;
-	struct piece piece = {0};
+	struct request_split_piece piece = {0};
 	const uint8_t *trace_id = NULL;
 	enum db_result result = DB_OK;
 
-	while (result == DB_OK && pieces_next(s->pieces, &piece)) {
+	while (result == DB_OK && request_split_next(s->pieces, &piece)) {
 		if (!trace_id || memcmp(trace_id, piece.trace_id, 16) != 0) {
 			if (trace_id)
 				result = end_trace(tx, s, trace_id);
@@ -259,7 +260,7 @@ static void *zeros(size_t count, size_t size)
 	return items;
 }
 
-enum db_result rows_store(struct database *database, const struct pieces *pieces, struct rows_stored *out)
+enum db_result rows_store(struct database *database, const struct request_split *pieces, struct rows_stored *out)
 {
 	struct storing s = {.pieces = pieces,
 			    .resources = zeros(pieces->resource_count, sizeof(struct known)),
@@ -267,7 +268,7 @@ enum db_result rows_store(struct database *database, const struct pieces *pieces
 			    .hashes = zeros(pieces->index_count, sizeof(uint64_t))};
 
 	buf_init(&s.spans, LIMIT_TRACE_SPAN_BYTES);
-	buf_init(&s.fields, PIECES_BYTES_MAX);
+	buf_init(&s.fields, REQUEST_SPLIT_BYTES_MAX);
 	enum db_result result = db_write(database, &insert_piece, store_job, &s);
 	if (result == DB_OK)
 		remember(s.hashes, s.hash_count);

@@ -10,7 +10,7 @@
 #include "cost.h"
 #include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
-#include "trace_store/pieces.h"
+#include "trace_store/request_split.h"
 #include "trace_store/selector.h"
 #include "trace_store/to_json.h"
 
@@ -39,18 +39,18 @@ static void check_round_trip(struct slice request)
 	assert(again.len == json.len && memcmp(again.data, json.data, json.len) == 0);
 }
 
-static void check_pieces(const struct pieces *p)
+static void check_pieces(const struct request_split *p)
 {
 	size_t spans = 0;
 	BUF(fields, MAX);
 
-	for (struct piece piece = {0}; pieces_next(p, &piece);) {
+	for (struct request_split_piece piece = {0}; request_split_next(p, &piece);) {
 		assert(piece.first == spans && piece.count && piece.source < p->source_count);
 		buf_reset(&fields);
-		pieces_add_scope(p, piece.source, &fields);
+		request_split_add_scope(p, piece.source, &fields);
 		assert(fields.len == p->sources[piece.source].bytes);
 		for (size_t i = piece.first; i < piece.first + piece.count; i++, spans++) {
-			struct protobuf w = {.left = pieces_span(p, i)};
+			struct protobuf w = {.left = request_split_span(p, i)};
 			struct protobuf_field field;
 			struct span_summary span;
 			assert(protobuf_next(&w, &field) && !w.left.len && p->index[i].source == piece.source);
@@ -84,14 +84,14 @@ static void check_questions(struct slice request)
 
 static void read_request(struct slice request)
 {
-	struct pieces p;
+	struct request_split p;
 
-	if (pieces_read(&p, request, NULL, NULL) == PIECES_OK) {
+	if (request_split_read(&p, request, NULL, NULL) == REQUEST_SPLIT_OK) {
 		check_pieces(&p);
 		check_round_trip(request);
 		check_questions(request);
 	}
-	pieces_done(&p);
+	request_split_done(&p);
 }
 
 static void read_both(struct slice body)

@@ -17,7 +17,7 @@ from lib.wait import wait_until
 
 PROTOBUF = "application/x-protobuf"
 MIB = 1 << 20
-MAX_SPANS, MAX_BODY = 20_000, 8 * MIB  # fcgi/trace_store/limits.h, pieces.h
+MAX_SPANS, MAX_BODY = 20_000, 8 * MIB  # fcgi/trace_store/limits.h, request_split.h
 
 
 # ---- protobuf by hand: what no library would write

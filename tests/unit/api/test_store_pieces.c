@@ -6,20 +6,21 @@
 /* Stores a request as it is. */
 static struct rows_stored store_request(const struct buf *request)
 {
-	struct pieces p;
+	struct request_split p;
 	struct rows_stored stored;
 
 	assert_false(request->failed);
-	assert_int_equal(pieces_read(&p, (struct slice){request->data, request->len}, NULL, NULL), PIECES_OK);
+	assert_int_equal(request_split_read(&p, (struct slice){request->data, request->len}, NULL, NULL),
+			 REQUEST_SPLIT_OK);
 	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
-	pieces_done(&p);
+	request_split_done(&p);
 	return stored;
 }
 
 /* Spans from..to-1 of trace 1, in one request. */
 static struct rows_stored store_one_trace(uint32_t from, uint32_t to, size_t filler)
 {
-	BUF(request, PIECES_BYTES_MAX);
+	BUF(request, REQUEST_SPLIT_BYTES_MAX);
 	size_t begins[2];
 
 	request_begin(&request, "users", begins);
@@ -74,7 +75,7 @@ static void a_trace_has_so_many_bytes_of_spans(void **state)
 static void a_resource_is_stored_once_for_its_scopes(void **state)
 {
 	static char text[600000];
-	BUF(request, PIECES_BYTES_MAX);
+	BUF(request, REQUEST_SPLIT_BYTES_MAX);
 	(void)state;
 	memset(text, 'x', sizeof(text));
 	for (size_t len = 400000; len <= 600000; len += 200000) {
@@ -140,7 +141,7 @@ static void no_piece_loses_its_source(void **state)
 	(void)state;
 	rows_init(32 * MIB, 3600000);
 	for (uint32_t i = 0; i < 200; i++) {
-		BUF(request, PIECES_BYTES_MAX);
+		BUF(request, REQUEST_SPLIT_BYTES_MAX);
 		for (uint32_t service = 0; service < 20; service++) {
 			size_t begins[2];
 			request_begin(&request, service % 2 ? "users" : "orders", begins);

@@ -69,11 +69,11 @@ static inline int close_store(void **state)
 
 /* One request of `service` with a span of each of the traces from..to-1. */
 static inline void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
-			       pieces_keep *keep)
+			       request_split_keep *keep)
 {
-	BUF(request, PIECES_BYTES_MAX);
+	BUF(request, REQUEST_SPLIT_BYTES_MAX);
 	size_t begins[2];
-	struct pieces p;
+	struct request_split p;
 	struct rows_stored stored;
 
 	request_begin(&request, service, begins);
@@ -82,9 +82,10 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
 			 filler);
 	request_end(&request, begins);
-	assert_int_equal(pieces_read(&p, (struct slice){request.data, request.len}, keep, NULL), PIECES_OK);
+	assert_int_equal(request_split_read(&p, (struct slice){request.data, request.len}, keep, NULL),
+			 REQUEST_SPLIT_OK);
 	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
-	pieces_done(&p);
+	request_split_done(&p);
 }
 
 struct trace_summary {

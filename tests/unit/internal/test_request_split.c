@@ -14,7 +14,7 @@
 #include "tel/src/span.h"
 #include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
-#include "trace_store/pieces.h"
+#include "trace_store/request_split.h"
 #include "trace_store/span.h"
 #include "trace_store/to_json.h"
 
@@ -35,7 +35,7 @@ static int begin(void **state)
 	span_configure(true, &(struct sampler){.parent_based = true}, NULL);
 	buf_init(&resource, 10000);
 	buf_init(&scope, 10000);
-	buf_init(&request, PIECES_BYTES_MAX);
+	buf_init(&request, REQUEST_SPLIT_BYTES_MAX);
 	otlp_add_resource(&resource, attrs, 2);
 	otlp_add_scope(&scope, "apm", "1.2.3");
 	head_room = otlp_head_size_max(&resource, &scope);
@@ -135,7 +135,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 /* Three traces, their spans in turn: three pieces, each with all of its spans in order. */
 static void spans_are_grouped_by_trace(void **state)
 {
-	struct pieces p;
+	struct request_split p;
 	struct protobuf_field field;
 	unsigned next[3] = {0, 1, 2}, spans = 0, count = 0;
 
@@ -145,14 +145,14 @@ static void spans_are_grouped_by_trace(void **state)
 		fill(&span, i % 3, i, i < 3);
 		otlp_add_span(&request, span_of(&span));
 	}
-	assert_int_equal(pieces_read(&p, finish(), NULL, NULL), PIECES_OK);
+	assert_int_equal(request_split_read(&p, finish(), NULL, NULL), REQUEST_SPLIT_OK);
 	assert_int_equal(p.source_count, 1);
 	assert_int_equal(p.resource_count, 1);
 	assert_int_equal(p.spans, 30);
 	assert_int_equal(p.spans_invalid + p.spans_refused, 0);
-	for (struct piece piece = {0}; pieces_next(&p, &piece); count++) {
+	for (struct request_split_piece piece = {0}; request_split_next(&p, &piece); count++) {
 		for (size_t i = piece.first; i < piece.first + piece.count; i++) {
-			struct protobuf w = {.left = pieces_span(&p, i)};
+			struct protobuf w = {.left = request_split_span(&p, i)};
 			assert_true(protobuf_next(&w, &field));
 			assert_int_equal(field.number, 2);
 			check_span(field.bytes, count, next[count], next[count] < 3);
@@ -166,16 +166,16 @@ static void spans_are_grouped_by_trace(void **state)
 
 	struct value value;
 	BUF(fields, 10000);
-	pieces_add_resource(&p, 0, &fields);
+	request_split_add_resource(&p, 0, &fields);
 	assert_int_equal(fields.len, p.resources[0].bytes);
 	struct protobuf w = {.left = {fields.data, fields.len}};
 	assert_true(protobuf_next(&w, &field));
 	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
 	assert_true(bytes_equal(value.text, bytes_of("order-service")));
 	buf_reset(&fields);
-	pieces_add_scope(&p, 0, &fields);
+	request_split_add_scope(&p, 0, &fields);
 	assert_int_equal(fields.len, p.sources[0].bytes);
-	pieces_done(&p);
+	request_split_done(&p);
 }
 
 static bool keep_even(void *arg, const uint8_t trace_id[16], size_t spans)
@@ -187,7 +187,7 @@ static bool keep_even(void *arg, const uint8_t trace_id[16], size_t spans)
 
 static void refused_traces_are_left_out(void **state)
 {
-	struct pieces p;
+	struct request_split p;
 	unsigned count = 0;
 
 	(void)state;
@@ -196,22 +196,22 @@ static void refused_traces_are_left_out(void **state)
 		fill(&span, i % 4, i, false);
 		otlp_add_span(&request, span_of(&span));
 	}
-	assert_int_equal(pieces_read(&p, finish(), keep_even, NULL), PIECES_OK);
+	assert_int_equal(request_split_read(&p, finish(), keep_even, NULL), REQUEST_SPLIT_OK);
 	assert_int_equal(p.spans_refused, 10);
 	assert_int_equal(p.index_count, 10);
-	for (struct piece piece = {0}; pieces_next(&p, &piece); count++) {
+	for (struct request_split_piece piece = {0}; request_split_next(&p, &piece); count++) {
 		assert_int_equal(piece.trace_id[0] % 2, 0);
 		assert_int_equal(piece.count, 5);
 	}
 	assert_int_equal(count, 2);
-	pieces_done(&p);
+	request_split_done(&p);
 }
 
 static void spans_without_ids_are_invalid(void **state)
 {
 	static const uint8_t zero[16];
 	BUF(bytes, 4096);
-	struct pieces p;
+	struct request_split p;
 
 	(void)state;
 	size_t outer = protobuf_begin(&bytes, 1), inner = protobuf_begin(&bytes, 2);
@@ -225,11 +225,11 @@ static void spans_without_ids_are_invalid(void **state)
 	}
 	protobuf_end(&bytes, inner);
 	protobuf_end(&bytes, outer);
-	assert_int_equal(pieces_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
+	assert_int_equal(request_split_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), REQUEST_SPLIT_OK);
 	assert_int_equal(p.spans, 4);
 	assert_int_equal(p.spans_invalid, 3);
 	assert_int_equal(p.index_count, 1);
-	pieces_done(&p);
+	request_split_done(&p);
 }
 
 /* ---- JSON ---- */
@@ -273,16 +273,16 @@ static void json_as_otlp_writes_it(void **state)
 	BUF(bytes, 10000);
 	BUF(json, 10000);
 	struct json_writer w;
-	struct pieces p;
+	struct request_split p;
 
 	(void)state;
 	assert_true(from_json(&schema_request, (struct slice){example, strlen(example)}, &bytes, &fault));
-	assert_int_equal(pieces_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), PIECES_OK);
-	struct piece piece = {0};
-	assert_true(pieces_next(&p, &piece));
+	assert_int_equal(request_split_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), REQUEST_SPLIT_OK);
+	struct request_split_piece piece = {0};
+	assert_true(request_split_next(&p, &piece));
 	assert_int_equal(piece.trace_id[0], 0x5b);
-	assert_false(pieces_next(&p, &piece));
-	pieces_done(&p);
+	assert_false(request_split_next(&p, &piece));
+	request_split_done(&p);
 	json_init(&w, &json);
 	to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
 	assert_string_equal(
@@ -316,9 +316,9 @@ static void json_that_is_no_request_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		BUF(out, 10000);
-		struct pieces p;
+		struct request_split p;
 		bool good = from_json(&schema_request, (struct slice){wrong[i], strlen(wrong[i])}, &out, &fault) &&
-			    pieces_read(&p, (struct slice){out.data, out.len}, NULL, NULL) == PIECES_OK;
+			    request_split_read(&p, (struct slice){out.data, out.len}, NULL, NULL) == REQUEST_SPLIT_OK;
 		if (good)
 			fail_msg("taken: %s", wrong[i]);
 	}
@@ -336,12 +336,12 @@ static void every_cut_is_malformed_or_a_request(void **state)
 	otlp_add_span(&request, span_of(&span));
 	struct slice whole = finish();
 	for (size_t len = 0; len < whole.len; len++) {
-		struct pieces p;
+		struct request_split p;
 		char *copy = malloc(len + 1); /* so that ASan sees a read past its end */
 		memcpy(copy, whole.data, len);
 		copy = realloc(copy, len ? len : 1);
-		taken += pieces_read(&p, (struct slice){copy, len}, NULL, NULL) == PIECES_OK;
-		pieces_done(&p);
+		taken += request_split_read(&p, (struct slice){copy, len}, NULL, NULL) == REQUEST_SPLIT_OK;
+		request_split_done(&p);
 		free(copy);
 	}
 	assert_int_equal(taken, 1); /* the empty one */
@@ -364,10 +364,10 @@ static void malformed_is_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-		struct pieces p;
-		if (pieces_read(&p, wrong[i], NULL, NULL) != PIECES_MALFORMED)
+		struct request_split p;
+		if (request_split_read(&p, wrong[i], NULL, NULL) != REQUEST_SPLIT_MALFORMED)
 			fail_msg("taken: number %zu", i);
-		pieces_done(&p);
+		request_split_done(&p);
 	}
 }
 

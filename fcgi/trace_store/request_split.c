@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/pieces.h"
+#include "trace_store/request_split.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,27 +8,27 @@
 #include "trace_store/schema.h"
 #include "trace_store/span.h"
 
-_Static_assert(PIECES_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
+_Static_assert(REQUEST_SPLIT_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
 
 struct finding {
-	struct pieces found;
+	struct request_split found;
 	size_t resource_room, source_room, index_room; /* of the arrays */
 };
 
 /* ---- finding the spans ---- */
 
-static uint32_t place(const struct pieces *p, const void *at)
+static uint32_t place(const struct request_split *p, const void *at)
 {
 	return (uint32_t)((const char *)at - p->request.data);
 }
 
-static struct slice part(const struct pieces *p, uint32_t at, uint32_t len)
+static struct slice part(const struct request_split *p, uint32_t at, uint32_t len)
 {
 	return (struct slice){p->request.data + at, len};
 }
 
 /* Where the trace id of a span stands that has one. */
-static uint32_t id_place(const struct pieces *p, struct slice span)
+static uint32_t id_place(const struct request_split *p, struct slice span)
 {
 	struct protobuf w = {.left = span};
 	struct protobuf_field field = {0};
@@ -40,7 +40,7 @@ static uint32_t id_place(const struct pieces *p, struct slice span)
 
 static void add_span(struct finding *f, const struct protobuf_field *field)
 {
-	struct pieces *p = &f->found;
+	struct request_split *p = &f->found;
 	struct span_summary span;
 
 	p->spans++;
@@ -49,7 +49,7 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 		return;
 	}
 	p->index = array_grow(p->index, p->index_count, &f->index_room, sizeof(*p->index));
-	struct pieces_span *found = &p->index[p->index_count++];
+	struct request_split_span *found = &p->index[p->index_count++];
 	found->at = place(p, field->whole.data);
 	found->len = (uint32_t)field->whole.len;
 	found->id_at = id_place(p, field->bytes);
@@ -59,7 +59,7 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 /* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
 static void find_in_scope(struct finding *f, struct slice scope_spans, size_t resource)
 {
-	struct pieces *p = &f->found;
+	struct request_split *p = &f->found;
 	struct protobuf w = {.left = scope_spans};
 	struct protobuf_field field;
 	size_t bytes = 0, before = p->index_count;
@@ -73,7 +73,7 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 	if (p->index_count == before)
 		return;
 	p->sources = array_grow(p->sources, p->source_count, &f->source_room, sizeof(*p->sources));
-	struct pieces_source *found = &p->sources[p->source_count++];
+	struct request_split_source *found = &p->sources[p->source_count++];
 	found->resource = (uint32_t)resource;
 	found->at = place(p, scope_spans.data);
 	found->len = (uint32_t)scope_spans.len;
@@ -82,7 +82,7 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 
 static void find_in_resource(struct finding *f, struct slice resource_spans)
 {
-	struct pieces *p = &f->found;
+	struct request_split *p = &f->found;
 	struct protobuf w = {.left = resource_spans};
 	struct protobuf_field field;
 	size_t bytes = 0, before = p->source_count;
@@ -96,13 +96,13 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 	if (p->source_count == before)
 		return;
 	p->resources = array_grow(p->resources, p->resource_count, &f->resource_room, sizeof(*p->resources));
-	struct pieces_resource *found = &p->resources[p->resource_count++];
+	struct request_split_resource *found = &p->resources[p->resource_count++];
 	found->at = place(p, resource_spans.data);
 	found->len = (uint32_t)resource_spans.len;
 	found->bytes = (uint32_t)bytes;
 }
 
-static void find_all(struct pieces *p)
+static void find_all(struct request_split *p)
 {
 	struct finding finding = {.found = *p};
 	struct protobuf w = {.left = p->request};
@@ -116,26 +116,26 @@ static void find_all(struct pieces *p)
 
 /* ---- grouping them ---- */
 
-static const uint8_t *trace_id_of(const struct pieces *p, size_t i)
+static const uint8_t *trace_id_of(const struct request_split *p, size_t i)
 {
 	return (const uint8_t *)p->request.data + p->index[i].id_at;
 }
 
 static int compare(const void *a, const void *b, void *pieces)
 {
-	const struct pieces *p = pieces;
-	const struct pieces_span *x = a, *y = b;
+	const struct request_split *p = pieces;
+	const struct request_split_span *x = a, *y = b;
 	int order = memcmp(p->request.data + x->id_at, p->request.data + y->id_at, 16);
 
 	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order too */
 }
 
-static bool same_trace(const struct pieces *p, size_t a, size_t b)
+static bool same_trace(const struct request_split *p, size_t a, size_t b)
 {
 	return memcmp(trace_id_of(p, a), trace_id_of(p, b), 16) == 0;
 }
 
-static void leave_out_refused(struct pieces *p, pieces_keep *keep, void *arg)
+static void leave_out_refused(struct request_split *p, request_split_keep *keep, void *arg)
 {
 	size_t kept = 0;
 
@@ -152,33 +152,34 @@ static void leave_out_refused(struct pieces *p, pieces_keep *keep, void *arg)
 	p->index_count = kept;
 }
 
-enum pieces_result pieces_read(struct pieces *p, struct slice request, pieces_keep *keep, void *arg)
+enum request_split_result request_split_read(struct request_split *p, struct slice request, request_split_keep *keep,
+					     void *arg)
 {
-	*p = (struct pieces){.request = request};
-	if (request.len > PIECES_BYTES_MAX)
-		return PIECES_TOO_LARGE;
+	*p = (struct request_split){.request = request};
+	if (request.len > REQUEST_SPLIT_BYTES_MAX)
+		return REQUEST_SPLIT_TOO_LARGE;
 	if (!schema_valid(&schema_request, request))
-		return PIECES_MALFORMED;
+		return REQUEST_SPLIT_MALFORMED;
 	find_all(p);
 	if (!p->index_count)
-		return PIECES_OK;
+		return REQUEST_SPLIT_OK;
 	qsort_r(p->index, p->index_count, sizeof(*p->index), compare, p);
 	if (keep)
 		leave_out_refused(p, keep, arg);
-	return PIECES_OK;
+	return REQUEST_SPLIT_OK;
 }
 
-void pieces_done(struct pieces *p)
+void request_split_done(struct request_split *p)
 {
 	free(p->resources);
 	free(p->sources);
 	free(p->index);
-	*p = (struct pieces){0};
+	*p = (struct request_split){0};
 }
 
 /* ---- the pieces ---- */
 
-bool pieces_next(const struct pieces *p, struct piece *piece)
+bool request_split_next(const struct request_split *p, struct request_split_piece *piece)
 {
 	size_t first = piece->first + piece->count, end = first + 1;
 
@@ -186,11 +187,11 @@ bool pieces_next(const struct pieces *p, struct piece *piece)
 		return false;
 	while (end < p->index_count && p->index[end].source == p->index[first].source && same_trace(p, first, end))
 		end++;
-	*piece = (struct piece){trace_id_of(p, first), p->index[first].source, first, end - first};
+	*piece = (struct request_split_piece){trace_id_of(p, first), p->index[first].source, first, end - first};
 	return true;
 }
 
-struct slice pieces_span(const struct pieces *p, size_t i)
+struct slice request_split_span(const struct request_split *p, size_t i)
 {
 	return part(p, p->index[i].at, p->index[i].len);
 }
@@ -205,16 +206,16 @@ static void add_without(struct buf *out, struct slice message, uint32_t number)
 			buf_add(out, field.whole.data, field.whole.len);
 }
 
-void pieces_add_resource(const struct pieces *p, size_t resource, struct buf *out)
+void request_split_add_resource(const struct request_split *p, size_t resource, struct buf *out)
 {
-	const struct pieces_resource *found = &p->resources[resource];
+	const struct request_split_resource *found = &p->resources[resource];
 
 	add_without(out, part(p, found->at, found->len), RESOURCE_SPANS_SCOPE_SPANS);
 }
 
-void pieces_add_scope(const struct pieces *p, size_t source, struct buf *out)
+void request_split_add_scope(const struct request_split *p, size_t source, struct buf *out)
 {
-	const struct pieces_source *found = &p->sources[source];
+	const struct request_split_source *found = &p->sources[source];
 
 	add_without(out, part(p, found->at, found->len), SCOPE_SPANS_SPANS);
 }
