@@ -14,8 +14,8 @@
 #include "trace_store/limits.h"
 #include "trace_store/load_shedding.h"
 #include "trace_store/question.h"
-#include "trace_store/rows.h"
 #include "trace_store/search.h"
+#include "trace_store/trace_table.h"
 
 #define NICENESS 5 /* requests go before their traces */
 
@@ -65,7 +65,7 @@ ENV_SETTING(max_rate, .name = "TRACES_SPANS_PER_SECOND", .unit = "spans", .fallb
 
 static int start(struct database *database)
 {
-	rows_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
+	trace_table_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
 	load_shedding_init((size_t)env_number(&max_rate));
 	ingest_init();
 	question_init();
@@ -73,7 +73,7 @@ static int start(struct database *database)
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!database_forgo_durability(database))
 		return -EIO;
-	if (rows_start_clock(database) != DB_OK)
+	if (trace_table_start_clock(database) != DB_OK)
 		return -EIO;
 	return ageing_start(database);
 }

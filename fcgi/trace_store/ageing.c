@@ -2,7 +2,7 @@
 #include "trace_store/ageing.h"
 
 #include "base/thread.h"
-#include "trace_store/rows.h"
+#include "trace_store/trace_table.h"
 
 #define INTERVAL_NS (5 * NS_PER_SECOND)
 
@@ -13,7 +13,7 @@ static void run(void *database)
 	bool more;
 
 	do {
-		while (rows_remove_old(database, &more) == DB_OK && more)
+		while (trace_table_remove_old(database, &more) == DB_OK && more)
 			;
 	} while (!thread_sleep(&thread, clock_monotonic_ns() + INTERVAL_NS));
 }

@@ -13,7 +13,6 @@
 #include "trace_store/question.h"
 #include "trace_store/schema.h"
 #include "trace_store/search.h"
-#include "trace_store/stored.h"
 #include "trace_store/to_json.h"
 
 #define JSON_BYTES_MAX (24 << 20) /* no span begins beyond it */
@@ -232,15 +231,15 @@ static int reply_as_json(const struct one *one, struct reply *reply, bool v2)
 static int reply_trace(struct one *one, struct reply *reply, bool v2)
 {
 	struct question *q = &one->q;
-	struct rows_size size;
+	struct trace_table_size size;
 
 	if (!read_trace_id(q->req, q->trace_id))
 		return reply_problem(reply, 400, "A trace id has 32 hexadecimal digits at most.");
-	enum db_result result = stored_trace(q->req->db, q->trace_id, &q->trace);
+	enum db_result result = trace_table_load(q->req->db, q->trace_id, &q->trace);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such trace.");
 	if (result == DB_OK)
-		result = rows_size(q->req->db, q->trace_id, &size);
+		result = trace_table_size(q->req->db, q->trace_id, &size);
 	if (result != DB_OK && result != DB_NOT_FOUND)
 		return reply_database(reply, result);
 	one->cut_spans = size.cut_spans;

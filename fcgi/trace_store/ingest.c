@@ -12,7 +12,7 @@
 #include "trace_store/limits.h"
 #include "trace_store/load_shedding.h"
 #include "trace_store/request_split.h"
-#include "trace_store/rows.h"
+#include "trace_store/trace_table.h"
 
 TEL_COUNTER(received, "traces.spans.received", "{span}", "Spans that came in requests.");
 TEL_COUNTER(dropped, "traces.spans.dropped", "{span}", "Spans that were not stored, by reason.", "reason");
@@ -28,7 +28,7 @@ static atomic_uint active;
 
 static void on_scrape(void)
 {
-	tel_gauge_set(&stored, (double)rows_bytes());
+	tel_gauge_set(&stored, (double)trace_table_bytes());
 	tel_gauge_set(&share, load_shedding_share());
 }
 
@@ -99,9 +99,9 @@ static int accept(struct reply *reply, bool json, size_t rejected, const char *m
 static bool is_stored(void *arg, const uint8_t trace_id[16])
 {
 	struct request *req = arg;
-	struct rows_size size;
+	struct trace_table_size size;
 
-	return req->db && rows_size(req->db, trace_id, &size) == DB_OK;
+	return req->db && trace_table_size(req->db, trace_id, &size) == DB_OK;
 }
 
 static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
@@ -109,7 +109,7 @@ static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
 	return load_shedding_keep(trace_id, spans, is_stored, arg);
 }
 
-static const char *why_rejected(const struct request_split *p, const struct rows_stored *done)
+static const char *why_rejected(const struct request_split *p, const struct trace_table_inserted *done)
 {
 	if (done->cut)
 		return "A trace holds 20000 spans and 4 MiB of them and of their resources at most, a resource with "
@@ -124,7 +124,7 @@ static const char *why_rejected(const struct request_split *p, const struct rows
 static int store_request(struct request *req, struct reply *reply, bool json, struct slice request)
 {
 	struct request_split p __attribute__((cleanup(request_split_done)));
-	struct rows_stored done = {0};
+	struct trace_table_inserted done = {0};
 	enum request_split_result read = request_split_read(&p, request, keep, req);
 	enum db_result result = DB_OK;
 
@@ -133,7 +133,7 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	if (read == REQUEST_SPLIT_MALFORMED)
 		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
 	if (p.index_count)
-		result = rows_store(req->database, &p, &done);
+		result = trace_table_insert(req->database, &p, &done);
 	if (result == DB_BUSY)
 		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
 	if (result != DB_OK)

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "tel/tel.h"
 #include "trace_store/limits.h"
-#include "trace_store/stored.h"
 
 #define SECONDS_MAX (UINT64_MAX / NS_PER_SECOND - 1)
 
@@ -61,7 +60,7 @@ bool question_begin(struct question *q, struct request *req, struct reply *reply
 	q->until_ns = UINT64_MAX;
 	q->limit = q->traces = q->bytes = 0;
 	q->partial = false;
-	q->walk = (struct rows_walk){.db = req->db};
+	q->ids = (struct trace_table_ids){.db = req->db};
 	budget_begin(&q->budget, BUDGET_STEPS, BUDGET_NS);
 	trace_init(&q->trace, &q->budget);
 	return true;
@@ -131,13 +130,13 @@ bool question_selector(struct question *q, struct reply *reply, bool with_tags)
 
 bool question_next(struct question *q)
 {
-	while (!q->budget.spent && rows_walk_next(&q->walk, q->trace_id)) {
+	while (!q->budget.spent && trace_table_next_id(&q->ids, q->trace_id)) {
 		trace_reset(&q->trace);
-		enum db_result result = stored_trace(q->req->db, q->trace_id, &q->trace);
+		enum db_result result = trace_table_load(q->req->db, q->trace_id, &q->trace);
 		if (result == DB_NOT_FOUND) /* it was removed in between */
 			continue;
 		if (result != DB_OK) {
-			q->walk.result = result;
+			q->ids.result = result;
 			return false;
 		}
 		q->traces++;

@@ -8,9 +8,9 @@
 
 #include "http/reply.h"
 #include "http/request.h"
-#include "trace_store/rows.h"
 #include "trace_store/selector.h"
 #include "trace_store/trace.h"
+#include "trace_store/trace_table.h"
 
 struct question {
 	struct request *req;
@@ -22,7 +22,7 @@ struct question {
 	uint8_t trace_id[16]; /* its id */
 	uint64_t traces, bytes;
 	bool partial; /* there was more to look at than the budget allows */
-	struct rows_walk walk;
+	struct trace_table_ids ids;
 };
 
 /* Before threads start: brings the metrics to /metrics. */
@@ -48,7 +48,7 @@ bool question_selector(struct question *q, struct reply *reply, bool with_tags);
 /* A number of the query; absent or empty, *out stays. False: answered (400). */
 bool question_number(struct question *q, struct reply *reply, const char *name, uint64_t max, uint64_t *out);
 
-/* The next trace, the one that got spans last first. False: no more, out of budget, or `walk.result` is not DB_OK. */
+/* The next trace, the one that got spans last first. False: no more, out of budget, or `ids.result` is not DB_OK. */
 bool question_next(struct question *q);
 
 /* True: the times overlap with what is asked for. */

@@ -7,8 +7,8 @@
 #include "trace_store/hash_table.h"
 #include "trace_store/limits.h"
 #include "trace_store/recent_set.h"
-#include "trace_store/rows.h"
 #include "trace_store/store_clock.h"
+#include "trace_store/trace_table.h"
 
 DB_STATEMENT(insert_resource, "INSERT", "resources", "INSERT INTO resources (fields) VALUES (?1)");
 DB_STATEMENT(insert_source, "INSERT", "sources", "INSERT INTO sources (resource_id, scope) VALUES (?1, ?2)");
@@ -53,9 +53,9 @@ struct storing {
 	uint64_t *hashes;                  /* of the pieces that were stored whole */
 	size_t hash_count;
 	struct buf spans, fields;
-	struct rows_stored stored;
+	struct trace_table_inserted stored;
 	/* of the trace that is stored now */
-	struct rows_size size;
+	struct trace_table_size size;
 	bool is_known;          /* it was stored before */
 	uint32_t last_resource; /* that counts for it */
 };
@@ -205,7 +205,7 @@ static enum db_result store_piece(struct db_connection *tx, struct storing *s, c
 
 static enum db_result begin_trace(struct db_connection *tx, struct storing *s, const uint8_t *trace_id)
 {
-	enum db_result result = rows_size(tx, trace_id, &s->size);
+	enum db_result result = trace_table_size(tx, trace_id, &s->size);
 
 	s->is_known = result == DB_OK;
 	s->last_resource = UINT32_MAX;
@@ -248,7 +248,7 @@ static enum db_result store_job(struct db_connection *tx, void *arg)
 	}
 	if (result == DB_OK && trace_id)
 		result = end_trace(tx, s, trace_id);
-	return result == DB_OK ? rows_make_room(tx) : result;
+	return result == DB_OK ? trace_table_make_room(tx) : result;
 }
 
 static void *zeros(size_t count, size_t size)
@@ -260,7 +260,8 @@ static void *zeros(size_t count, size_t size)
 	return items;
 }
 
-enum db_result rows_store(struct database *database, const struct request_split *pieces, struct rows_stored *out)
+enum db_result trace_table_insert(struct database *database, const struct request_split *pieces,
+				  struct trace_table_inserted *out)
 {
 	struct storing s = {.pieces = pieces,
 			    .resources = zeros(pieces->resource_count, sizeof(struct known)),

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /* What is stored of a request: within the limits of a trace, each source once, and nothing twice. */
-#include "rows_fixture.h"
 #include "trace_store/limits.h"
+#include "trace_table_fixture.h"
 
 /* Stores a request as it is. */
-static struct rows_stored store_request(const struct buf *request)
+static struct trace_table_inserted store_request(const struct buf *request)
 {
 	struct request_split p;
-	struct rows_stored stored;
+	struct trace_table_inserted stored;
 
 	assert_false(request->failed);
 	assert_int_equal(request_split_read(&p, (struct slice){request->data, request->len}, NULL, NULL),
 			 REQUEST_SPLIT_OK);
-	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
+	assert_int_equal(trace_table_insert(database, &p, &stored), DB_OK);
 	request_split_done(&p);
 	return stored;
 }
 
 /* Spans from..to-1 of trace 1, in one request. */
-static struct rows_stored store_one_trace(uint32_t from, uint32_t to, size_t filler)
+static struct trace_table_inserted store_one_trace(uint32_t from, uint32_t to, size_t filler)
 {
 	BUF(request, REQUEST_SPLIT_BYTES_MAX);
 	size_t begins[2];
@@ -30,13 +30,13 @@ static struct rows_stored store_one_trace(uint32_t from, uint32_t to, size_t fil
 	return store_request(&request);
 }
 
-static struct rows_size size_of_one_trace(void)
+static struct trace_table_size size_of_one_trace(void)
 {
-	struct rows_size size;
+	struct trace_table_size size;
 	uint8_t id[16];
 
 	trace_id_of(1, id);
-	assert_int_equal(rows_size(db, id, &size), DB_OK);
+	assert_int_equal(trace_table_size(db, id, &size), DB_OK);
 	return size;
 }
 
@@ -48,13 +48,13 @@ static void a_trace_has_so_many_spans_and_the_rest_is_cut(void **state)
 	assert_int_equal(store_one_trace(1, 15001, 0).cut, 0);
 	assert_int_equal(store_one_trace(15001, 30001, 0).cut, 10000);
 	assert_int_equal(store_one_trace(30001, 30011, 0).cut, 10);
-	struct rows_size size = size_of_one_trace();
+	struct trace_table_size size = size_of_one_trace();
 	assert_int_equal(size.spans, LIMIT_TRACE_SPANS);
 	assert_int_equal(size.cut_spans, 10010);
 	assert_false(trace_of(1)->cut);         /* what was stored is read */
 	store_spans("users", 2, 3, 1, 0, NULL); /* others are as they were */
 	trace_id_of(2, id);
-	assert_int_equal(rows_size(db, id, &size), DB_OK);
+	assert_int_equal(trace_table_size(db, id, &size), DB_OK);
 	assert_int_equal(size.spans, 1);
 	assert_int_equal(size.cut_spans, 0);
 }
@@ -64,7 +64,7 @@ static void a_trace_has_so_many_bytes_of_spans(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 10; i++)
 		store_one_trace(1 + 10 * i, 11 + 10 * i, 60000);
-	struct rows_size size = size_of_one_trace();
+	struct trace_table_size size = size_of_one_trace();
 	assert_in_range(size.span_bytes, LIMIT_TRACE_SPAN_BYTES - 61000, LIMIT_TRACE_SPAN_BYTES);
 	assert_int_equal(size.spans + size.cut_spans, 100);
 	assert_int_equal(store_one_trace(200, 201, 0).cut, 0); /* a small one still fits */
@@ -114,7 +114,7 @@ static void a_resource_is_stored_once_for_its_scopes(void **state)
 static void what_comes_again_is_stored_once(void **state)
 {
 	struct trace_summary summary;
-	struct rows_stored stored;
+	struct trace_table_inserted stored;
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
@@ -129,7 +129,7 @@ static void what_comes_again_is_stored_once(void **state)
 	/* a trace that is gone may come again */
 	passed_ns += UINT64_C(7200000000000);
 	for (bool more = true; more;)
-		assert_int_equal(rows_remove_old(database, &more), DB_OK);
+		assert_int_equal(trace_table_remove_old(database, &more), DB_OK);
 	assert_int_equal(spans_of(1, &summary), 0);
 	assert_int_equal(store_one_trace(1, 101, 0).repeated, 0);
 	assert_int_equal(spans_of(1, &summary), 100);
@@ -139,7 +139,7 @@ static void what_comes_again_is_stored_once(void **state)
 static void no_piece_loses_its_source(void **state)
 {
 	(void)state;
-	rows_init(32 * MIB, 3600000);
+	trace_table_init(32 * MIB, 3600000);
 	for (uint32_t i = 0; i < 200; i++) {
 		BUF(request, REQUEST_SPLIT_BYTES_MAX);
 		for (uint32_t service = 0; service < 20; service++) {

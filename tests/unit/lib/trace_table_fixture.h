@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A trace store's database, whose clocks are moved at will, and requests that are stored in it. */
-#ifndef APM_TESTS_ROWS_FIXTURE_H
-#define APM_TESTS_ROWS_FIXTURE_H
+#ifndef APM_TESTS_TRACE_TABLE_FIXTURE_H
+#define APM_TESTS_TRACE_TABLE_FIXTURE_H
 
 #include "database_fixture.h"
 
 #include "trace_request.h"
-#include "trace_store/rows.h"
-#include "trace_store/stored.h"
+#include "trace_store/trace_table.h"
 
 #define MIB (INT64_C(1) << 20)
 
@@ -46,8 +45,8 @@ static inline int open_traces(void **state)
 	assert_true(database_forgo_durability(database));
 	db = db_connection_open(database);
 	assert_non_null(db);
-	rows_init(256 * MIB, 3600000);
-	assert_int_equal(rows_start_clock(database), DB_OK);
+	trace_table_init(256 * MIB, 3600000);
+	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	return 0;
 }
 
@@ -74,7 +73,7 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 	BUF(request, REQUEST_SPLIT_BYTES_MAX);
 	size_t begins[2];
 	struct request_split p;
-	struct rows_stored stored;
+	struct trace_table_inserted stored;
 
 	request_begin(&request, service, begins);
 	for (uint32_t trace = from; trace < to; trace++)
@@ -84,7 +83,7 @@ static inline void store_spans(const char *service, uint32_t from, uint32_t to, 
 	request_end(&request, begins);
 	assert_int_equal(request_split_read(&p, (struct slice){request.data, request.len}, keep, NULL),
 			 REQUEST_SPLIT_OK);
-	assert_int_equal(rows_store(database, &p, &stored), DB_OK);
+	assert_int_equal(trace_table_insert(database, &p, &stored), DB_OK);
 	request_split_done(&p);
 }
 
@@ -104,7 +103,7 @@ static inline const struct trace *trace_of(uint32_t number)
 	trace_done(&trace);
 	budget_begin(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
 	trace_init(&trace, &budget);
-	enum db_result result = stored_trace(db, id, &trace);
+	enum db_result result = trace_table_load(db, id, &trace);
 	if (result == DB_NOT_FOUND)
 		return NULL;
 	assert_int_equal(result, DB_OK);

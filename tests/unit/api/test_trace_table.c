@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The stored traces: whole, within size and age, the newest first. */
-#include "rows_fixture.h"
 #include "trace_store/ageing.h"
+#include "trace_table_fixture.h"
 #include "virtual_clock.h"
 
 static int open_store_in_virtual_time(void **state)
@@ -37,7 +37,7 @@ static void a_trace_is_put_together(void **state)
 
 static void the_walk_goes_from_new_to_old(void **state)
 {
-	struct rows_walk walk = {.db = db};
+	struct trace_table_ids walk = {.db = db};
 	uint8_t id[16], expected[16];
 
 	(void)state;
@@ -47,11 +47,11 @@ static void the_walk_goes_from_new_to_old(void **state)
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t number = i == 0 ? 7 : i <= 192 ? 200 - i : 199 - i;
 		trace_id_of(number, expected);
-		assert_true(rows_walk_next(&walk, id));
+		assert_true(trace_table_next_id(&walk, id));
 		assert_memory_equal(id, expected, 16);
 	}
-	assert_false(rows_walk_next(&walk, id));
-	assert_int_equal(walk.result, DB_OK);
+	assert_false(trace_table_next_id(&walk, id));
+	assert_int_equal(ids.result, DB_OK);
 }
 
 static bool keep_even(void *arg, const uint8_t trace_id[16], size_t spans)
@@ -78,13 +78,13 @@ static void the_size_is_kept_and_the_newest_traces_whole(void **state)
 	bool gone = false;
 
 	(void)state;
-	rows_init(32 * MIB, 3600000);
+	trace_table_init(32 * MIB, 3600000);
 	for (uint32_t i = 0; i < 40; i++) { /* 40 × 100 × 2 × 8 KB: 64 MB */
 		store_spans("users", 100 * i, 100 * i + 100, 1, 8000, NULL);
 		store_spans("orders", 100 * i, 100 * i + 100, 2, 8000, NULL);
-		assert_true(rows_bytes() <= 24 * MIB);
+		assert_true(trace_table_bytes() <= 24 * MIB);
 	}
-	assert_true(rows_bytes() > 16 * MIB);
+	assert_true(trace_table_bytes() > 16 * MIB);
 	assert_true(number_of("traces", "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size") <=
 		    26 * MIB);
 	for (uint32_t i = 4000; i-- > 0;) {
@@ -108,12 +108,12 @@ static void old_traces_go(void **state)
 	passed_ns += UINT64_C(3000000000000);
 	store_spans("users", 400, 500, 1, 0, NULL);
 	store_spans("orders", 3, 4, 2, 0, NULL); /* a trace goes whole, with its first piece */
-	assert_int_equal(rows_remove_old(database, &more), DB_OK);
+	assert_int_equal(trace_table_remove_old(database, &more), DB_OK);
 	assert_false(more);
 	assert_int_equal(spans_of(399, &summary), 1);
 	passed_ns += UINT64_C(700000000000);
 	for (more = true; more;)
-		assert_int_equal(rows_remove_old(database, &more), DB_OK);
+		assert_int_equal(trace_table_remove_old(database, &more), DB_OK);
 	assert_int_equal(spans_of(3, &summary), 0);
 	assert_int_equal(spans_of(399, &summary), 0);
 	assert_int_equal(spans_of(400, &summary), 1);
@@ -121,7 +121,7 @@ static void old_traces_go(void **state)
 	assert_int_equal(number_of("traces", "SELECT count(*) FROM sources"), 2);
 	passed_ns += UINT64_C(7200000000000);
 	for (more = true; more;)
-		assert_int_equal(rows_remove_old(database, &more), DB_OK);
+		assert_int_equal(trace_table_remove_old(database, &more), DB_OK);
 	assert_int_equal(number_of("traces", "SELECT (SELECT count(*) FROM pieces) + (SELECT count(*) FROM sources)"),
 			 0);
 }
@@ -129,7 +129,7 @@ static void old_traces_go(void **state)
 /* Traces of a minute, and a thread that looks every five seconds. */
 static void start_ageing(void)
 {
-	rows_init(256 * MIB, 60000);
+	trace_table_init(256 * MIB, 60000);
 	store_spans("users", 0, 300, 1, 0, NULL);
 	assert_int_equal(ageing_start(database), 0);
 }
@@ -182,7 +182,7 @@ static void a_wall_clock_that_was_ahead_harms_nothing(void **state)
 	assert_int_equal(spans_of(300, &summary), 1);
 	/* and when the program starts anew, both go on from where they were */
 	ageing_stop();
-	assert_int_equal(rows_start_clock(database), DB_OK);
+	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(10 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(300, &summary), 1);
@@ -201,7 +201,7 @@ static void a_wall_clock_that_is_set_ahead_ages_nothing(void **state)
 	virtual_pass(20 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(1, &summary), 1);
 	ageing_stop();
-	assert_int_equal(rows_start_clock(database), DB_OK);
+	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(20 * VIRTUAL_SECOND);
 	assert_int_equal(spans_of(1, &summary), 1);
@@ -217,11 +217,11 @@ static void times_of_the_future_age_from_the_start(void **state)
 
 	(void)state;
 	virtual_move_wall_clock(86400 * (int64_t)VIRTUAL_SECOND);
-	rows_init(256 * MIB, 60000);
-	assert_int_equal(rows_start_clock(database), DB_OK);
+	trace_table_init(256 * MIB, 60000);
+	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	store_spans("users", 0, 300, 1, 0, NULL);
 	virtual_move_wall_clock(-86400 * (int64_t)VIRTUAL_SECOND);
-	assert_int_equal(rows_start_clock(database), DB_OK);
+	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	store_spans("users", 300, 310, 1, 0, NULL);
 	assert_int_equal(ageing_start(database), 0);
 	virtual_pass(50 * VIRTUAL_SECOND);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/stored.h"
+#include "trace_store/trace_table.h"
 
 /* A resource of hundreds of kB may stand behind thousands of pieces: it is read when it is not the one before. */
 DB_STATEMENT(
@@ -48,7 +48,7 @@ static bool read_piece(struct reading *r, struct db_query *q)
 	return scope >= 0 && trace_spans(r->trace, scope, column(q, 0)) && budget_take(r->trace->budget, 32);
 }
 
-enum db_result stored_trace(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace)
+enum db_result trace_table_load(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace)
 {
 	struct reading r = {.db = db, .trace = trace};
 	struct db_query q;

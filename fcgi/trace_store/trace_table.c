@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/rows.h"
+#include "trace_store/trace_table.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ DB_STATEMENT(select_newest, "SELECT", "pieces",
 static int64_t max_pages, max_age_ms;
 static _Atomic int64_t used_pages;
 
-void rows_init(int64_t bytes, int64_t age_ms)
+void trace_table_init(int64_t bytes, int64_t age_ms)
 {
 	/* the write-ahead log starts over at 16 MB (database/wal.h), behind a commit of some more: a quarter is for it
 	 */
@@ -48,7 +48,7 @@ void rows_init(int64_t bytes, int64_t age_ms)
 	max_age_ms = age_ms;
 }
 
-int64_t rows_bytes(void)
+int64_t trace_table_bytes(void)
 {
 	return used_pages * PAGE_BYTES;
 }
@@ -89,7 +89,7 @@ static enum db_result count_pages(struct db_connection *tx)
 	return db_end(&q);
 }
 
-enum db_result rows_make_room(struct db_connection *tx)
+enum db_result trace_table_make_room(struct db_connection *tx)
 {
 	enum db_result result = count_pages(tx);
 	int64_t removed = 1;
@@ -129,7 +129,7 @@ static enum db_result remove_old_job(struct db_connection *tx, void *arg)
 	return result == DB_OK ? count_pages(tx) : result;
 }
 
-enum db_result rows_remove_old(struct database *database, bool *more)
+enum db_result trace_table_remove_old(struct database *database, bool *more)
 {
 	struct removal removal = {0};
 
@@ -143,7 +143,7 @@ enum db_result rows_remove_old(struct database *database, bool *more)
 
 /* ---- the clock ---- */
 
-enum db_result rows_start_clock(struct database *database)
+enum db_result trace_table_start_clock(struct database *database)
 {
 	struct db_connection *db = db_connection_open(database);
 	struct db_query q;
@@ -164,44 +164,44 @@ enum db_result rows_start_clock(struct database *database)
 
 /* ---- reading ---- */
 
-enum db_result rows_size(struct db_connection *db, const uint8_t trace_id[16], struct rows_size *out)
+enum db_result trace_table_size(struct db_connection *db, const uint8_t trace_id[16], struct trace_table_size *out)
 {
 	struct db_query q;
 	bool found;
 
-	*out = (struct rows_size){0};
+	*out = (struct trace_table_size){0};
 	db_query(&q, db, &select_size);
 	db_bind_bytes(&q, trace_id, 16);
 	found = db_next(&q);
 	if (found)
-		*out = (struct rows_size){db_int(&q, 0), db_int(&q, 1), db_int(&q, 2), db_int(&q, 3)};
+		*out = (struct trace_table_size){db_int(&q, 0), db_int(&q, 1), db_int(&q, 2), db_int(&q, 3)};
 	enum db_result result = db_end(&q);
 	return result == DB_OK && !found ? DB_NOT_FOUND : result;
 }
 
-static void read_page(struct rows_walk *walk)
+static void read_page(struct trace_table_ids *ids)
 {
 	struct db_query q;
 	size_t len;
 
-	walk->next = walk->count = 0;
-	db_query(&q, walk->db, &select_newest);
-	db_bind_int(&q, walk->before ? walk->before : INT64_MAX);
-	db_bind_int(&q, ROWS_WALK_PAGE);
+	ids->next = ids->count = 0;
+	db_query(&q, ids->db, &select_newest);
+	db_bind_int(&q, ids->before ? ids->before : INT64_MAX);
+	db_bind_int(&q, TRACE_TABLE_PAGE);
 	while (db_next(&q)) {
 		const void *id = db_bytes(&q, 0, &len);
-		memcpy(walk->ids[walk->count++], id, 16); /* the table checks the length */
-		walk->before = db_int(&q, 1);
+		memcpy(ids->ids[ids->count++], id, 16); /* the table checks the length */
+		ids->before = db_int(&q, 1);
 	}
-	walk->result = db_end(&q);
+	ids->result = db_end(&q);
 }
 
-bool rows_walk_next(struct rows_walk *walk, uint8_t trace_id[16])
+bool trace_table_next_id(struct trace_table_ids *ids, uint8_t trace_id[16])
 {
-	if (walk->next == walk->count)
-		read_page(walk);
-	if (walk->next == walk->count || walk->result != DB_OK)
+	if (ids->next == ids->count)
+		read_page(ids);
+	if (ids->next == ids->count || ids->result != DB_OK)
 		return false;
-	memcpy(trace_id, walk->ids[walk->next++], 16);
+	memcpy(trace_id, ids->ids[ids->next++], 16);
 	return true;
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The stored traces. Spans are kept as they came, within a size and an age; whole traces go, the oldest first. */
+#ifndef APM_TRACE_STORE_TRACE_TABLE_H
+#define APM_TRACE_STORE_TRACE_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "database/database.h"
+#include "trace_store/request_split.h"
+#include "trace_store/trace.h"
+
+/* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
+void trace_table_init(int64_t bytes, int64_t age_ms);
+
+/* After trace_table_init, before threads start: the clock by which traces age goes on where it was (store_clock.h). */
+enum db_result trace_table_start_clock(struct database *database);
+
+/* What became of the spans of a request. */
+struct trace_table_inserted {
+	size_t cut;      /* over a limit (limits.h): not stored */
+	size_t repeated; /* stored before */
+};
+
+/*
+ * Stores the pieces (trace_table_insert.c), makes room. One transaction. A trace over a limit is cut off: of its spans
+ * those are stored that fit. A piece that came before, in the same words, is not stored again while it is remembered.
+ */
+enum db_result trace_table_insert(struct database *database, const struct request_split *pieces,
+				  struct trace_table_inserted *out);
+
+/* For trace_table_insert.c, in its transaction: removes the oldest traces until the size is kept. */
+enum db_result trace_table_make_room(struct db_connection *tx);
+
+/* Removes traces that are too old, some at a time. *more: call again. */
+enum db_result trace_table_remove_old(struct database *database, bool *more);
+
+struct trace_table_size {
+	int64_t spans, span_bytes, source_bytes;
+	int64_t cut_spans; /* not 0: the trace is cut off, so many spans are not there */
+};
+
+/* DB_NOT_FOUND: there is no such trace, and *out is 0. */
+enum db_result trace_table_size(struct db_connection *db, const uint8_t trace_id[16], struct trace_table_size *out);
+
+/*
+ * Takes the pieces of the trace in and finishes it; `trace` is new or reset. What is beyond its limits is cut off, and
+ * the trace says so. DB_NOT_FOUND: there is none.
+ */
+enum db_result trace_table_load(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace);
+
+#define TRACE_TABLE_PAGE 64
+
+/* Over the ids of all traces, the one that got spans last first. Begin with .db = the connection. */
+struct trace_table_ids {
+	struct db_connection *db;
+	size_t next, count; /* in ids */
+	uint8_t ids[TRACE_TABLE_PAGE][16];
+	int64_t before; /* the last piece of the page; 0: no page was read */
+	enum db_result result;
+};
+
+/* False: that were all, or `result` is not DB_OK. A trace that gets spans in between may be missed. */
+bool trace_table_next_id(struct trace_table_ids *ids, uint8_t trace_id[16]);
+
+/* Bytes in use, as known after the last trace_table_insert. Any thread. */
+int64_t trace_table_bytes(void);
+
+#endif
