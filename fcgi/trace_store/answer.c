@@ -12,8 +12,8 @@
 #include "trace_store/limits.h"
 #include "trace_store/question.h"
 #include "trace_store/schema.h"
+#include "trace_store/schema_to_json.h"
 #include "trace_store/search.h"
-#include "trace_store/to_json.h"
 
 #define JSON_BYTES_MAX (24 << 20) /* no span begins beyond it */
 #define BODY_BYTES_MAX (64 << 20) /* the largest span, and what follows it, ends before */
@@ -147,7 +147,7 @@ static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 static void write_with(struct json_writer *json, const struct schema_message *message, struct slice bytes,
 		       uint32_t number)
 {
-	to_json_members(json, message, bytes);
+	schema_to_json_members(json, message, bytes);
 	if (has_field(bytes, number))
 		return;
 	json_key(json, schema_field(message, number)->name);

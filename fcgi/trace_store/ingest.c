@@ -7,11 +7,11 @@
 
 #include "base/ascii.h"
 #include "http/json_body.h"
-#include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
 #include "trace_store/limits.h"
 #include "trace_store/load_shedding.h"
 #include "trace_store/request_split.h"
+#include "trace_store/schema_from_json.h"
 #include "trace_store/trace_table.h"
 
 TEL_COUNTER(received, "traces.spans.received", "{span}", "Spans that came in requests.");
@@ -146,7 +146,7 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	return accept(reply, json, p.spans_invalid + p.spans_refused + done.cut, why_rejected(&p, &done));
 }
 
-static int refuse_json(struct reply *reply, const struct buf *message, const struct from_json_fault *fault)
+static int refuse_json(struct reply *reply, const struct buf *message, const struct schema_json_fault *fault)
 {
 	char text[300];
 
@@ -159,10 +159,10 @@ static int refuse_json(struct reply *reply, const struct buf *message, const str
 
 static int take_json(struct request *req, struct reply *reply, struct slice body)
 {
-	struct from_json_fault fault;
+	struct schema_json_fault fault;
 	BUF(message, REQUEST_SPLIT_BYTES_MAX);
 
-	if (!from_json(&schema_request, body, &message, &fault))
+	if (!schema_from_json(&schema_request, body, &message, &fault))
 		return refuse_json(reply, &message, &fault);
 	return store_request(req, reply, true, (struct slice){message.data ? message.data : "", message.len});
 }

@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 #include "trace_store/schema.h"
-#include "trace_store/span.h"
+#include "trace_store/span_summary.h"
 
 _Static_assert(REQUEST_SPLIT_BYTES_MAX < UINT32_MAX, "offsets have 32 bits");
 
@@ -44,7 +44,7 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 	struct span_summary span;
 
 	p->spans++;
-	if (!span_read(field->bytes, &span)) {
+	if (!span_summary_read(field->bytes, &span)) {
 		p->spans_invalid++;
 		return;
 	}

@@ -8,7 +8,7 @@
 #include "app/reply_database.h"
 #include "base/clock.h"
 #include "trace_store/question.h"
-#include "trace_store/to_json.h"
+#include "trace_store/schema_to_json.h"
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MAX 1000
@@ -86,7 +86,7 @@ static void write_value(struct json_writer *json, const struct selector_conditio
 		json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, value->integer));
 	} else if (value->type == VALUE_NUMBER) {
 		json_key(json, "doubleValue");
-		to_json_double(json, value->number);
+		schema_to_json_double(json, value->number);
 	}
 	json_end_object(json);
 }
@@ -135,7 +135,7 @@ static void write_found_span(struct json_writer *json, const struct span_summary
 	json_hex(json, span->span_id, sizeof(span->span_id));
 	write_text(json, "name", span->name);
 	write_number(json, "startTimeUnixNano", span->start_ns);
-	write_number(json, "durationNanos", span_duration_ns(span));
+	write_number(json, "durationNanos", span_summary_duration_ns(span));
 	write_attributes(json, asking->selector, &asking->of_span);
 	json_end_object(json);
 }

@@ -242,7 +242,7 @@ bool selecting_intrinsic(struct selecting *a, enum selector_field field, const s
 	case SELECT_NAME: *out = text_value(span->name); return true;
 	case SELECT_KIND: *out = number_value(span->kind); return true;
 	case SELECT_STATUS: *out = number_value(span->status); return true;
-	case SELECT_DURATION: *out = number_value((double)span_duration_ns(span)); return true;
+	case SELECT_DURATION: *out = number_value((double)span_summary_duration_ns(span)); return true;
 	case SELECT_SPAN_ID: *out = id_value(a->ids[0], span->span_id, sizeof(span->span_id)); return true;
 	case SELECT_TRACE_ID: *out = id_value(a->ids[1], span->trace_id, sizeof(span->trace_id)); return true;
 	case SELECT_PARENT_ID: *out = parent_value(a->ids[2], span->whole); return true;

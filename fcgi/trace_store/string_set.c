@@ -6,7 +6,7 @@
 
 #include "base/array.h"
 
-#include "trace_store/span.h"
+#include "trace_store/span_summary.h"
 
 void string_set_init(struct string_set *set, size_t limit, size_t max_bytes)
 {

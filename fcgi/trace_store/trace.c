@@ -205,7 +205,7 @@ static void read_piece(struct trace *trace, const struct trace_piece *piece, uin
 
 	while (protobuf_next(&w, &field) && budget_take(trace->budget, 16 + field.bytes.len / 32)) {
 		span.order = (*order)++;
-		if (field.number == SCOPE_SPANS_SPANS && span_read(field.bytes, &span.summary))
+		if (field.number == SCOPE_SPANS_SPANS && span_summary_read(field.bytes, &span.summary))
 			add_span(trace, &span);
 	}
 }

@@ -18,7 +18,7 @@
 #include "trace_store/budget.h"
 #include "trace_store/hash_table.h"
 #include "trace_store/limits.h"
-#include "trace_store/span.h"
+#include "trace_store/span_summary.h"
 
 #define TRACE_BYTES_MAX LIMIT_TRACE_BYTES /* of a trace that are looked at; more is cut off, and that is said */
 

@@ -8,17 +8,17 @@
 #include "../unit/lib/trace_request.h"
 #include "base/utf8.h"
 #include "cost.h"
-#include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
 #include "trace_store/request_split.h"
+#include "trace_store/schema_from_json.h"
+#include "trace_store/schema_to_json.h"
 #include "trace_store/selector.h"
-#include "trace_store/to_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define MAX (1 << 22)
 
-static struct from_json_fault fault;
+static struct schema_json_fault fault;
 
 static void check_round_trip(struct slice request)
 {
@@ -28,14 +28,14 @@ static void check_round_trip(struct slice request)
 	struct json_writer w;
 
 	json_init(&w, &json);
-	to_json(&w, &schema_request, request);
+	schema_to_json(&w, &schema_request, request);
 	if (json.failed)
 		return;
 	assert(utf8_valid(json.data, json.len));
-	assert(from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
+	assert(schema_from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
 	assert(schema_valid(&schema_request, (struct slice){back.data, back.len}));
 	json_init(&w, &again);
-	to_json(&w, &schema_request, (struct slice){back.data, back.len});
+	schema_to_json(&w, &schema_request, (struct slice){back.data, back.len});
 	assert(again.len == json.len && memcmp(again.data, json.data, json.len) == 0);
 }
 
@@ -54,7 +54,7 @@ static void check_pieces(const struct request_split *p)
 			struct protobuf_field field;
 			struct span_summary span;
 			assert(protobuf_next(&w, &field) && !w.left.len && p->index[i].source == piece.source);
-			assert(span_read(field.bytes, &span) && memcmp(span.trace_id, piece.trace_id, 16) == 0);
+			assert(span_summary_read(field.bytes, &span) && memcmp(span.trace_id, piece.trace_id, 16) == 0);
 		}
 	}
 	assert(spans == p->index_count && spans == p->spans - p->spans_invalid);
@@ -99,7 +99,7 @@ static void read_both(struct slice body)
 	BUF(bytes, MAX);
 
 	read_request(body);
-	if (from_json(&schema_request, body, &bytes, &fault))
+	if (schema_from_json(&schema_request, body, &bytes, &fault))
 		read_request((struct slice){bytes.data ? bytes.data : "", bytes.len});
 }
 

@@ -12,13 +12,13 @@
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
-#include "trace_store/from_json.h"
 #include "trace_store/inflate.h"
 #include "trace_store/request_split.h"
-#include "trace_store/span.h"
-#include "trace_store/to_json.h"
+#include "trace_store/schema_from_json.h"
+#include "trace_store/schema_to_json.h"
+#include "trace_store/span_summary.h"
 
-static struct from_json_fault fault;
+static struct schema_json_fault fault;
 static const uint8_t parent_id[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 /* ---- requests as our exporter makes them ---- */
@@ -113,7 +113,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 	struct value value;
 	uint8_t trace_id[16];
 
-	assert_true(span_read(whole, &span));
+	assert_true(span_summary_read(whole, &span));
 	id_of_number(trace, trace_id);
 	assert_memory_equal(span.trace_id, trace_id, 16);
 	assert_int_equal(span.is_root, root);
@@ -121,7 +121,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 	assert_int_equal(span.kind, TEL_SERVER);
 	assert_int_equal(span.status, number % 3 ? SPAN_UNSET : SPAN_ERROR);
 	assert_int_equal(span.start_ns, 1763815800000000000 + number);
-	assert_int_equal(span_duration_ns(&span), 2 * number);
+	assert_int_equal(span_summary_duration_ns(&span), 2 * number);
 	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "number", &value));
 	assert_int_equal(value.type, VALUE_NUMBER);
 	assert_true(value.number == number);
@@ -249,12 +249,12 @@ static void json_and_back_is_the_same(void **state)
 	}
 	struct slice whole = finish();
 	json_init(&w, &json);
-	to_json(&w, &schema_request, whole);
-	assert_true(from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
+	schema_to_json(&w, &schema_request, whole);
+	assert_true(schema_from_json(&schema_request, (struct slice){json.data, json.len}, &back, &fault));
 	/* the order of fields differs, and the length of nothing */
 	assert_int_equal(back.len, whole.len);
 	json_init(&w, &again);
-	to_json(&w, &schema_request, (struct slice){back.data, back.len});
+	schema_to_json(&w, &schema_request, (struct slice){back.data, back.len});
 	assert_string_equal(again.data, json.data);
 }
 
@@ -276,7 +276,7 @@ static void json_as_otlp_writes_it(void **state)
 	struct request_split p;
 
 	(void)state;
-	assert_true(from_json(&schema_request, (struct slice){example, strlen(example)}, &bytes, &fault));
+	assert_true(schema_from_json(&schema_request, (struct slice){example, strlen(example)}, &bytes, &fault));
 	assert_int_equal(request_split_read(&p, (struct slice){bytes.data, bytes.len}, NULL, NULL), REQUEST_SPLIT_OK);
 	struct request_split_piece piece = {0};
 	assert_true(request_split_next(&p, &piece));
@@ -284,7 +284,7 @@ static void json_as_otlp_writes_it(void **state)
 	assert_false(request_split_next(&p, &piece));
 	request_split_done(&p);
 	json_init(&w, &json);
-	to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
+	schema_to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
 	assert_string_equal(
 		json.data,
 		"{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{"
@@ -317,7 +317,8 @@ static void json_that_is_no_request_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		BUF(out, 10000);
 		struct request_split p;
-		bool good = from_json(&schema_request, (struct slice){wrong[i], strlen(wrong[i])}, &out, &fault) &&
+		bool good = schema_from_json(&schema_request, (struct slice){wrong[i], strlen(wrong[i])}, &out,
+					     &fault) &&
 			    request_split_read(&p, (struct slice){out.data, out.len}, NULL, NULL) == REQUEST_SPLIT_OK;
 		if (good)
 			fail_msg("taken: %s", wrong[i]);
@@ -395,10 +396,11 @@ static void deep_nesting_is_malformed(void **state)
 		assert_int_equal(valid, 5 + 2 * depth <= SCHEMA_DEPTH_MAX);
 		if (valid) {
 			json_init(&w, &json);
-			to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
+			schema_to_json(&w, &schema_request, (struct slice){bytes.data, bytes.len});
 			assert_false(json.failed);
 			bytes.len = 0;
-			assert_true(from_json(&schema_request, (struct slice){json.data, json.len}, &bytes, &fault));
+			assert_true(
+				schema_from_json(&schema_request, (struct slice){json.data, json.len}, &bytes, &fault));
 		}
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/span.h"
+#include "trace_store/span_summary.h"
 
 #include <string.h>
 
@@ -43,7 +43,7 @@ static uint32_t status_code(struct slice status)
 	return code;
 }
 
-bool span_read(struct slice span, struct span_summary *out)
+bool span_summary_read(struct slice span, struct span_summary *out)
 {
 	struct protobuf w = {.left = span};
 	struct protobuf_field field;
@@ -66,7 +66,7 @@ bool span_read(struct slice span, struct span_summary *out)
 	return has_trace_id && has_span_id;
 }
 
-uint64_t span_duration_ns(const struct span_summary *span)
+uint64_t span_summary_duration_ns(const struct span_summary *span)
 {
 	return span->end_ns > span->start_ns ? span->end_ns - span->start_ns : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/from_json.h"
+#include "trace_store/schema_from_json.h"
 
 #include <math.h>
 #include <string.h>
@@ -298,7 +298,8 @@ static bool read_message(struct reading *r, const struct schema_message *message
 
 /* NOLINTEND(misc-no-recursion) */
 
-bool from_json(const struct schema_message *message, struct slice text, struct buf *out, struct from_json_fault *fault)
+bool schema_from_json(const struct schema_message *message, struct slice text, struct buf *out,
+		      struct schema_json_fault *fault)
 {
 	struct reading r = {.out = out, .member = "the request"};
 
@@ -306,9 +307,9 @@ bool from_json(const struct schema_message *message, struct slice text, struct b
 	json_lex_next(&r.lex);
 	bool good = read_message(&r, message) && json_lex_next(&r.lex) == JSON_LEX_END;
 	if (r.lex.fault)
-		*fault = (struct from_json_fault){(size_t)(r.lex.at - text.data), NULL, r.lex.fault};
+		*fault = (struct schema_json_fault){(size_t)(r.lex.at - text.data), NULL, r.lex.fault};
 	else if (!good)
-		*fault = (struct from_json_fault){(size_t)(r.lex.text - text.data), r.member,
-						  r.why ? r.why : "does not fit"};
+		*fault = (struct schema_json_fault){(size_t)(r.lex.text - text.data), r.member,
+						    r.why ? r.why : "does not fit"};
 	return good && !out->failed;
 }

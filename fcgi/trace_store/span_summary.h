@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked of every span, read from its protobuf; and its attributes. */
-#ifndef APM_TRACE_STORE_SPAN_H
-#define APM_TRACE_STORE_SPAN_H
+#ifndef APM_TRACE_STORE_SPAN_SUMMARY_H
+#define APM_TRACE_STORE_SPAN_SUMMARY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,10 +19,10 @@ struct span_summary {
 };
 
 /* `span` is a valid message. False: its trace id or its span id is missing, or zero. */
-bool span_read(struct slice span, struct span_summary *out);
+bool span_summary_read(struct slice span, struct span_summary *out);
 
 /* The duration, 0 when the end is before the start. */
-uint64_t span_duration_ns(const struct span_summary *span);
+uint64_t span_summary_duration_ns(const struct span_summary *span);
 
 enum value_type { VALUE_NONE, VALUE_STRING, VALUE_NUMBER, VALUE_BOOL };
 

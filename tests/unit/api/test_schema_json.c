@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trace_store/from_json.h"
 #include "trace_store/json_number.h"
-#include "trace_store/to_json.h"
+#include "trace_store/schema_from_json.h"
+#include "trace_store/schema_to_json.h"
 
-static struct from_json_fault fault;
+static struct schema_json_fault fault;
 
-/* A request with one attribute, whose value is `value`, as to_json writes it afterwards; NULL: refused. */
+/* A request with one attribute, whose value is `value`, as schema_to_json writes it afterwards; NULL: refused. */
 static const char *through(const struct schema_message *message, const char *text)
 {
 	static char out[4000];
@@ -24,7 +24,7 @@ static const char *through(const struct schema_message *message, const char *tex
 	size_t len = strlen(text);
 	char *exact = realloc(copy, len ? len : 1); /* without the NUL, so that ASan sees a read past its end */
 
-	bool good = from_json(message, (struct slice){exact, len}, &bytes, &fault);
+	bool good = schema_from_json(message, (struct slice){exact, len}, &bytes, &fault);
 	free(exact);
 	if (!good)
 		return NULL;
@@ -32,7 +32,7 @@ static const char *through(const struct schema_message *message, const char *tex
 	if (!schema_valid(message, whole))
 		return NULL;
 	json_init(&w, &json);
-	to_json(&w, message, whole);
+	schema_to_json(&w, message, whole);
 	snprintf(out, sizeof(out), "%s", json.data);
 	return out;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/to_json.h"
+#include "trace_store/schema_to_json.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,7 +41,7 @@ static void write_uint64(struct json_writer *json, uint64_t value)
 	json_string(json, text, (size_t)snprintf(text, sizeof(text), "%" PRIu64, value));
 }
 
-void to_json_double(struct json_writer *json, double value)
+void schema_to_json_double(struct json_writer *json, double value)
 {
 	if (isfinite(value))
 		json_double(json, value);
@@ -54,7 +54,7 @@ static void write_double(struct json_writer *json, uint64_t bits)
 	double value;
 
 	memcpy(&value, &bits, sizeof(value));
-	to_json_double(json, value);
+	schema_to_json_double(json, value);
 }
 
 static void write_enum(struct json_writer *json, const struct schema_field *field, uint64_t value)
@@ -84,7 +84,7 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 	case SCHEMA_ENUM: write_enum(json, field, found->value); break;
 	case SCHEMA_DOUBLE: write_double(json, found->value); break;
 	case SCHEMA_FIXED64: write_uint64(json, found->value); break;
-	case SCHEMA_MESSAGE: to_json(json, field->message, found->bytes); break;
+	case SCHEMA_MESSAGE: schema_to_json(json, field->message, found->bytes); break;
 	}
 }
 
@@ -110,16 +110,16 @@ static void write_field(struct json_writer *json, const struct schema_field *fie
 		json_end_array(json);
 }
 
-void to_json_members(struct json_writer *json, const struct schema_message *message, struct slice bytes)
+void schema_to_json_members(struct json_writer *json, const struct schema_message *message, struct slice bytes)
 {
 	for (const struct schema_field *field = message->fields; field->number; field++)
 		write_field(json, field, bytes);
 }
 
-void to_json(struct json_writer *json, const struct schema_message *message, struct slice bytes)
+void schema_to_json(struct json_writer *json, const struct schema_message *message, struct slice bytes)
 {
 	json_begin_object(json);
-	to_json_members(json, message, bytes);
+	schema_to_json_members(json, message, bytes);
 	json_end_object(json);
 }
 
