@@ -10,11 +10,10 @@
 #include "app/app.h"
 #include "base/env.h"
 #include "trace_store/ageing.h"
-#include "trace_store/ingest.h"
+#include "trace_store/api.h"
+#include "trace_store/api_query.h"
 #include "trace_store/limits.h"
 #include "trace_store/load_shedding.h"
-#include "trace_store/question.h"
-#include "trace_store/search.h"
 #include "trace_store/trace_table.h"
 
 #define NICENESS 5 /* requests go before their traces */
@@ -42,13 +41,13 @@ static const struct route routes[] = {
 	{"POST", "/v1/metrics", ingest_metrics, ROUTE_QUIET},
 	{"POST", "/v1/logs", ingest_logs, ROUTE_QUIET},
 	{"GET", "/api/echo", get_echo, ROUTE_QUIET},
-	{"GET", "/api/traces/{id}", search_trace, ROUTE_QUIET},
-	{"GET", "/api/v2/traces/{id}", search_trace_v2, ROUTE_QUIET},
+	{"GET", "/api/traces/{id}", get_trace, ROUTE_QUIET},
+	{"GET", "/api/v2/traces/{id}", get_trace_v2, ROUTE_QUIET},
 	{"GET", "/api/search", search_traces, ROUTE_QUIET},
-	{"GET", "/api/search/tags", search_tags, ROUTE_QUIET},
-	{"GET", "/api/v2/search/tags", search_tags_v2, ROUTE_QUIET},
-	{"GET", "/api/search/tag/{name*}/values", search_tag_values, ROUTE_QUIET},
-	{"GET", "/api/v2/search/tag/{name*}/values", search_tag_values_v2, ROUTE_QUIET},
+	{"GET", "/api/search/tags", list_tags, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tags", list_tags_v2, ROUTE_QUIET},
+	{"GET", "/api/search/tag/{name*}/values", list_tag_values, ROUTE_QUIET},
+	{"GET", "/api/v2/search/tag/{name*}/values", list_tag_values_v2, ROUTE_QUIET},
 	{"GET", "/api/metrics/query_range", refuse_metrics, ROUTE_QUIET},
 	{"POST", "/api/metrics/query_range", refuse_metrics, ROUTE_QUIET},
 	{"GET", "/api/metrics/query", refuse_metrics, ROUTE_QUIET},
@@ -67,8 +66,8 @@ static int start(struct database *database)
 {
 	trace_table_init(env_number(&max_mb) << 20, env_number(&max_age) * 1000);
 	load_shedding_init((size_t)env_number(&max_rate));
-	ingest_init();
-	question_init();
+	api_ingest_init();
+	api_query_init();
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* what a large trace takes goes back to the system when it is answered */
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!database_forgo_durability(database))
@@ -84,7 +83,7 @@ static const struct app app = {
 	.cache = true,
 	.routes = routes,
 	.threads = LIMIT_INGESTS + LIMIT_READS + 2, /* neither waits for the other, and health for none */
-	.body_max = INGEST_BODY_MAX,
+	.body_max = API_BODY_MAX,
 	.settings = "  TRACES_MAX_MB [256]          size of the database, with its write-ahead log\n"
 		    "  TRACES_MAX_AGE_SECONDS [3600]\n"
 		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; of more, a share of the traces\n",

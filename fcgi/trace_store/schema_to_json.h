@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* OTLP from protobuf to JSON; schema_schema_from_json.h is the way back. */
+/* OTLP from protobuf to JSON; schema_from_json.h is the way back. */
 #ifndef APM_TRACE_STORE_SCHEMA_TO_JSON_H
 #define APM_TRACE_STORE_SCHEMA_TO_JSON_H
 

@@ -35,9 +35,9 @@ static void a_trace_is_put_together(void **state)
 	assert_int_equal(spans_of(4, &summary), 0);
 }
 
-static void the_walk_goes_from_new_to_old(void **state)
+static void the_ids_go_from_new_to_old(void **state)
 {
-	struct trace_table_ids walk = {.db = db};
+	struct trace_table_ids ids = {.db = db};
 	uint8_t id[16], expected[16];
 
 	(void)state;
@@ -47,10 +47,10 @@ static void the_walk_goes_from_new_to_old(void **state)
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t number = i == 0 ? 7 : i <= 192 ? 200 - i : 199 - i;
 		trace_id_of(number, expected);
-		assert_true(trace_table_next_id(&walk, id));
+		assert_true(trace_table_next_id(&ids, id));
 		assert_memory_equal(id, expected, 16);
 	}
-	assert_false(trace_table_next_id(&walk, id));
+	assert_false(trace_table_next_id(&ids, id));
 	assert_int_equal(ids.result, DB_OK);
 }
 
@@ -248,7 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_trace_is_put_together, open_store, close_store),
-		cmocka_unit_test_setup_teardown(the_walk_goes_from_new_to_old, open_store, close_store),
+		cmocka_unit_test_setup_teardown(the_ids_go_from_new_to_old, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_refused_trace_keeps_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),

@@ -9,11 +9,11 @@
 
 #include "app/reply_database.h"
 #include "base/hex.h"
+#include "trace_store/api.h"
+#include "trace_store/api_query.h"
 #include "trace_store/limits.h"
-#include "trace_store/question.h"
 #include "trace_store/schema.h"
 #include "trace_store/schema_to_json.h"
-#include "trace_store/search.h"
 
 #define JSON_BYTES_MAX (24 << 20) /* no span begins beyond it */
 #define BODY_BYTES_MAX (64 << 20) /* the largest span, and what follows it, ends before */
@@ -22,7 +22,7 @@ enum { RESPONSE_TRACE = 1, RESPONSE_STATUS = 3, RESPONSE_MESSAGE = 4, STATUS_PAR
 enum { SCOPE_SPANS_SCOPE = 1, SPAN_STATUS = 15 };
 
 struct one {
-	struct question q;
+	struct api_query q;
 	int64_t cut_spans; /* that came and were not stored */
 };
 
@@ -230,7 +230,7 @@ static int reply_as_json(const struct one *one, struct reply *reply, bool v2)
 
 static int reply_trace(struct one *one, struct reply *reply, bool v2)
 {
-	struct question *q = &one->q;
+	struct api_query *q = &one->q;
 	struct trace_table_size size;
 
 	if (!read_trace_id(q->req, q->trace_id))
@@ -251,19 +251,19 @@ static int find_trace(struct request *req, struct reply *reply, bool v2)
 {
 	struct one one;
 
-	if (!question_begin(&one.q, req, reply))
+	if (!api_query_start(&one.q, req, reply))
 		return reply->status;
 	reply_trace(&one, reply, v2);
-	question_end(&one.q);
+	api_query_end(&one.q);
 	return reply->status;
 }
 
-int search_trace(struct request *req, struct reply *reply)
+int get_trace(struct request *req, struct reply *reply)
 {
 	return find_trace(req, reply, false);
 }
 
-int search_trace_v2(struct request *req, struct reply *reply)
+int get_trace_v2(struct request *req, struct reply *reply)
 {
 	return find_trace(req, reply, true);
 }

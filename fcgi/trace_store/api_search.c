@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/search.h"
+#include "trace_store/api.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 #include "app/reply_database.h"
 #include "base/clock.h"
-#include "trace_store/question.h"
+#include "trace_store/api_query.h"
 #include "trace_store/schema_to_json.h"
 
 #define LIMIT_DEFAULT 20
@@ -19,7 +19,7 @@
 #define ANSWER_BYTES_MAX (8 << 20) /* then it is enough */
 
 struct search {
-	struct question q;
+	struct api_query q;
 	uint64_t min_ns, max_ns; /* duration of the trace */
 	uint64_t spans;
 };
@@ -42,11 +42,11 @@ static bool read_search(struct search *search, struct reply *reply)
 	search->min_ns = 0;
 	search->max_ns = UINT64_MAX;
 	search->spans = SPANS_DEFAULT;
-	return question_range(&search->q, reply, LIMIT_DEFAULT, LIMIT_MAX) &&
-	       question_number(&search->q, reply, "spss", SPANS_MAX, &search->spans) &&
+	return api_query_range(&search->q, reply, LIMIT_DEFAULT, LIMIT_MAX) &&
+	       api_query_number(&search->q, reply, "spss", SPANS_MAX, &search->spans) &&
 	       read_duration(search, reply, "minDuration", &search->min_ns) &&
 	       read_duration(search, reply, "maxDuration", &search->max_ns) &&
-	       question_selector(&search->q, reply, true);
+	       api_query_selector(&search->q, reply, true);
 }
 
 /* ---- what was found of a trace ---- */
@@ -251,7 +251,7 @@ static bool wanted(struct search *search)
 	const struct trace *trace = &search->q.trace;
 	uint64_t duration_ns = trace->end_ns - trace->start_ns;
 
-	return trace->span_count && question_in_range(&search->q, trace->start_ns, trace->end_ns) &&
+	return trace->span_count && api_query_in_range(&search->q, trace->start_ns, trace->end_ns) &&
 	       duration_ns >= search->min_ns && duration_ns <= search->max_ns &&
 	       selector_trace(&search->q.selector, trace, &search->q.budget);
 }
@@ -261,7 +261,7 @@ static void write_answer(struct search *search, struct json_writer *json)
 	json_begin_object(json);
 	json_key(json, "traces");
 	json_begin_array(json);
-	for (uint64_t found = 0; found < search->q.limit && question_next(&search->q);) {
+	for (uint64_t found = 0; found < search->q.limit && api_query_next(&search->q);) {
 		if (!wanted(search))
 			continue;
 		if (json->out->len >= ANSWER_BYTES_MAX) {
@@ -272,7 +272,7 @@ static void write_answer(struct search *search, struct json_writer *json)
 		found++;
 	}
 	json_end_array(json);
-	question_write_metrics(&search->q, json, true);
+	api_query_write_metrics(&search->q, json, true);
 	json_end_object(json);
 }
 
@@ -280,7 +280,7 @@ int search_traces(struct request *req, struct reply *reply)
 {
 	struct search search;
 
-	if (!question_begin(&search.q, req, reply))
+	if (!api_query_start(&search.q, req, reply))
 		return reply->status;
 	if (read_search(&search, reply)) {
 		reply_body_max(reply, (size_t)3 * ANSWER_BYTES_MAX);
@@ -290,6 +290,6 @@ int search_traces(struct request *req, struct reply *reply)
 		else
 			reply_database(reply, search.q.ids.result);
 	}
-	question_end(&search.q);
+	api_query_end(&search.q);
 	return reply->status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/question.h"
+#include "trace_store/api_query.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -20,14 +20,14 @@ TEL_COUNTER(steps, "traces.question.steps", "{step}", "Steps of looking through 
 
 static atomic_uint active;
 
-void question_init(void)
+void api_query_init(void)
 {
 	tel_series(&questions, "whole");
 	tel_series(&questions, "partial");
 	tel_series(&questions, "refused");
 }
 
-bool question_enter(void)
+bool api_query_enter(void)
 {
 	if (atomic_fetch_add(&active, 1) < LIMIT_READS)
 		return true;
@@ -35,18 +35,18 @@ bool question_enter(void)
 	return false;
 }
 
-void question_leave(void)
+void api_query_leave(void)
 {
 	atomic_fetch_sub(&active, 1);
 }
 
-bool question_begin(struct question *q, struct request *req, struct reply *reply)
+bool api_query_start(struct api_query *q, struct request *req, struct reply *reply)
 {
 	if (!req->db) {
 		reply_unavailable(reply, "database");
 		return false;
 	}
-	if (!question_enter()) {
+	if (!api_query_enter()) {
 		tel_series_add(tel_series(&questions, "refused"), 1);
 		reply_header(reply, "Retry-After", "1");
 		reply_problem(reply, 429, "%d questions are being answered, no more at a time. Try again.",
@@ -66,9 +66,9 @@ bool question_begin(struct question *q, struct request *req, struct reply *reply
 	return true;
 }
 
-void question_end(struct question *q)
+void api_query_end(struct api_query *q)
 {
-	question_leave();
+	api_query_leave();
 	tel_series_add(tel_series(&questions, q->partial || q->budget.spent ? "partial" : "whole"), 1);
 	tel_counter_add(&steps, (double)q->budget.steps);
 	trace_done(&q->trace);
@@ -77,7 +77,7 @@ void question_end(struct question *q)
 
 /* ---- parameters ---- */
 
-bool question_number(struct question *q, struct reply *reply, const char *name, uint64_t max, uint64_t *out)
+bool api_query_number(struct api_query *q, struct reply *reply, const char *name, uint64_t max, uint64_t *out)
 {
 	char text[24];
 	int found = request_query(q->req, name, text, sizeof(text));
@@ -94,21 +94,21 @@ bool question_number(struct question *q, struct reply *reply, const char *name, 
 	return true;
 }
 
-bool question_range(struct question *q, struct reply *reply, uint64_t limit, uint64_t limit_max)
+bool api_query_range(struct api_query *q, struct reply *reply, uint64_t limit, uint64_t limit_max)
 {
 	uint64_t start = 0, end = SECONDS_MAX;
 
 	q->limit = limit;
-	if (!question_number(q, reply, "limit", limit_max, &q->limit) ||
-	    !question_number(q, reply, "start", SECONDS_MAX, &start) ||
-	    !question_number(q, reply, "end", SECONDS_MAX, &end))
+	if (!api_query_number(q, reply, "limit", limit_max, &q->limit) ||
+	    !api_query_number(q, reply, "start", SECONDS_MAX, &start) ||
+	    !api_query_number(q, reply, "end", SECONDS_MAX, &end))
 		return false;
 	q->from_ns = start * NS_PER_SECOND;
 	q->until_ns = end == SECONDS_MAX ? UINT64_MAX : (end + 1) * NS_PER_SECOND; /* to the end of that second */
 	return true;
 }
 
-bool question_selector(struct question *q, struct reply *reply, bool with_tags)
+bool api_query_selector(struct api_query *q, struct reply *reply, bool with_tags)
 {
 	char text[SELECTOR_TEXT_MAX];
 	struct selector_error error = {"The query is too long, or has a broken escape."};
@@ -128,7 +128,7 @@ bool question_selector(struct question *q, struct reply *reply, bool with_tags)
 
 /* ---- the traces ---- */
 
-bool question_next(struct question *q)
+bool api_query_next(struct api_query *q)
 {
 	while (!q->budget.spent && trace_table_next_id(&q->ids, q->trace_id)) {
 		trace_reset(&q->trace);
@@ -148,7 +148,7 @@ bool question_next(struct question *q)
 	return false;
 }
 
-void question_write_metrics(const struct question *q, struct json_writer *json, bool with_traces)
+void api_query_write_metrics(const struct api_query *q, struct json_writer *json, bool with_traces)
 {
 	char text[24];
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/tags.h"
+#include "trace_store/api_tags.h"
 
 #include <string.h>
 
 #include "app/reply_database.h"
+#include "trace_store/api.h"
 #include "trace_store/schema.h"
-#include "trace_store/search.h"
 
 #define ANSWER_BYTES_MAX (16 << 20)
 
@@ -14,7 +14,7 @@ enum tag_scope { OF_RESOURCE, OF_SPAN, OF_EVENT, OF_LINK, OF_SCOPE, SCOPES, OF_I
 static const char *const scope_names[] = {"resource", "span", "event", "link", "instrumentation", "intrinsic", "none"};
 
 struct tags {
-	struct question q;
+	struct api_query q;
 	struct string_set keys[SCOPES];
 	struct string_set *into[SCOPES]; /* one of `keys`; NULL: not asked for */
 	enum tag_scope scope;            /* OF_ALL: any */
@@ -22,7 +22,7 @@ struct tags {
 
 /* ---- the way through the spans ---- */
 
-static void collect_from_trace(struct question *q, const struct tags_collector *c)
+static void collect_from_trace(struct api_query *q, const struct api_tags_collector *c)
 {
 	const struct trace *trace = &q->trace;
 	struct selecting asking;
@@ -31,7 +31,7 @@ static void collect_from_trace(struct question *q, const struct tags_collector *
 	selecting_begin(&asking, &q->selector, trace, &q->budget);
 	for (size_t i = 0; i < trace->span_count && budget_take(&q->budget, 1); i++) {
 		const struct trace_span *span = &trace->spans[i];
-		if (!question_in_range(q, span->summary.start_ns, span->summary.end_ns) ||
+		if (!api_query_in_range(q, span->summary.start_ns, span->summary.end_ns) ||
 		    !selector_holds(&q->selector, selecting_met(&asking, span)) || q->budget.spent)
 			continue;
 		if (resource != trace->scopes[span->scope].resource)
@@ -44,16 +44,16 @@ static void collect_from_trace(struct question *q, const struct tags_collector *
 	}
 }
 
-void tags_collect(struct question *q, const struct tags_collector *collector)
+void api_tags_collect(struct api_query *q, const struct api_tags_collector *collector)
 {
-	while (question_next(q))
+	while (api_query_next(q))
 		collect_from_trace(q, collector);
 	q->partial |= q->budget.spent;
 }
 
 /* ---- names ---- */
 
-static void add_keys(struct question *q, struct string_set *keys, struct slice message, uint32_t number)
+static void add_keys(struct api_query *q, struct string_set *keys, struct slice message, uint32_t number)
 {
 	struct protobuf w = {.left = message};
 	struct protobuf_field field;
@@ -64,17 +64,17 @@ static void add_keys(struct question *q, struct string_set *keys, struct slice m
 			string_set_add(keys, attribute_read(field.bytes, &value));
 }
 
-static void add_resource(void *arg, struct question *q, const struct trace_resource *resource)
+static void add_resource(void *arg, struct api_query *q, const struct trace_resource *resource)
 {
 	add_keys(q, ((struct tags *)arg)->into[OF_RESOURCE], resource->message, RESOURCE_ATTRIBUTES);
 }
 
-static void add_scope(void *arg, struct question *q, const struct trace_scope *scope)
+static void add_scope(void *arg, struct api_query *q, const struct trace_scope *scope)
 {
 	add_keys(q, ((struct tags *)arg)->into[OF_SCOPE], scope->message, TAGS_OF_SCOPE);
 }
 
-static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
+static void add_span(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span)
 {
 	struct string_set **into = ((struct tags *)arg)->into;
 	struct protobuf w = {.left = span->summary.whole};
@@ -102,7 +102,7 @@ static bool collect(struct tags *tags, struct reply *reply, bool together)
 		tags->into[i] = !wanted ? NULL : &tags->keys[together ? 0 : i];
 	}
 	if (tags->scope != OF_INTRINSICS)
-		tags_collect(&tags->q, &(struct tags_collector){add_resource, add_scope, add_span, tags});
+		api_tags_collect(&tags->q, &(struct api_tags_collector){add_resource, add_scope, add_span, tags});
 	for (size_t i = 0; i < SCOPES; i++) {
 		tags->q.partial |= tags->keys[i].full;
 		string_set_sort(&tags->keys[i]);
@@ -137,11 +137,11 @@ static bool read_scope(struct tags *tags, struct reply *reply)
 /* False: answered. */
 static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 {
-	if (!question_begin(&tags->q, req, reply))
+	if (!api_query_start(&tags->q, req, reply))
 		return false;
-	if (!question_range(&tags->q, reply, 0, STRING_SET_ITEMS_MAX) || !question_selector(&tags->q, reply, false) ||
+	if (!api_query_range(&tags->q, reply, 0, STRING_SET_ITEMS_MAX) || !api_query_selector(&tags->q, reply, false) ||
 	    !read_scope(tags, reply)) {
-		question_end(&tags->q);
+		api_query_end(&tags->q);
 		return false;
 	}
 	for (size_t i = 0; i < SCOPES; i++)
@@ -154,7 +154,7 @@ static int end(struct tags *tags, struct reply *reply)
 {
 	for (size_t i = 0; i < SCOPES; i++)
 		string_set_done(&tags->keys[i]);
-	question_end(&tags->q);
+	api_query_end(&tags->q);
 	return reply->status;
 }
 
@@ -174,7 +174,7 @@ static void write_intrinsics(struct json_writer *json)
 		json_text(json, name);
 }
 
-int search_tags(struct request *req, struct reply *reply)
+int list_tags(struct request *req, struct reply *reply)
 {
 	struct json_writer *json = reply_writer(reply);
 	struct tags tags;
@@ -189,14 +189,14 @@ int search_tags(struct request *req, struct reply *reply)
 		if (tags.scope == OF_INTRINSICS)
 			write_intrinsics(json);
 		json_end_array(json);
-		question_write_metrics(&tags.q, json, false);
+		api_query_write_metrics(&tags.q, json, false);
 		json_end_object(json);
 		reply_json(reply, 200);
 	}
 	return end(&tags, reply);
 }
 
-int search_tags_v2(struct request *req, struct reply *reply)
+int list_tags_v2(struct request *req, struct reply *reply)
 {
 	struct json_writer *json = reply_writer(reply);
 	struct tags tags;
@@ -223,7 +223,7 @@ int search_tags_v2(struct request *req, struct reply *reply)
 			json_end_object(json);
 		}
 		json_end_array(json);
-		question_write_metrics(&tags.q, json, false);
+		api_query_write_metrics(&tags.q, json, false);
 		json_end_object(json);
 		reply_json(reply, 200);
 	}

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
+#include "trace_store/api_query.h"
 #include "trace_store/limits.h"
-#include "trace_store/question.h"
 #include "trace_store/string_set.h"
 
 static void so_many_at_a_time(void **state)
@@ -13,13 +13,13 @@ static void so_many_at_a_time(void **state)
 	(void)state;
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < LIMIT_READS; i++)
-			assert_true(question_enter());
-		assert_false(question_enter());
-		assert_false(question_enter()); /* a refusal takes no place */
-		question_leave();
-		assert_true(question_enter());
+			assert_true(api_query_enter());
+		assert_false(api_query_enter());
+		assert_false(api_query_enter()); /* a refusal takes no place */
+		api_query_leave();
+		assert_true(api_query_enter());
 		for (int i = 0; i < LIMIT_READS; i++)
-			question_leave();
+			api_query_leave();
 	}
 }
 

@@ -4,9 +4,9 @@
 
 #include "app/reply_database.h"
 #include "base/hex.h"
+#include "trace_store/api.h"
+#include "trace_store/api_tags.h"
 #include "trace_store/schema.h"
-#include "trace_store/search.h"
-#include "trace_store/tags.h"
 
 #define NAME_MAX 4096 /* bytes of a tag's name */
 #define ANSWER_BYTES_MAX (16 << 20)
@@ -15,7 +15,7 @@
 enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, EVENT_NAME = 2, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
 
 struct values {
-	struct question q;
+	struct api_query q;
 	struct string_set set; /* a letter for the type, then the text */
 	enum selector_field field;
 	struct slice name;
@@ -170,7 +170,7 @@ static void add_text(struct values *v, struct slice message, uint32_t number)
 			add(v, 's', field.bytes);
 }
 
-static void add_resource(void *arg, struct question *q, const struct trace_resource *resource)
+static void add_resource(void *arg, struct api_query *q, const struct trace_resource *resource)
 {
 	struct values *v = arg;
 
@@ -179,7 +179,7 @@ static void add_resource(void *arg, struct question *q, const struct trace_resou
 		add_attributes(v, resource->message, RESOURCE_ATTRIBUTES);
 }
 
-static void add_scope(void *arg, struct question *q, const struct trace_scope *scope)
+static void add_scope(void *arg, struct api_query *q, const struct trace_scope *scope)
 {
 	struct values *v = arg;
 
@@ -208,7 +208,7 @@ static void add_inner(struct values *v, struct slice span)
 	}
 }
 
-static void add_span(void *arg, struct question *q, struct selecting *asking, const struct trace_span *span)
+static void add_span(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span)
 {
 	struct values *v = arg;
 	struct value value;
@@ -271,7 +271,7 @@ static void write_values(struct values *v, struct json_writer *json, bool typed)
 			json_string(json, item.data + 1, item.len - 1);
 	}
 	json_end_array(json);
-	question_write_metrics(&v->q, json, false);
+	api_query_write_metrics(&v->q, json, false);
 	json_end_object(json);
 }
 
@@ -279,12 +279,12 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 {
 	struct values v;
 
-	if (!question_begin(&v.q, req, reply))
+	if (!api_query_start(&v.q, req, reply))
 		return reply->status;
-	if (question_range(&v.q, reply, 0, STRING_SET_ITEMS_MAX) && question_selector(&v.q, reply, false) &&
+	if (api_query_range(&v.q, reply, 0, STRING_SET_ITEMS_MAX) && api_query_selector(&v.q, reply, false) &&
 	    read_name(&v, reply)) {
 		string_set_init(&v.set, v.q.limit, STRING_SET_BYTES_MAX);
-		tags_collect(&v.q, &(struct tags_collector){add_resource, add_scope, add_span, &v});
+		api_tags_collect(&v.q, &(struct api_tags_collector){add_resource, add_scope, add_span, &v});
 		v.q.partial |= v.set.full;
 		reply_body_max(reply, ANSWER_BYTES_MAX);
 		write_values(&v, reply_writer(reply), typed);
@@ -294,16 +294,16 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 			reply_database(reply, v.q.ids.result);
 		string_set_done(&v.set);
 	}
-	question_end(&v.q);
+	api_query_end(&v.q);
 	return reply->status;
 }
 
-int search_tag_values(struct request *req, struct reply *reply)
+int list_tag_values(struct request *req, struct reply *reply)
 {
 	return reply_values(req, reply, false);
 }
 
-int search_tag_values_v2(struct request *req, struct reply *reply)
+int list_tag_values_v2(struct request *req, struct reply *reply)
 {
 	return reply_values(req, reply, true);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/ingest.h"
+#include "trace_store/api.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static void on_scrape(void)
 	tel_gauge_set(&share, load_shedding_share());
 }
 
-void ingest_init(void)
+void api_ingest_init(void)
 {
 	tel_series(&dropped, "overload");
 	tel_series(&dropped, "invalid");

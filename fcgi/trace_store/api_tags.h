@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What api_tags.c and api_tag_values.c have in common: a way through all spans that a question is about. */
+#ifndef APM_TRACE_STORE_API_TAGS_H
+#define APM_TRACE_STORE_API_TAGS_H
+
+#include "trace_store/api_query.h"
+#include "trace_store/string_set.h"
+
+/* Field numbers: of spans, of their events and links, of scopes. */
+enum { TAGS_OF_SPAN = 9, TAGS_OF_EVENT = 3, TAGS_OF_LINK = 4, TAGS_OF_SCOPE = 3 };
+enum { SPAN_EVENTS = 11, SPAN_LINKS = 13 };
+
+/* Called for spans that meet q within start and end; for a resource or a scope once, with the first span of it. */
+struct api_tags_collector {
+	void (*resource)(void *arg, struct api_query *q, const struct trace_resource *resource);
+	void (*scope)(void *arg, struct api_query *q, const struct trace_scope *scope);
+	void (*span)(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span);
+	void *arg;
+};
+
+void api_tags_collect(struct api_query *q, const struct api_tags_collector *collector);
+
+#endif
