@@ -61,7 +61,7 @@ bool api_query_start(struct api_query *q, struct request *req, struct reply *rep
 	q->limit = q->traces = q->bytes = 0;
 	q->partial = false;
 	q->ids = (struct trace_table_ids){.db = req->db};
-	budget_begin(&q->budget, BUDGET_STEPS, BUDGET_NS);
+	budget_init(&q->budget, BUDGET_STEPS, BUDGET_NS);
 	trace_init(&q->trace, &q->budget);
 	return true;
 }

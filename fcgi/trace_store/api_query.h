@@ -8,7 +8,7 @@
 
 #include "http/reply.h"
 #include "http/request.h"
-#include "trace_store/selector.h"
+#include "trace_store/selection.h"
 #include "trace_store/trace.h"
 #include "trace_store/trace_table.h"
 

@@ -107,7 +107,7 @@ static bool is_shown(enum selector_field field)
 }
 
 /* Each key once, also when several conditions ask for it. */
-static void write_attributes(struct json_writer *json, const struct selector *s, const struct selector_found *found)
+static void write_attributes(struct json_writer *json, const struct selector *s, const struct selection_found *found)
 {
 	json_key(json, "attributes");
 	json_begin_array(json);
@@ -128,7 +128,7 @@ static void write_attributes(struct json_writer *json, const struct selector *s,
 	json_end_array(json);
 }
 
-static void write_found_span(struct json_writer *json, const struct span_summary *span, const struct selecting *asking)
+static void write_found_span(struct json_writer *json, const struct span_summary *span, const struct selection *asking)
 {
 	json_begin_object(json);
 	json_key(json, "spanID");
@@ -144,16 +144,16 @@ static void write_found_span(struct json_writer *json, const struct span_summary
 static void write_found(struct json_writer *json, struct search *search)
 {
 	const struct trace *trace = &search->q.trace;
-	struct selecting asking;
+	struct selection asking;
 	uint64_t matched = 0;
 
-	selecting_begin(&asking, &search->q.selector, trace, &search->q.budget);
+	selection_init(&asking, &search->q.selector, trace, &search->q.budget);
 	json_begin_object(json);
 	json_key(json, "spans");
 	json_begin_array(json);
 	for (size_t i = 0; i < trace->span_count && !search->q.budget.spent; i++) {
-		uint32_t met = selecting_met(&asking, &trace->spans[i]);
-		if (!search->q.budget.spent && selector_holds(asking.selector, met) && matched++ < search->spans &&
+		uint32_t met = selection_met(&asking, &trace->spans[i]);
+		if (!search->q.budget.spent && selection_holds(asking.selector, met) && matched++ < search->spans &&
 		    json->out->len < ANSWER_BYTES_MAX)
 			write_found_span(json, &trace->spans[i].summary, &asking);
 	}
@@ -253,7 +253,7 @@ static bool wanted(struct search *search)
 
 	return trace->span_count && api_query_in_range(&search->q, trace->start_ns, trace->end_ns) &&
 	       duration_ns >= search->min_ns && duration_ns <= search->max_ns &&
-	       selector_trace(&search->q.selector, trace, &search->q.budget);
+	       selection_matches_trace(&search->q.selector, trace, &search->q.budget);
 }
 
 static void write_answer(struct search *search, struct json_writer *json)

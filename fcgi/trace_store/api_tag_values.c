@@ -208,7 +208,7 @@ static void add_inner(struct values *v, struct slice span)
 	}
 }
 
-static void add_span(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span)
+static void add_span(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span)
 {
 	struct values *v = arg;
 	struct value value;
@@ -233,7 +233,7 @@ static void add_span(void *arg, struct api_query *q, struct selecting *asking, c
 	case SELECT_DURATION: /* nearly each is another one: Tempo offers none either */
 	case SELECT_TRACE_DURATION: break;
 	default:
-		if (selecting_intrinsic(asking, v->field, span, &value) && value.text.len)
+		if (selection_intrinsic(asking, v->field, span, &value) && value.text.len)
 			add_found(v, &value);
 		break;
 	}

@@ -25,14 +25,14 @@ struct tags {
 static void collect_from_trace(struct api_query *q, const struct api_tags_collector *c)
 {
 	const struct trace *trace = &q->trace;
-	struct selecting asking;
+	struct selection asking;
 	uint32_t resource = UINT32_MAX, scope = UINT32_MAX;
 
-	selecting_begin(&asking, &q->selector, trace, &q->budget);
+	selection_init(&asking, &q->selector, trace, &q->budget);
 	for (size_t i = 0; i < trace->span_count && budget_take(&q->budget, 1); i++) {
 		const struct trace_span *span = &trace->spans[i];
 		if (!api_query_in_range(q, span->summary.start_ns, span->summary.end_ns) ||
-		    !selector_holds(&q->selector, selecting_met(&asking, span)) || q->budget.spent)
+		    !selection_holds(&q->selector, selection_met(&asking, span)) || q->budget.spent)
 			continue;
 		if (resource != trace->scopes[span->scope].resource)
 			c->resource(c->arg, q, trace_resource_of(trace, span));
@@ -74,7 +74,7 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 	add_keys(q, ((struct tags *)arg)->into[OF_SCOPE], scope->message, TAGS_OF_SCOPE);
 }
 
-static void add_span(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span)
+static void add_span(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span)
 {
 	struct string_set **into = ((struct tags *)arg)->into;
 	struct protobuf w = {.left = span->summary.whole};

@@ -14,7 +14,7 @@ enum { SPAN_EVENTS = 11, SPAN_LINKS = 13 };
 struct api_tags_collector {
 	void (*resource)(void *arg, struct api_query *q, const struct trace_resource *resource);
 	void (*scope)(void *arg, struct api_query *q, const struct trace_scope *scope);
-	void (*span)(void *arg, struct api_query *q, struct selecting *asking, const struct trace_span *span);
+	void (*span)(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span);
 	void *arg;
 };
 

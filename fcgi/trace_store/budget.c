@@ -5,12 +5,12 @@
 
 #define LOOK_STEPS 32768 /* well below a millisecond */
 
-void budget_begin(struct budget *budget, uint64_t steps_max, uint64_t ns)
+void budget_init(struct budget *budget, uint64_t steps_max, uint64_t ns)
 {
 	*budget = (struct budget){.steps_max = steps_max, .deadline_ns = clock_monotonic_ns() + ns};
 }
 
-bool budget_look(struct budget *budget)
+bool budget_check(struct budget *budget)
 {
 	budget->look_at = budget->steps + LOOK_STEPS;
 	if (budget->steps > budget->steps_max || clock_monotonic_ns() >= budget->deadline_ns)

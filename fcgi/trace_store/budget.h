@@ -22,16 +22,16 @@ struct budget {
 	bool spent;           /* the answer is what was found so far, and says so */
 };
 
-void budget_begin(struct budget *budget, uint64_t steps_max, uint64_t ns);
+void budget_init(struct budget *budget, uint64_t steps_max, uint64_t ns);
 
 /* The slow half of budget_take. */
-bool budget_look(struct budget *budget);
+bool budget_check(struct budget *budget);
 
 /* False: spent, give up. */
 static inline bool budget_take(struct budget *budget, uint64_t steps)
 {
 	budget->steps += steps;
-	return budget->steps < budget->look_at ? !budget->spent : budget_look(budget);
+	return budget->steps < budget->look_at ? !budget->spent : budget_check(budget);
 }
 
 #endif

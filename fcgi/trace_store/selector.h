@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "trace_store/regex.h"
-#include "trace_store/trace.h"
+#include "trace_store/span_summary.h"
 
 #define SELECTOR_CONDITIONS_MAX 16
 #define SELECTOR_TEXT_MAX 4096 /* bytes of a query */
@@ -94,45 +94,5 @@ const char *selector_intrinsic_at(size_t index);
 /* The names of kinds and statuses in TraceQL, by their numbers in OTLP; NULL: it has none. */
 const char *selector_kind(uint32_t number);
 const char *selector_status(uint32_t number);
-
-/* ---- asking ---- */
-
-struct selector_found {
-	uint32_t met, seen; /* bit i: condition i */
-	struct value values[SELECTOR_CONDITIONS_MAX];
-};
-
-/*
- * Conditions over the spans of one trace, one after the other. What a resource or a scope answers is kept, so that it
- * is asked once for all of its spans, which follow each other.
- */
-struct selecting {
-	const struct selector *selector;
-	const struct trace *trace;
-	struct budget *budget;
-	uint32_t resource, scope; /* whose answers are here; UINT32_MAX: of none */
-	struct selector_found of_resource, of_scope, of_span;
-	char ids[3][33]; /* what values of ids point at */
-};
-
-void selecting_begin(struct selecting *asking, const struct selector *selector, const struct trace *trace,
-		     struct budget *budget);
-
-/*
- * Which conditions the span meets, bit by bit. `of_span.values` has afterwards what was found for each that is `seen`,
- * until the next call.
- */
-uint32_t selecting_met(struct selecting *asking, const struct trace_span *span);
-
-/* What TraceQL calls an intrinsic, of the span itself or its trace. False: not one of these. Valid until the next call.
- */
-bool selecting_intrinsic(struct selecting *asking, enum selector_field field, const struct trace_span *span,
-			 struct value *out);
-
-/* True: the span is wanted, given what it meets (not for each_alone). */
-bool selector_holds(const struct selector *s, uint32_t met);
-
-/* True: the finished trace has what is wanted. */
-bool selector_trace(const struct selector *s, const struct trace *trace, struct budget *budget);
 
 #endif

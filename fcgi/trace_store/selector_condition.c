@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "trace_store/selector_words.h"
+#include "trace_store/selector_parser.h"
 
 #define FIELDS                                                                                                         \
 	"span. resource. event. link. instrumentation. or . before the name of an attribute, and name, kind, "         \

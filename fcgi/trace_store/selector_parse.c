@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
-#include "trace_store/selector_words.h"
+#include "trace_store/selector_parser.h"
 
 #define DEPTH_MAX 16 /* of parentheses */
 
@@ -178,4 +178,13 @@ bool selector_parse_tags(struct selector *s, const char *tags, struct selector_e
 		if (!parse_tag(&r))
 			return false;
 	return true;
+}
+
+void selector_done(struct selector *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		regex_free(s->conditions[i].regex);
+		s->conditions[i].regex = NULL;
+	}
+	s->count = 0;
 }

@@ -12,7 +12,7 @@
 #include "trace_store/request_split.h"
 #include "trace_store/schema_from_json.h"
 #include "trace_store/schema_to_json.h"
-#include "trace_store/selector.h"
+#include "trace_store/selection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -71,11 +71,11 @@ static void check_questions(struct slice request)
 	struct trace trace;
 
 	assert(selector && selector_parse(selector, query, &error));
-	budget_begin(&budget, 100 + 40 * request.len, UINT64_C(60000000000));
+	budget_init(&budget, 100 + 40 * request.len, UINT64_C(60000000000));
 	trace_init(&trace, &budget);
 	trace_request(&trace, request);
 	trace_finish(&trace);
-	selector_trace(selector, &trace, &budget);
+	selection_matches_trace(selector, &trace, &budget);
 	assert(!budget.spent);
 	trace_done(&trace);
 	selector_done(selector);

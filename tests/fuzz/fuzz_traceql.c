@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../unit/lib/trace_request.h"
-#include "trace_store/selector.h"
+#include "trace_store/selection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -51,19 +51,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(s && text);
 	memcpy(text, data, size);
 	text[size] = '\0';
-	budget_begin(&budget, 10000000, UINT64_C(60000000000));
+	budget_init(&budget, 10000000, UINT64_C(60000000000));
 	trace_init(&trace, &budget);
 	make_trace(&trace, &request);
 	bool good = selector_parse(s, text, &error);
 	check(s, good, &error);
 	if (good)
-		selector_trace(s, &trace, &budget);
+		selection_matches_trace(s, &trace, &budget);
 	selector_done(s);
 	error.text[0] = '\0';
 	good = selector_parse_tags(s, text, &error);
 	check(s, good, &error);
 	if (good)
-		selector_trace(s, &trace, &budget);
+		selection_matches_trace(s, &trace, &budget);
 	selector_done(s);
 	/* whatever is asked, it costs no more than its length allows */
 	assert(!budget.spent);

@@ -17,7 +17,7 @@ static bool matches(const char *pattern, const char *text)
 
 	if (!regex)
 		fail_msg("%s: %s at %zu", pattern, error, at);
-	budget_begin(&budget, 1000000, UINT64_C(600000000000));
+	budget_init(&budget, 1000000, UINT64_C(600000000000));
 	bool result = regex_matches(regex, bytes_of(text), &budget);
 	assert_false(budget.spent);
 	regex_free(regex);
@@ -116,7 +116,7 @@ static void the_cost_is_bounded(void **state)
 
 	struct regex *regex = regex_new(bytes_of("(.*a?){100}b"), &error, &at);
 	assert_non_null(regex);
-	budget_begin(&budget, 100000, UINT64_C(600000000000));
+	budget_init(&budget, 100000, UINT64_C(600000000000));
 	assert_false(regex_matches(regex, bytes_of(text), &budget));
 	assert_true(budget.spent && budget.steps < 200000);
 	regex_free(regex);

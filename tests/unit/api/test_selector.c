@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "trace_fixture.h"
-#include "trace_store/selector.h"
+#include "trace_store/selection.h"
 
 /* gateway: a root of 100 ms; orders: its child of 40 ms, which failed */
 static int make_trace(void **state)
@@ -32,7 +32,7 @@ static void check_all(const char *const *queries, bool expected)
 	for (; *queries; queries++) {
 		if (!selector_parse(&s, *queries, &error))
 			fail_msg("%s: %s", *queries, error.text);
-		if (selector_trace(&s, &trace, &budget) != expected)
+		if (selection_matches_trace(&s, &trace, &budget) != expected)
 			fail_msg("%s: %s", *queries, expected ? "not found" : "found");
 		selector_done(&s);
 	}
@@ -234,7 +234,7 @@ static void tags(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_true(selector_parse_tags(&s, cases[i].tags, &error));
-		if (selector_trace(&s, &trace, &budget) != cases[i].found)
+		if (selection_matches_trace(&s, &trace, &budget) != cases[i].found)
 			fail_msg("%s", cases[i].tags);
 	}
 	assert_false(selector_parse_tags(&s, "name", &error));

@@ -139,7 +139,7 @@ static void the_budget_holds_inside_a_trace(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 10000; i++)
 		add("users", (struct test_span){1, i, 0, "a", 2, 0, 100, 200});
-	budget_begin(&budget, 40000, UINT64_C(600000000000));
+	budget_init(&budget, 40000, UINT64_C(600000000000));
 	take_request();
 	assert_true(budget.spent && trace.cut);
 	assert_true(trace.span_count < 5000 && trace.span_count > 100);

@@ -14,7 +14,7 @@ static inline int trace_begin(void **state)
 {
 	(void)state;
 	buf_init(&request, 32 << 20);
-	budget_begin(&budget, BUDGET_STEPS, UINT64_C(600000000000));
+	budget_init(&budget, BUDGET_STEPS, UINT64_C(600000000000));
 	trace_init(&trace, &budget);
 	return 0;
 }

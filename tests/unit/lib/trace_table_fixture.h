@@ -101,7 +101,7 @@ static inline const struct trace *trace_of(uint32_t number)
 
 	trace_id_of(number, id);
 	trace_done(&trace);
-	budget_begin(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
+	budget_init(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
 	trace_init(&trace, &budget);
 	enum db_result result = trace_table_load(db, id, &trace);
 	if (result == DB_NOT_FOUND)

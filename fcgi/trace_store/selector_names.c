@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/selector_words.h"
+#include "trace_store/selector_parser.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The words of TraceQL, and how a query is read: for selector_parse.c, selector_condition.c and selector_words.c alone.
+/* The words of TraceQL, and how a query is read: for selector_parse.c, selector_condition.c and selector_names.c alone.
  */
-#ifndef APM_TRACE_STORE_SELECTOR_WORDS_H
-#define APM_TRACE_STORE_SELECTOR_WORDS_H
+#ifndef APM_TRACE_STORE_SELECTOR_PARSER_H
+#define APM_TRACE_STORE_SELECTOR_PARSER_H
 
 #include "trace_store/selector.h"
 

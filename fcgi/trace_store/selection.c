@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/selector.h"
+#include "trace_store/selection.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,7 +99,7 @@ static struct value number_value(double number)
 /* ---- what a part of the trace says about the conditions ---- */
 
 /* Of several values the first that meets the condition stays, else the first. */
-static void consider(struct selecting *a, struct selector_found *found, size_t i, const struct value *value)
+static void consider(struct selection *a, struct selection_found *found, size_t i, const struct value *value)
 {
 	const uint32_t bit = UINT32_C(1) << i;
 	const struct selector_condition *c = &a->selector->conditions[i];
@@ -121,7 +121,7 @@ static bool has_field(const struct selector *s, unsigned fields)
 	return false;
 }
 
-static void consider_attribute(struct selecting *a, struct selector_found *found, unsigned fields,
+static void consider_attribute(struct selection *a, struct selection_found *found, unsigned fields,
 			       struct slice key_value)
 {
 	struct value value;
@@ -134,7 +134,7 @@ static void consider_attribute(struct selecting *a, struct selector_found *found
 	}
 }
 
-static void consider_attributes(struct selecting *a, struct selector_found *found, unsigned fields,
+static void consider_attributes(struct selection *a, struct selection_found *found, unsigned fields,
 				struct slice message, uint32_t number)
 {
 	struct protobuf w = {.left = message};
@@ -147,7 +147,7 @@ static void consider_attributes(struct selecting *a, struct selector_found *foun
 			consider_attribute(a, found, fields, field.bytes);
 }
 
-static void consider_text(struct selecting *a, struct selector_found *found, enum selector_field field,
+static void consider_text(struct selection *a, struct selection_found *found, enum selector_field field,
 			  struct slice message, uint32_t number)
 {
 	struct protobuf w = {.left = message};
@@ -164,7 +164,7 @@ static void consider_text(struct selecting *a, struct selector_found *found, enu
 			consider(a, found, i, &value);
 }
 
-static void ask_resource(struct selecting *a, uint32_t number)
+static void ask_resource(struct selection *a, uint32_t number)
 {
 	if (a->resource == number)
 		return;
@@ -174,7 +174,7 @@ static void ask_resource(struct selecting *a, uint32_t number)
 			    a->trace->resources[number].message, RESOURCE_ATTRIBUTES);
 }
 
-static void ask_scope(struct selecting *a, uint32_t number)
+static void ask_scope(struct selection *a, uint32_t number)
 {
 	struct slice message = a->trace->scopes[number].message;
 
@@ -188,7 +188,7 @@ static void ask_scope(struct selecting *a, uint32_t number)
 }
 
 /* Fields of the span itself, when a condition asks for what lies in one. */
-static void ask_span(struct selecting *a, struct slice span)
+static void ask_span(struct selection *a, struct slice span)
 {
 	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,
 		       event = 1U << SELECT_EVENT, link = 1U << SELECT_LINK, event_name = 1U << SELECT_EVENT_NAME;
@@ -232,7 +232,7 @@ static struct value parent_value(char *out, struct slice span)
 	return text_value((struct slice){"", 0});
 }
 
-bool selecting_intrinsic(struct selecting *a, enum selector_field field, const struct trace_span *trace_span,
+bool selection_intrinsic(struct selection *a, enum selector_field field, const struct trace_span *trace_span,
 			 struct value *out)
 {
 	const struct span_summary *span = &trace_span->summary;
@@ -253,7 +253,7 @@ bool selecting_intrinsic(struct selecting *a, enum selector_field field, const s
 	}
 }
 
-static void take_over(struct selector_found *to, const struct selector_found *from, const struct selector *s,
+static void take_over(struct selection_found *to, const struct selection_found *from, const struct selector *s,
 		      unsigned fields)
 {
 	for (size_t i = 0; i < s->count; i++) {
@@ -268,8 +268,8 @@ static void take_over(struct selector_found *to, const struct selector_found *fr
 
 /* ---- asking ---- */
 
-void selecting_begin(struct selecting *a, const struct selector *selector, const struct trace *trace,
-		     struct budget *budget)
+void selection_init(struct selection *a, const struct selector *selector, const struct trace *trace,
+		    struct budget *budget)
 {
 	a->selector = selector;
 	a->trace = trace;
@@ -278,10 +278,10 @@ void selecting_begin(struct selecting *a, const struct selector *selector, const
 	a->of_resource.met = a->of_resource.seen = a->of_scope.met = a->of_scope.seen = 0;
 }
 
-uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
+uint32_t selection_met(struct selection *a, const struct trace_span *span)
 {
 	const struct selector *s = a->selector;
-	struct selector_found *found = &a->of_span;
+	struct selection_found *found = &a->of_span;
 	struct value value;
 
 	found->met = found->seen = 0;
@@ -291,7 +291,7 @@ uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
 	ask_scope(a, span->scope);
 	ask_span(a, span->summary.whole);
 	for (size_t i = 0; i < s->count; i++)
-		if (selecting_intrinsic(a, s->conditions[i].field, span, &value))
+		if (selection_intrinsic(a, s->conditions[i].field, span, &value))
 			consider(a, found, i, &value);
 	take_over(found, &a->of_resource, s, 1U << SELECT_RESOURCE | 1U << SELECT_ATTRIBUTE);
 	take_over(found, &a->of_scope, s, 1U << SELECT_SCOPE | 1U << SELECT_SCOPE_NAME | 1U << SELECT_SCOPE_VERSION);
@@ -301,7 +301,7 @@ uint32_t selecting_met(struct selecting *a, const struct trace_span *span)
 	return found->met;
 }
 
-bool selector_holds(const struct selector *s, uint32_t met)
+bool selection_holds(const struct selector *s, uint32_t met)
 {
 	bool stack[SELECTOR_PROGRAM_MAX] = {false};
 	size_t depth = 0;
@@ -325,26 +325,17 @@ bool selector_holds(const struct selector *s, uint32_t met)
 	return stack[0];
 }
 
-bool selector_trace(const struct selector *s, const struct trace *trace, struct budget *budget)
+bool selection_matches_trace(const struct selector *s, const struct trace *trace, struct budget *budget)
 {
-	struct selecting asking;
+	struct selection asking;
 	uint32_t together = 0;
 
-	selecting_begin(&asking, s, trace, budget);
+	selection_init(&asking, s, trace, budget);
 	for (size_t i = 0; i < trace->span_count && !budget->spent; i++) {
-		uint32_t met = selecting_met(&asking, &trace->spans[i]);
+		uint32_t met = selection_met(&asking, &trace->spans[i]);
 		together |= met;
-		if (selector_holds(s, s->each_alone ? together : met))
+		if (selection_holds(s, s->each_alone ? together : met))
 			return !budget->spent;
 	}
 	return false;
-}
-
-void selector_done(struct selector *s)
-{
-	for (size_t i = 0; i < s->count; i++) {
-		regex_free(s->conditions[i].regex);
-		s->conditions[i].regex = NULL;
-	}
-	s->count = 0;
 }
