@@ -206,7 +206,7 @@ LDFLAGS_test_database_faults := $(WRAP_MALLOC)
 # Tests that fail system calls (tests/unit/lib/fail_calls.h).
 WRAP_CALLS := -Wl,--wrap=open,--wrap=openat,--wrap=read,--wrap=pread,--wrap=__pread_chk,--wrap=write,--wrap=fsync \
 	-Wl,--wrap=rename,--wrap=stat,--wrap=fstatat,--wrap=fdopendir,--wrap=readdir
-LDFLAGS_test_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
+LDFLAGS_test_log_tail_faults := $(WRAP_CALLS) $(WRAP_MALLOC)
 
 # Tests with a time of their own (tests/unit/lib/virtual_clock.h).
 WRAP_TIME := -Wl,--wrap=pthread_cond_signal,--wrap=thread_start,--wrap=curl_multi_poll,--wrap=curl_multi_wakeup
@@ -223,8 +223,8 @@ LDFLAGS_test_otlp_http := $(WRAP_TIME)
 LDFLAGS_test_outbox := $(WRAP_TIME)
 LDFLAGS_test_queue := $(WRAP_TIME)
 LDFLAGS_test_trace_table := $(WRAP_TIME)
-LDFLAGS_test_shipper := $(WRAP_TIME)
-LDFLAGS_test_shipper_kill := $(WRAP_TIME)
+LDFLAGS_test_span_shipper := $(WRAP_TIME)
+LDFLAGS_test_span_shipper_kill := $(WRAP_TIME)
 LDFLAGS_test_telemetry := $(WRAP_MALLOC) $(WRAP_TIME)
 LDFLAGS_test_thread := $(WRAP_TIME)
 

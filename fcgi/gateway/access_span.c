@@ -314,7 +314,7 @@ void access_span(const struct access_line *line, size_t index, struct tel_span *
 		attempt_span(line, index - 1, out);
 }
 
-void access_context(const struct access_line *line, struct tel_parent *out)
+void access_span_context(const struct access_line *line, struct tel_parent *out)
 {
 	char traceparent[TEL_TRACEPARENT_LENGTH + 1] = "00-";
 

@@ -24,6 +24,6 @@ void access_span(const struct access_line *line, size_t index, struct tel_span *
 
 /* Fills `out` with the trace context of the line, for tel_span_set_tracestate: all its spans have the same tracestate.
  */
-void access_context(const struct access_line *line, struct tel_parent *out);
+void access_span_context(const struct access_line *line, struct tel_parent *out);
 
 #endif

@@ -15,67 +15,67 @@
 TEL_COUNTER(gaps, "gateway.log.gaps", "{gap}",
 	    "Times that lines of a rotated or truncated access log were gone before they were read.", "follower");
 
-static void init_tail(struct follower *f, struct log_position *from)
+static void init_tail(struct log_follower *f, struct log_position *from)
 {
 	int error = checkpoint_read(f->checkpoint_file, from);
 
 	switch (error) {
-	case 0: tail_init(&f->tail, f->log_path, from, 0); return;
-	case -ENOENT: tail_init(&f->tail, f->log_path, NULL, FIRST_BACKLOG); return;
+	case 0: log_tail_init(&f->tail, f->log_path, from, 0); return;
+	case -ENOENT: log_tail_init(&f->tail, f->log_path, NULL, FIRST_BACKLOG); return;
 	}
 	/* Twice is better than never. */
-	tail_init(&f->tail, f->log_path, NULL, UINT64_MAX);
+	log_tail_init(&f->tail, f->log_path, NULL, UINT64_MAX);
 	tel_error("the checkpoint cannot be read: the access log is read from its start", tel_str("follower", f->name),
 		  tel_str("file", f->checkpoint_file), tel_str("reason", strerror(-error)));
 }
 
-int follower_start(struct follower *f, void (*run)(void *f), struct log_position *from)
+int log_follower_start(struct log_follower *f, void (*run)(void *f), struct log_position *from)
 {
 	*from = (struct log_position){0};
 	tel_series_add(tel_series(&gaps, f->name), 0); /* a counter that is there from the start can be watched */
 	init_tail(f, from);
 	int error = thread_start(&f->thread, f->name, run, f);
 	if (error)
-		tail_done(&f->tail);
+		log_tail_done(&f->tail);
 	return error;
 }
 
-void follower_stop(struct follower *f, unsigned budget_ms, void (*hurry)(void))
+void log_follower_stop(struct log_follower *f, unsigned budget_ms, void (*hurry)(void))
 {
 	if (!thread_stop(&f->thread, clock_monotonic_ns() + budget_ms * NS_PER_MS)) {
 		hurry();
 		thread_stop(&f->thread, CLOCK_NEVER);
 	}
-	tail_done(&f->tail);
+	log_tail_done(&f->tail);
 }
 
-bool follower_wait(struct follower *f, unsigned ms)
+bool log_follower_wait(struct log_follower *f, unsigned ms)
 {
 	return thread_sleep(&f->thread, clock_monotonic_ns() + ms * NS_PER_MS);
 }
 
-static void gap(const struct follower *f, const char *message)
+static void gap(const struct log_follower *f, const char *message)
 {
 	tel_series_add(tel_series(&gaps, f->name), 1);
 	tel_warn(message, tel_str("follower", f->name), tel_str("file", f->log_path));
 }
 
-bool follower_next(struct follower *f, struct tail_line *line)
+bool log_follower_next(struct log_follower *f, struct log_tail_line *line)
 {
 	for (;;) {
-		switch (tail_next(&f->tail, line)) {
-		case TAIL_LINE: return true;
-		case TAIL_IDLE: return false;
-		case TAIL_ROTATED:
+		switch (log_tail_next(&f->tail, line)) {
+		case LOG_TAIL_LINE: return true;
+		case LOG_TAIL_IDLE: return false;
+		case LOG_TAIL_ROTATED:
 			tel_info("the rotated access log is read to its end", tel_str("follower", f->name));
 			break;
-		case TAIL_TRUNCATED: gap(f, "the access log was truncated: it is read from its start"); break;
-		case TAIL_LOST: gap(f, "a rotated access log is gone or cannot be read: lines are lost"); break;
+		case LOG_TAIL_TRUNCATED: gap(f, "the access log was truncated: it is read from its start"); break;
+		case LOG_TAIL_LOST: gap(f, "a rotated access log is gone or cannot be read: lines are lost"); break;
 		}
 	}
 }
 
-void follower_save(struct follower *f, const struct log_position *position)
+void log_follower_save(struct log_follower *f, const struct log_position *position)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 	bool durable = now_ns - f->saved_ns >= DURABLE_NS;

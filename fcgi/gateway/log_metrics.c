@@ -14,7 +14,7 @@ TEL_COUNTER(lines, "gateway.log.lines", "{line}", "Lines of the access log that 
 TEL_COUNTER(unparsed, "gateway.log.lines.unparsed", "{line}", "Lines of the access log that could not be understood.");
 
 static struct {
-	struct follower follower;
+	struct log_follower follower;
 	log_observer *observe;
 	uint64_t saved_ns;
 	uint64_t saved_offset;
@@ -37,7 +37,7 @@ static void observe(const struct access_line *line)
 }
 
 /* The line itself is not logged: nobody knows what is in it. */
-static void count_unparsed(const struct tail_line *line)
+static void count_unparsed(const struct log_tail_line *line)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
@@ -49,7 +49,7 @@ static void count_unparsed(const struct tail_line *line)
 		 tel_int("offset", (int64_t)line->offset), tel_int("bytes", (int64_t)line->bytes));
 }
 
-static void read_line(const struct tail_line *line)
+static void read_line(const struct log_tail_line *line)
 {
 	struct access_line facts;
 	bool cut;
@@ -62,23 +62,23 @@ static void read_line(const struct tail_line *line)
 		observe(&facts);
 }
 
-static void save(struct follower *f)
+static void save(struct log_follower *f)
 {
 	struct log_position position;
 
-	if (f->tail.offset == metrics.saved_offset || !tail_position(&f->tail, f->tail.offset, 0, &position))
+	if (f->tail.offset == metrics.saved_offset || !log_tail_position(&f->tail, f->tail.offset, 0, &position))
 		return;
 	metrics.saved_offset = f->tail.offset;
-	follower_save(f, &position);
+	log_follower_save(f, &position);
 }
 
 static void run(void *arg)
 {
-	struct follower *f = arg;
-	struct tail_line line;
+	struct log_follower *f = arg;
+	struct log_tail_line line;
 
 	while (!atomic_load_explicit(&metrics.end, memory_order_relaxed)) {
-		bool more = follower_next(f, &line);
+		bool more = log_follower_next(f, &line);
 		if (more)
 			read_line(&line);
 		uint64_t now_ns = clock_monotonic_ns();
@@ -86,7 +86,7 @@ static void run(void *arg)
 			metrics.saved_ns = now_ns;
 			save(f);
 		}
-		if (!more && follower_wait(f, FOLLOWER_POLL_MS))
+		if (!more && log_follower_wait(f, LOG_FOLLOWER_POLL_MS))
 			break;
 	}
 	save(f);
@@ -99,7 +99,7 @@ int log_metrics_start(const char *access_log, const char *checkpoint_file, log_o
 	metrics.observe = observer;
 	metrics.follower.log_path = access_log;
 	metrics.follower.checkpoint_file = checkpoint_file;
-	return follower_start(&metrics.follower, run, &from);
+	return log_follower_start(&metrics.follower, run, &from);
 }
 
 static void end(void)
@@ -109,5 +109,5 @@ static void end(void)
 
 void log_metrics_stop(void)
 {
-	follower_stop(&metrics.follower, 0, end);
+	log_follower_stop(&metrics.follower, 0, end);
 }

@@ -243,7 +243,7 @@ static bool open_file(struct log_files *files, size_t i, struct log_reader *out)
 
 /* ---- positions ---- */
 
-uint64_t log_head(const char *bytes, size_t count)
+uint64_t log_position_head(const char *bytes, size_t count)
 {
 	return hash_bytes(bytes, count);
 }
@@ -257,7 +257,7 @@ static bool begins_alike(struct log_files *files, struct log_reader *reader, con
 		return false;
 	ssize_t got = log_reader_read(reader, head, bytes, 0);
 	files->unsure |= got < 0 && !reader->gz; /* a compressed file that is broken stays so */
-	return got == (ssize_t)bytes && log_head(head, bytes) == position->head;
+	return got == (ssize_t)bytes && log_position_head(head, bytes) == position->head;
 }
 
 /* A copy is as good, once there is something to know it by: compressing and copytruncate make one, moving the disk too.
@@ -336,7 +336,7 @@ static enum log_found open_from(struct log_files *files, size_t i, struct log_re
 	return LOG_ABSENT;
 }
 
-enum log_found log_files_open(const char *path, const struct log_position *position, struct log_reader *out)
+enum log_found log_rotation_open(const char *path, const struct log_position *position, struct log_reader *out)
 {
 	struct log_files files;
 	enum log_found found;
@@ -357,7 +357,7 @@ enum log_found log_files_open(const char *path, const struct log_position *posit
 	return found;
 }
 
-enum log_found log_files_open_next(const char *path, const struct log_position *position, struct log_reader *out)
+enum log_found log_rotation_open_next(const char *path, const struct log_position *position, struct log_reader *out)
 {
 	struct log_files files;
 	size_t next = 0;
@@ -377,7 +377,7 @@ enum log_found log_files_open_next(const char *path, const struct log_position *
 	return found;
 }
 
-uint64_t log_files_unread(const char *path, const struct log_position *position)
+uint64_t log_rotation_unread(const char *path, const struct log_position *position)
 {
 	struct log_files files;
 	struct log_reader reader = LOG_READER_NONE;

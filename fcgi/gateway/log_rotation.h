@@ -24,12 +24,12 @@ struct log_position {
 	uint64_t offset;        /* start of a line, in bytes */
 	uint64_t parts;         /* of that line that are done all the same: spans */
 	uint64_t head_bytes;    /* LOG_HEAD_BYTES at most: what is known of the beginning */
-	uint64_t head;          /* log_head of that */
+	uint64_t head;          /* log_position_head of that */
 	int64_t changed_ns;     /* realtime; when the file was last written to */
 };
 
 /* A fingerprint of how a file begins. */
-uint64_t log_head(const char *bytes, size_t count);
+uint64_t log_position_head(const char *bytes, size_t count);
 
 enum log_found {
 	LOG_FOUND,
@@ -42,13 +42,13 @@ enum log_found {
  * Opens the file of a position, wherever rotation or copying has put it; the caller closes *out. After LOG_LOST reading
  * starts at 0, too.
  */
-enum log_found log_files_open(const char *path, const struct log_position *position, struct log_reader *out);
+enum log_found log_rotation_open(const char *path, const struct log_position *position, struct log_reader *out);
 
 /* Opens the file that came after the one of a position, which is being read. LOG_ABSENT: none yet, as far as can be
  * seen; never LOG_UNKNOWN. */
-enum log_found log_files_open_next(const char *path, const struct log_position *position, struct log_reader *out);
+enum log_found log_rotation_open_next(const char *path, const struct log_position *position, struct log_reader *out);
 
 /* Bytes from the position to the end of the log, over all files; compressed ones count as they are. */
-uint64_t log_files_unread(const char *path, const struct log_position *position);
+uint64_t log_rotation_unread(const char *path, const struct log_position *position);
 
 #endif

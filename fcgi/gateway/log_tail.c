@@ -13,19 +13,19 @@
 #define SEARCHES 3   /* a file that is being renamed can be missed once */
 #define FAILURES 600 /* to search: a minute or so, then nobody repairs it */
 
-void tail_init(struct tail *t, const char *path, const struct log_position *from, uint64_t backlog_bytes)
+void log_tail_init(struct log_tail *t, const char *path, const struct log_position *from, uint64_t backlog_bytes)
 {
-	*t = (struct tail){.path = path,
-			   .reader = LOG_READER_NONE,
-			   .next = LOG_READER_NONE,
-			   .backlog_bytes = backlog_bytes,
-			   .buffer = malloc(TAIL_LINE_MAX)};
+	*t = (struct log_tail){.path = path,
+			       .reader = LOG_READER_NONE,
+			       .next = LOG_READER_NONE,
+			       .backlog_bytes = backlog_bytes,
+			       .buffer = malloc(LOG_TAIL_LINE_MAX)};
 	assert(t->buffer);
 	if (from)
 		t->from = *from;
 }
 
-void tail_done(struct tail *t)
+void log_tail_done(struct log_tail *t)
 {
 	log_reader_close(&t->next);
 	log_reader_close(&t->reader);
@@ -34,7 +34,7 @@ void tail_done(struct tail *t)
 
 /* ---- the file ---- */
 
-static void read_head(struct tail *t)
+static void read_head(struct log_tail *t)
 {
 	ssize_t bytes = log_reader_read(&t->reader, t->head, sizeof(t->head), 0);
 
@@ -42,7 +42,7 @@ static void read_head(struct tail *t)
 }
 
 /* Takes the file over and closes the one before. */
-static void use_file(struct tail *t, const struct log_reader *reader, uint64_t offset)
+static void use_file(struct log_tail *t, const struct log_reader *reader, uint64_t offset)
 {
 	struct stat st = {0};
 
@@ -76,29 +76,29 @@ static uint64_t line_start(int fd, uint64_t offset)
 	return offset;
 }
 
-static enum tail_event open_without_position(struct tail *t)
+static enum log_tail_event open_without_position(struct log_tail *t)
 {
 	struct log_reader reader;
 	struct stat st;
 
-	if (log_files_open(t->path, &t->from, &reader) == LOG_FOUND && fstat(reader.fd, &st) == 0) {
+	if (log_rotation_open(t->path, &t->from, &reader) == LOG_FOUND && fstat(reader.fd, &st) == 0) {
 		uint64_t size = (uint64_t)st.st_size;
 		use_file(t, &reader, size > t->backlog_bytes ? line_start(reader.fd, size - t->backlog_bytes) : 0);
 	}
 	t->backlog_bytes = UINT64_MAX; /* a log that begins later is read from its start */
-	return TAIL_IDLE;
+	return LOG_TAIL_IDLE;
 }
 
 /* Finds the file of a position: at the start, and when the file at hand is not what it was. */
-static enum tail_event open_position(struct tail *t)
+static enum log_tail_event open_position(struct log_tail *t)
 {
 	struct log_reader reader;
-	enum log_found found = log_files_open(t->path, &t->from, &reader);
+	enum log_found found = log_rotation_open(t->path, &t->from, &reader);
 
 	unsigned patience = found == LOG_UNKNOWN ? FAILURES : SEARCHES;
 	if (found != LOG_FOUND && ++t->searches < patience) {
 		log_reader_close(&reader);
-		return TAIL_IDLE;
+		return LOG_TAIL_IDLE;
 	}
 	use_file(t, &reader, found == LOG_FOUND ? t->from.offset : 0);
 	bool same = t->device == t->from.device && t->inode == t->from.inode;
@@ -106,11 +106,11 @@ static enum tail_event open_position(struct tail *t)
 	t->backlog_bytes = UINT64_MAX;
 	t->searches = 0;
 	if (found == LOG_FOUND)
-		return TAIL_IDLE;
-	return same ? TAIL_TRUNCATED : TAIL_LOST;
+		return LOG_TAIL_IDLE;
+	return same ? LOG_TAIL_TRUNCATED : LOG_TAIL_LOST;
 }
 
-bool tail_position(const struct tail *t, uint64_t offset, uint64_t parts, struct log_position *out)
+bool log_tail_position(const struct log_tail *t, uint64_t offset, uint64_t parts, struct log_position *out)
 {
 	struct stat st;
 
@@ -126,7 +126,7 @@ bool tail_position(const struct tail *t, uint64_t offset, uint64_t parts, struct
 		.offset = offset,
 		.parts = parts,
 		.head_bytes = t->head_bytes,
-		.head = log_head(t->head, t->head_bytes),
+		.head = log_position_head(t->head, t->head_bytes),
 		.changed_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec,
 	};
 	return true;
@@ -135,14 +135,14 @@ bool tail_position(const struct tail *t, uint64_t offset, uint64_t parts, struct
 /* ---- lines ---- */
 
 /* The next line of the buffer. */
-static bool take_line(struct tail *t, struct tail_line *line)
+static bool take_line(struct log_tail *t, struct log_tail_line *line)
 {
 	char *start = t->buffer + t->begin;
 	char *newline = memchr(start, '\n', t->end - t->begin);
 
 	if (!newline)
 		return false;
-	*line = (struct tail_line){start, (size_t)(newline - start), t->offset};
+	*line = (struct log_tail_line){start, (size_t)(newline - start), t->offset};
 	if (t->in_long_line)
 		line->bytes = 0;
 	t->in_long_line = false;
@@ -152,7 +152,7 @@ static bool take_line(struct tail *t, struct tail_line *line)
 }
 
 /* The file is not the one it was: it shrank, or it begins otherwise. */
-static bool is_replaced(const struct tail *t)
+static bool is_replaced(const struct log_tail *t)
 {
 	char head[LOG_HEAD_BYTES];
 	struct stat st;
@@ -166,18 +166,18 @@ static bool is_replaced(const struct tail *t)
 }
 
 /* Reads what is behind the buffer's content. False: nothing. */
-static bool read_more(struct tail *t)
+static bool read_more(struct log_tail *t)
 {
 	if (t->begin) {
 		memmove(t->buffer, t->buffer + t->begin, t->end - t->begin);
 		t->end -= t->begin;
 		t->begin = 0;
 	}
-	if (t->end == TAIL_LINE_MAX || t->in_long_line) {
+	if (t->end == LOG_TAIL_LINE_MAX || t->in_long_line) {
 		t->in_long_line = true;
 		t->end = 0;
 	}
-	ssize_t bytes = log_reader_read(&t->reader, t->buffer + t->end, TAIL_LINE_MAX - t->end, t->read_offset);
+	ssize_t bytes = log_reader_read(&t->reader, t->buffer + t->end, LOG_TAIL_LINE_MAX - t->end, t->read_offset);
 	if (bytes < 0 && t->reader.gz)
 		t->lost = true;
 	if (bytes <= 0)
@@ -189,7 +189,7 @@ static bool read_more(struct tail *t)
 
 /* ---- the end of the file ---- */
 
-static bool is_at_path(const struct tail *t)
+static bool is_at_path(const struct log_tail *t)
 {
 	struct stat st;
 
@@ -205,16 +205,16 @@ static bool is_same_file(int a, int b)
 }
 
 /* True when the file was rotated and has had its time of grace; t->next is what follows then. */
-static bool is_finished(struct tail *t)
+static bool is_finished(struct log_tail *t)
 {
 	struct log_position here;
 	struct log_reader next;
 
-	if (is_at_path(t) || !tail_position(t, t->offset, 0, &here)) {
+	if (is_at_path(t) || !log_tail_position(t, t->offset, 0, &here)) {
 		log_reader_close(&t->next);
 		return false;
 	}
-	enum log_found found = log_files_open_next(t->path, &here, &next);
+	enum log_found found = log_rotation_open_next(t->path, &here, &next);
 	if (found != LOG_ABSENT && log_reader_is_open(&t->next) && is_same_file(next.fd, t->next.fd)) {
 		log_reader_close(&next);
 		t->lost |= found == LOG_LOST;
@@ -226,25 +226,25 @@ static bool is_finished(struct tail *t)
 	return false;
 }
 
-static enum tail_event at_end(struct tail *t, struct tail_line *line)
+static enum log_tail_event at_end(struct log_tail *t, struct log_tail_line *line)
 {
 	if (!is_finished(t))
-		return TAIL_IDLE;
+		return LOG_TAIL_IDLE;
 	if (t->end > t->begin || t->in_long_line) { /* the rest never got its newline */
-		*line = (struct tail_line){t->buffer + t->begin, t->end - t->begin, t->offset};
+		*line = (struct log_tail_line){t->buffer + t->begin, t->end - t->begin, t->offset};
 		t->begin = t->end = 0;
 		t->in_long_line = false;
 		t->offset = t->read_offset;
-		return TAIL_LINE;
+		return LOG_TAIL_LINE;
 	}
-	enum tail_event event = t->lost ? TAIL_LOST : TAIL_ROTATED;
+	enum log_tail_event event = t->lost ? LOG_TAIL_LOST : LOG_TAIL_ROTATED;
 	struct log_reader next = t->next;
 	t->next = LOG_READER_NONE;
 	use_file(t, &next, 0);
 	return event;
 }
 
-enum tail_event tail_next(struct tail *t, struct tail_line *line)
+enum log_tail_event log_tail_next(struct log_tail *t, struct log_tail_line *line)
 {
 	if (t->from.inode)
 		return open_position(t);
@@ -252,10 +252,10 @@ enum tail_event tail_next(struct tail *t, struct tail_line *line)
 		return open_without_position(t);
 	for (;;) {
 		if (take_line(t, line))
-			return TAIL_LINE;
+			return LOG_TAIL_LINE;
 		bool read = read_more(t);
 		if (read ? t->caught_up && is_replaced(t) : is_replaced(t)) {
-			tail_position(t, t->offset, 0, &t->from);
+			log_tail_position(t, t->offset, 0, &t->from);
 			return open_position(t);
 		}
 		t->caught_up = !read;

@@ -15,7 +15,7 @@ TEL_GAUGE(lag, "gateway.log.lag", "By", "Bytes of the access log whose spans hav
 TEL_GAUGE(last, "gateway.log.last_shipped.timestamp", "s", "When the collector last took a batch of spans.");
 
 static struct {
-	struct follower follower;
+	struct log_follower follower;
 	struct tel_batch *batch;
 	struct tel_parent context; /* of the line whose spans are made */
 	uint64_t delay_ns;
@@ -32,13 +32,13 @@ static void move_checkpoint(uint64_t offset, uint64_t parts)
 {
 	struct log_position position;
 
-	if (!tail_position(&shipper.follower.tail, offset, parts, &position))
+	if (!log_tail_position(&shipper.follower.tail, offset, parts, &position))
 		return;
 	pthread_mutex_lock(&shipper.lock);
 	shipper.shipped = position;
 	pthread_mutex_unlock(&shipper.lock);
 	shipper.oldest_ns = 0;
-	follower_save(&shipper.follower, &position);
+	log_follower_save(&shipper.follower, &position);
 }
 
 /* Sends the batch, however long the collector is away. False: it is time to end, and the batch was not sent. */
@@ -48,7 +48,7 @@ static bool send_batch(uint64_t offset, uint64_t parts)
 
 	if (tel_batch_count(shipper.batch)) {
 		while (tel_batch_send(shipper.batch, &retry_ms) == TEL_SENT_TRY_AGAIN)
-			if (follower_wait(&shipper.follower, retry_ms))
+			if (log_follower_wait(&shipper.follower, retry_ms))
 				return false;
 		tel_gauge_set(&last, (double)clock_realtime_ns() / 1e9);
 	}
@@ -57,7 +57,7 @@ static bool send_batch(uint64_t offset, uint64_t parts)
 }
 
 /* How many spans of the line were sent before the last start. */
-static size_t parts_done(const struct tail_line *line)
+static size_t parts_done(const struct log_tail_line *line)
 {
 	const struct log_position *shipped = &shipper.shipped;
 
@@ -65,7 +65,7 @@ static size_t parts_done(const struct tail_line *line)
 }
 
 /* False: it is time to end. */
-static bool ship_line(const struct tail_line *line)
+static bool ship_line(const struct log_tail_line *line)
 {
 	struct access_line facts;
 	struct tel_span span;
@@ -75,7 +75,7 @@ static bool ship_line(const struct tail_line *line)
 		return true; /* the metrics count it */
 	size_t count = access_span_count(&facts);
 	if (count)
-		access_context(&facts, &shipper.context);
+		access_span_context(&facts, &shipper.context);
 	for (size_t i = parts_done(line); i < count; i++) {
 		access_span(&facts, i, &span);
 		tel_span_set_tracestate(&span, &shipper.context);
@@ -92,7 +92,7 @@ static bool ship_line(const struct tail_line *line)
 
 static bool is_due(void)
 {
-	const struct tail *tail = &shipper.follower.tail;
+	const struct log_tail *tail = &shipper.follower.tail;
 	uint64_t now_ns;
 
 	if (tail->offset == shipper.shipped.offset && tail->inode == shipper.shipped.inode)
@@ -105,12 +105,12 @@ static bool is_due(void)
 
 static void run(void *arg)
 {
-	struct follower *f = arg;
-	struct tail_line line;
+	struct log_follower *f = arg;
+	struct log_tail_line line;
 	bool stop = false;
 
 	while (!atomic_load_explicit(&shipper.hurry, memory_order_relaxed)) {
-		bool more = follower_next(f, &line);
+		bool more = log_follower_next(f, &line);
 		if (more && !ship_line(&line))
 			break;
 		if ((is_due() || (stop && !more)) && !send_batch(f->tail.offset, 0))
@@ -120,7 +120,7 @@ static void run(void *arg)
 		if (!more && !shipper.shipped.inode) /* the first start: what follows is ours, whatever happens */
 			move_checkpoint(f->tail.offset, 0);
 		if (!more)
-			stop = follower_wait(f, FOLLOWER_POLL_MS);
+			stop = log_follower_wait(f, LOG_FOLLOWER_POLL_MS);
 	}
 }
 
@@ -132,10 +132,10 @@ static void set_lag(void)
 	struct log_position shipped = shipper.shipped;
 	pthread_mutex_unlock(&shipper.lock);
 	if (shipped.inode)
-		tel_gauge_set(&lag, (double)log_files_unread(shipper.follower.log_path, &shipped));
+		tel_gauge_set(&lag, (double)log_rotation_unread(shipper.follower.log_path, &shipped));
 }
 
-int shipper_start(const char *access_log, const char *checkpoint_file)
+int span_shipper_start(const char *access_log, const char *checkpoint_file)
 {
 	shipper.batch = tel_batch_new();
 	if (!shipper.batch)
@@ -146,7 +146,7 @@ int shipper_start(const char *access_log, const char *checkpoint_file)
 	shipper.follower.log_path = access_log;
 	shipper.follower.checkpoint_file = checkpoint_file;
 	tel_metrics_hook(set_lag);
-	return follower_start(&shipper.follower, run, &shipper.shipped);
+	return log_follower_start(&shipper.follower, run, &shipper.shipped);
 }
 
 static void hurry(void)
@@ -155,8 +155,8 @@ static void hurry(void)
 	tel_batch_cancel(shipper.batch);
 }
 
-void shipper_stop(unsigned budget_ms)
+void span_shipper_stop(unsigned budget_ms)
 {
-	follower_stop(&shipper.follower, budget_ms, hurry);
+	log_follower_stop(&shipper.follower, budget_ms, hurry);
 	tel_batch_free(shipper.batch);
 }

@@ -9,9 +9,9 @@
  * sent when it is full or its first line has waited for OTEL_BSP_SCHEDULE_DELAY (here 500 ms by default). The paths
  * must outlive the shipper; once per process. 0 or -errno.
  */
-int shipper_start(const char *access_log, const char *checkpoint_file);
+int span_shipper_start(const char *access_log, const char *checkpoint_file);
 
 /* Sends what the log holds and ends the thread, within `budget_ms`; what is left then is sent after the next start. */
-void shipper_stop(unsigned budget_ms);
+void span_shipper_stop(unsigned budget_ms);
 
 #endif

@@ -60,7 +60,7 @@ static int follow_log(void)
 		return error;
 	nginx_status_start(env_string("STUB_STATUS_URL", "http://127.0.0.1:8084/stub_status"), app_set_active);
 	error = log_metrics_start(access_log, metrics_checkpoint, app_observe);
-	return error ? error : shipper_start(access_log, spans_checkpoint);
+	return error ? error : span_shipper_start(access_log, spans_checkpoint);
 }
 
 static int start(struct database *database)
@@ -73,7 +73,7 @@ static int start(struct database *database)
 static void stop(void)
 {
 	if (tel_enabled()) {
-		shipper_stop(STOP_MS);
+		span_shipper_stop(STOP_MS);
 		log_metrics_stop();
 		nginx_status_stop();
 		file_lock_release(&checkpoint_lock);

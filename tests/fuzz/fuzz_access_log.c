@@ -40,7 +40,7 @@ static void check_spans(const struct access_line *facts)
 	struct tel_span server, span, again;
 
 	span_configure(true, &(struct sampler){0}, NULL);
-	access_context(facts, &context);
+	access_span_context(facts, &context);
 	for (size_t i = 0; i < access_span_count(facts); i++) {
 		access_span(facts, i, &span);
 		tel_span_set_tracestate(&span, &context);
@@ -75,8 +75,7 @@ static void check_facts(const uint8_t *data, size_t size)
 		assert(facts.attempt_count <= ACCESS_ATTEMPTS_MAX);
 		for (size_t i = 0; i < facts.attempt_count; i++) {
 			const struct slice *address = &facts.attempts[i].address;
-			assert(!address->len ||
-			       (address->data >= line && address->data + address->len < line + size));
+			assert(!address->len || (address->data >= line && address->data + address->len < line + size));
 		}
 		check_spans(&facts);
 	}

@@ -73,7 +73,7 @@ static void counts_what_the_log_says(void **state)
 					 .inode = st.st_ino,
 					 .offset = (uint64_t)st.st_size,
 					 .head_bytes = sizeof(head),
-					 .head = log_head(head, sizeof(head))};
+					 .head = log_position_head(head, sizeof(head))};
 	assert_int_equal(checkpoint_write(checkpoint, &position, false), 0);
 
 	assert_int_equal(log_metrics_start(log, checkpoint, observe), 0);

@@ -340,7 +340,7 @@ static void the_tracestate_is_judged_as_the_programs_do(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(PARSE(.trace_state = cases[i].logged, .resampled = cases[i].resampled), 2);
-		access_context(&facts, &context);
+		access_span_context(&facts, &context);
 		for (size_t span_index = 0; span_index < 2; span_index++) {
 			access_span(&facts, span_index, &span);
 			assert_null(span_of(&span)->tracestate);

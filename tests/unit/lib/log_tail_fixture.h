@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A log that a tail follows, in a directory and a time of its own. */
-#ifndef APM_TESTS_TAIL_FIXTURE_H
-#define APM_TESTS_TAIL_FIXTURE_H
+#ifndef APM_TESTS_LOG_TAIL_FIXTURE_H
+#define APM_TESTS_LOG_TAIL_FIXTURE_H
 
 #include "cmocka_all.h"
 
@@ -16,7 +16,7 @@
 #define LOG "api-gateway.log"
 #define SECOND UINT64_C(1000000000)
 
-static struct tail tail;
+static struct log_tail tail;
 static struct log_position position;
 
 static uint64_t now_ns = 5 * SECOND;
@@ -32,14 +32,14 @@ static char told[16384];
 static inline void tell(struct buf *out)
 {
 	static const char *const marks[] = {
-		[TAIL_ROTATED] = "[rotated]", [TAIL_TRUNCATED] = "[truncated]", [TAIL_LOST] = "[lost]"};
-	struct tail_line line;
-	enum tail_event event;
+		[LOG_TAIL_ROTATED] = "[rotated]", [LOG_TAIL_TRUNCATED] = "[truncated]", [LOG_TAIL_LOST] = "[lost]"};
+	struct log_tail_line line;
+	enum log_tail_event event;
 
-	while ((event = tail_next(&tail, &line)) != TAIL_IDLE) {
+	while ((event = log_tail_next(&tail, &line)) != LOG_TAIL_IDLE) {
 		if (out->len)
 			buf_addc(out, ' ');
-		if (event != TAIL_LINE)
+		if (event != LOG_TAIL_LINE)
 			buf_adds(out, marks[event]);
 		else if (line.bytes)
 			buf_add(out, line.text, line.bytes);
@@ -78,7 +78,7 @@ static inline void begin(void)
 	static char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s", in_temporary(LOG));
-	tail_init(&tail, path, position.inode ? &position : NULL, 1024);
+	log_tail_init(&tail, path, position.inode ? &position : NULL, 1024);
 }
 
 /* A stop and a new start at the position that a checkpoint had kept. */
@@ -86,9 +86,9 @@ static inline void end(void)
 {
 	struct log_position at;
 
-	assert_true(tail_position(&tail, tail.offset, 0, &at));
+	assert_true(log_tail_position(&tail, tail.offset, 0, &at));
 	assert_int_equal(checkpoint_write(in_temporary("checkpoint"), &at, false), 0);
-	tail_done(&tail);
+	log_tail_done(&tail);
 	assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
 	assert_memory_equal(&position, &at, sizeof(at));
 }

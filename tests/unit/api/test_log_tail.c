@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Following a log that is written, rotated and truncated meanwhile. */
-#include "tail_fixture.h"
+#include "log_tail_fixture.h"
 
 /* ---- lines ---- */
 
@@ -15,7 +15,7 @@ static void gives_lines_as_they_are_finished(void **state)
 	append_to(LOG, "ee\n\nfour\n");
 	ASSERT_READ("three () four");
 	assert_int_equal(tail.offset, strlen("one\ntwo\nthree\n\nfour\n"));
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void waits_for_a_log_that_is_not_there_yet(void **state)
@@ -23,17 +23,17 @@ static void waits_for_a_log_that_is_not_there_yet(void **state)
 	(void)state;
 	begin();
 	ASSERT_READ("");
-	assert_false(tail_position(&tail, 0, 0, &position));
+	assert_false(log_tail_position(&tail, 0, 0, &position));
 	for (int i = 0; i < 1000; i++)
 		append_to(LOG, "a line\n");
 	append_to(LOG, "last\n");
 	int count = 0;
-	struct tail_line line;
-	assert_int_equal(tail_next(&tail, &line), TAIL_IDLE);
-	while (tail_next(&tail, &line) == TAIL_LINE)
+	struct log_tail_line line;
+	assert_int_equal(log_tail_next(&tail, &line), LOG_TAIL_IDLE);
+	while (log_tail_next(&tail, &line) == LOG_TAIL_LINE)
 		count++;
 	assert_int_equal(count, 1001);
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void begins_a_little_before_the_end(void **state)
@@ -46,7 +46,7 @@ static void begins_a_little_before_the_end(void **state)
 	const char *read = read_later();
 	assert_int_equal(strncmp(read, "0123456789 ", 11), 0);
 	assert_int_equal(strlen(read), 92 * 11 + strlen("last"));
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void begins_exactly_at_a_line_that_begins_there(void **state)
@@ -61,12 +61,12 @@ static void begins_exactly_at_a_line_that_begins_there(void **state)
 	append_to(LOG, lines);
 	begin();
 	assert_int_equal(strlen(read_later()), 1023);
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_line_without_end_comes_as_an_empty_one(void **state)
 {
-	static char huge[TAIL_LINE_MAX + 5000];
+	static char huge[LOG_TAIL_LINE_MAX + 5000];
 
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
@@ -76,20 +76,20 @@ static void a_line_without_end_comes_as_an_empty_one(void **state)
 	append_to(LOG, huge);
 	ASSERT_READ("");
 	struct log_position at;
-	assert_true(tail_position(&tail, tail.offset, 0, &at));
+	assert_true(log_tail_position(&tail, tail.offset, 0, &at));
 	assert_int_equal(at.offset, 4);
 	append_to(LOG, huge);
 	append_to(LOG, "tail of it\ntwo\n");
 	ASSERT_READ("() two");
 	assert_int_equal(tail.offset, 4 + 2 * (sizeof(huge) - 1) + strlen("tail of it\ntwo\n"));
 
-	huge[TAIL_LINE_MAX - 1] = '\n'; /* the longest that fits */
-	huge[TAIL_LINE_MAX] = '\0';
+	huge[LOG_TAIL_LINE_MAX - 1] = '\n'; /* the longest that fits */
+	huge[LOG_TAIL_LINE_MAX] = '\0';
 	append_to(LOG, huge);
-	struct tail_line line;
-	assert_int_equal(tail_next(&tail, &line), TAIL_LINE);
-	assert_int_equal(line.bytes, TAIL_LINE_MAX - 1);
-	tail_done(&tail);
+	struct log_tail_line line;
+	assert_int_equal(log_tail_next(&tail, &line), LOG_TAIL_LINE);
+	assert_int_equal(line.bytes, LOG_TAIL_LINE_MAX - 1);
+	log_tail_done(&tail);
 }
 
 /* ---- rotation while we read ---- */
@@ -115,7 +115,7 @@ static void follows_a_rename(void **state)
 	ASSERT_READ_LATER("and a half [rotated] four");
 	append_to(LOG, "five\n");
 	ASSERT_READ("five");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void reads_every_file_between(void **state)
@@ -135,7 +135,7 @@ static void reads_every_file_between(void **state)
 	set_age(LOG ".1", 10);
 	set_age(LOG, 40); /* nothing was written to it since */
 	ASSERT_READ_LATER("two [rotated] three [rotated] four [rotated] five");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void files_of_the_same_age_go_by_name(void **state)
@@ -152,19 +152,19 @@ static void files_of_the_same_age_go_by_name(void **state)
 		utimensat(AT_FDCWD, in_temporary(names[i]), times, 0);
 	struct stat st;
 	stat(in_temporary(LOG ".10"), &st);
-	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_head("", 0)};
+	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_position_head("", 0)};
 	begin();
 	ASSERT_READ_LATER("one [rotated] two [rotated] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 
 	position = (struct log_position){0};
 	move(LOG ".10", LOG "-20261121");
 	move(LOG ".2", LOG "-20261122");
 	move(LOG ".1", LOG "-20261123");
-	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_head("", 0)};
+	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_position_head("", 0)};
 	begin();
 	ASSERT_READ_LATER("one [rotated] two [rotated] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_file_that_was_deleted_is_read_to_its_end(void **state)
@@ -178,7 +178,7 @@ static void a_file_that_was_deleted_is_read_to_its_end(void **state)
 	ASSERT_READ_LATER("two");
 	append_to(LOG, "three\n");
 	ASSERT_READ_LATER("[rotated] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_file_that_cannot_be_read_is_told_of(void **state)
@@ -195,7 +195,7 @@ static void a_file_that_cannot_be_read_is_told_of(void **state)
 	set_age(LOG ".2.xz", 20);
 	set_age(LOG ".1", 10);
 	ASSERT_READ_LATER("[lost] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* ---- truncation ---- */
@@ -215,7 +215,7 @@ static void a_truncated_file_begins_anew(void **state)
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
 	append_to(LOG, "a very long line, longer than all before\nfive\n");
 	ASSERT_READ_LATER("[truncated] a very long line, longer than all before five");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_copy_of_the_truncated_file_is_read_to_its_end(void **state)
@@ -228,7 +228,7 @@ static void a_copy_of_the_truncated_file_is_read_to_its_end(void **state)
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
 	append_to(LOG, "three\n");
 	ASSERT_READ_LATER("two [rotated] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 int main(void)

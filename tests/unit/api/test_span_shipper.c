@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the access log holds reaches the collector, whatever happens to either and to the shipper. */
-#include "shipper_fixture.h"
+#include "span_shipper_fixture.h"
 
 #define BATCH 512
 

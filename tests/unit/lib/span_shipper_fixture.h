@@ -3,8 +3,8 @@
  * The shipper in a time of its own: it follows a log which is written, rotated and truncated here, and sends to a
  * collector here. Every span that the log holds has a number as its id.
  */
-#ifndef APM_TESTS_SHIPPER_FIXTURE_H
-#define APM_TESTS_SHIPPER_FIXTURE_H
+#ifndef APM_TESTS_SPAN_SHIPPER_FIXTURE_H
+#define APM_TESTS_SPAN_SHIPPER_FIXTURE_H
 
 #include "cmocka_all.h"
 
@@ -31,12 +31,12 @@ static inline int start_parts(void)
 	int error = tel_init(&(struct tel_config){
 		.service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true});
 
-	return error ? error : shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE"));
+	return error ? error : span_shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE"));
 }
 
 static inline void stop_parts(void)
 {
-	shipper_stop(1500);
+	span_shipper_stop(1500);
 	tel_shutdown(1000);
 }
 

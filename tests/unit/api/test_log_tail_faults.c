@@ -10,7 +10,7 @@
 
 #include "count_allocations.h"
 #include "fail_calls.h"
-#include "tail_fixture.h"
+#include "log_tail_fixture.h"
 
 #define LINES_MAX 64
 
@@ -35,11 +35,11 @@ static bool start_following(void)
 	if (error && error != -ENOENT)
 		return false;
 	snprintf(path, sizeof(path), "%s", in_temporary(LOG));
-	tail_init(&tail, path, error ? NULL : &from, 1 << 20);
+	log_tail_init(&tail, path, error ? NULL : &from, 1 << 20);
 	return true;
 }
 
-static void take_line(const struct tail_line *line)
+static void take_line(const struct log_tail_line *line)
 {
 	unsigned number = 0;
 
@@ -53,18 +53,18 @@ static void take_line(const struct tail_line *line)
 static void run_for(unsigned tenths)
 {
 	struct log_position at;
-	struct tail_line line;
+	struct log_tail_line line;
 
 	for (; tenths; tenths--, now_ns += SECOND / 10) {
-		enum tail_event event = TAIL_IDLE;
+		enum log_tail_event event = LOG_TAIL_IDLE;
 		bool news = false;
 
 		if (!is_running && !(is_running = start_following()))
 			continue;
-		for (; (event = tail_next(&tail, &line)) != TAIL_IDLE; news = true)
-			if (event == TAIL_LINE)
+		for (; (event = log_tail_next(&tail, &line)) != LOG_TAIL_IDLE; news = true)
+			if (event == LOG_TAIL_LINE)
 				take_line(&line);
-		if (news && tail_position(&tail, tail.offset, 0, &at))
+		if (news && log_tail_position(&tail, tail.offset, 0, &at))
 			checkpoint_write(in_temporary("checkpoint"), &at, saves++ % 4 == 0);
 	}
 }
@@ -72,7 +72,7 @@ static void run_for(unsigned tenths)
 static void restart(void)
 {
 	if (is_running)
-		tail_done(&tail);
+		log_tail_done(&tail);
 	is_running = false;
 }
 

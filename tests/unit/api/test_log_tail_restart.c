@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Going on where the program before this one was, whatever became of the files. */
-#include "tail_fixture.h"
+#include "log_tail_fixture.h"
 
 #include <zlib.h>
 
@@ -16,7 +16,7 @@ static void goes_on_where_it_was(void **state)
 	append_to(LOG, "ee\nfour\n");
 	begin();
 	ASSERT_READ_LATER("three four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void finds_the_file_that_was_rotated_meanwhile(void **state)
@@ -34,7 +34,7 @@ static void finds_the_file_that_was_rotated_meanwhile(void **state)
 	set_age(LOG ".1", 10);
 	begin();
 	ASSERT_READ_LATER("two [rotated] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* logrotate's dateext, and another directory on another disk: neither name nor number stay. */
@@ -50,7 +50,7 @@ static void finds_a_copy_by_how_it_begins(void **state)
 	append_to(LOG, "three, and more than there was before\n");
 	begin();
 	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void says_when_a_file_is_gone_and_goes_on_with_what_followed(void **state)
@@ -72,7 +72,7 @@ static void says_when_a_file_is_gone_and_goes_on_with_what_followed(void **state
 	ASSERT_READ("");
 	ASSERT_READ("[lost] three");
 	ASSERT_READ_LATER("[rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void says_when_everything_is_gone(void **state)
@@ -87,7 +87,7 @@ static void says_when_everything_is_gone(void **state)
 	ASSERT_READ_LATER("[lost]");
 	append_to(LOG, "two\n");
 	ASSERT_READ_LATER("two");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* The number of a deleted file is soon given to another. */
@@ -106,7 +106,7 @@ static void a_file_with_the_same_number_is_not_the_same(void **state)
 	position.inode = st.st_ino;
 	begin();
 	ASSERT_READ_LATER("[truncated] a new file that is longer");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void keeps_its_position_until_the_file_is_found(void **state)
@@ -119,9 +119,9 @@ static void keeps_its_position_until_the_file_is_found(void **state)
 	ASSERT_READ_LATER("one");
 	end();
 	begin();
-	assert_true(tail_position(&tail, tail.offset, 0, &at));
+	assert_true(log_tail_position(&tail, tail.offset, 0, &at));
 	assert_memory_equal(&at, &position, sizeof(at));
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* ---- names that rotation does not give ---- */
@@ -156,7 +156,7 @@ static void finds_the_file_whatever_it_is_called(void **state)
 			end();
 			begin();
 			ASSERT_READ_LATER("");
-			tail_done(&tail);
+			log_tail_done(&tail);
 			unlink(in_temporary(names[i]));
 		}
 	}
@@ -176,9 +176,9 @@ static void goes_on_with_rotated_files_after_one_of_another_name(void **state)
 	set_age(LOG ".kept", 20);
 	set_age(LOG ".1", 10);
 	begin();
-	assert_int_equal(log_files_unread(in_temporary(LOG), &position), strlen("two\nthree\nfour\n"));
+	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), strlen("two\nthree\nfour\n"));
 	ASSERT_READ_LATER("two [rotated] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* It is not ours: only the position could tell, and it is in another file. */
@@ -196,7 +196,7 @@ static void other_files_are_left_alone(void **state)
 	append_to(LOG, "three\n");
 	begin();
 	ASSERT_READ_LATER("two [rotated] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* A copy of it is no second log. */
@@ -214,7 +214,7 @@ static void a_copy_of_what_is_there_is_not_read(void **state)
 	move(LOG, LOG ".1");
 	append_to(LOG, "three\n");
 	ASSERT_READ_LATER("[rotated] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_truncated_file_goes_on_in_a_copy_of_any_name(void **state)
@@ -231,7 +231,7 @@ static void a_truncated_file_goes_on_in_a_copy_of_any_name(void **state)
 	set_age(LOG ".kept", 20);
 	begin();
 	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* Nothing was read of it: then its number alone says little. */
@@ -250,12 +250,12 @@ static void an_empty_file_of_another_name_is_ours_when_it_is_named_alike(void **
 	end();
 
 	position.offset = position.head_bytes = 0;
-	position.head = log_head("", 0);
+	position.head = log_position_head("", 0);
 	move(LOG, "other.log");
 	append_to(LOG, "three\n");
 	begin();
 	ASSERT_READ_LATER("[lost] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 /* ---- what is unread ---- */
@@ -267,14 +267,14 @@ static void counts_what_is_unread_over_all_files(void **state)
 	begin();
 	ASSERT_READ_LATER("one");
 	end();
-	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 0);
+	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 0);
 	append_to(LOG, "12345");
-	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 5);
+	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 5);
 	move(LOG, LOG ".1");
 	append_to(LOG, "123");
-	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 8);
+	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 8);
 	unlink(in_temporary(LOG ".1"));
-	assert_int_equal(log_files_unread(in_temporary(LOG), &position), 3);
+	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 3);
 }
 
 /* ---- compression ---- */
@@ -326,7 +326,7 @@ static void reads_compressed_files_as_well(void **state)
 	end();
 	begin();
 	ASSERT_READ_LATER("[rotated] four five [rotated] six [rotated] seven");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_file_that_is_compressed_while_it_is_read_is_not_read_twice(void **state)
@@ -346,7 +346,7 @@ static void a_file_that_is_compressed_while_it_is_read_is_not_read_twice(void **
 	ASSERT_READ("two");
 	unlink(in_temporary(LOG ".2"));
 	ASSERT_READ_LATER("[rotated] three [rotated] four");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_new_file_that_is_compressed_at_once_is_found(void **state)
@@ -358,8 +358,8 @@ static void a_new_file_that_is_compressed_at_once_is_found(void **state)
 	move(LOG, LOG ".1");
 	append_to(LOG, "two\n");
 	for (int i = 0; i < 12; i++) {
-		struct tail_line line;
-		assert_true(tail_next(&tail, &line) != TAIL_LINE);
+		struct log_tail_line line;
+		assert_true(log_tail_next(&tail, &line) != LOG_TAIL_LINE);
 		now_ns += SECOND / 10;
 		if (tail.offset == 0)
 			break; /* the new file is open, and nothing of it is read */
@@ -374,7 +374,7 @@ static void a_new_file_that_is_compressed_at_once_is_found(void **state)
 	append_to(LOG, "three\n"); /* often with the number that the second file had */
 	begin();
 	ASSERT_READ_LATER("two [rotated] three");
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 static void a_broken_compressed_file_is_told_of(void **state)
@@ -403,7 +403,7 @@ static void a_broken_compressed_file_is_told_of(void **state)
 	begin();
 	const char *read = read_later();
 	assert_non_null(strstr(read, "[lost] three"));
-	tail_done(&tail);
+	log_tail_done(&tail);
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The shipper as it runs, in a process of its own (the test program, started anew) and in real time: it is killed. */
-#include "shipper_fixture.h"
+#include "span_shipper_fixture.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -45,7 +45,7 @@ static void start_process(void)
 	pthread_sigmask(SIG_BLOCK, &signals, &before); /* in the new process from the beginning */
 	process = fork();
 	if (process == 0) {
-		execl("/proc/self/exe", "test_shipper_kill", "ship", (char *)NULL);
+		execl("/proc/self/exe", "test_span_shipper_kill", "ship", (char *)NULL);
 		_exit(127);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
