@@ -39,13 +39,4 @@ struct app {
  */
 int app_main(const struct app *app, int argc, char **argv);
 
-/*
- * The metrics of the request loop, for requests that were served elsewhere and are known from a log (the gateway): one
- * observation of http_server_request_duration_seconds, labelled as the loop does it (unknown methods are "_OTHER", no
- * route "_unmatched", status 0 ""), and the value of http_server_active_requests. `span` gives the exemplar; NULL:
- * none.
- */
-void app_observe(const char *method, const char *route, int status, double seconds, const struct tel_span *span);
-void app_set_active(double requests);
-
 #endif

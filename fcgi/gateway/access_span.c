@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/hex.h"
 #include "base/redact.h"
+#include "semconv/http_names.h"
 
 /* ---- times ---- */
 
@@ -68,48 +69,19 @@ static struct interval attempt_interval(const struct access_line *line, size_t a
 
 /* ---- names and values of the semantic conventions ---- */
 
-static const char *known_method(const struct slice *method)
-{
-	/* RFC 9110, RFC 5789 (PATCH), RFC 10008 (QUERY) */
-	static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",   "DELETE",
-					    "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcmp(known[i], method->data) == 0)
-			return known[i];
-	return NULL;
-}
-
-/* "404" as a literal, since error.type is never copied. */
-static const char *status_text(int status)
-{
-#define TEN(ab) #ab "0", #ab "1", #ab "2", #ab "3", #ab "4", #ab "5", #ab "6", #ab "7", #ab "8", #ab "9"
-#define HUNDRED(a)                                                                                                     \
-	TEN(a##0), TEN(a##1), TEN(a##2), TEN(a##3), TEN(a##4), TEN(a##5), TEN(a##6), TEN(a##7), TEN(a##8), TEN(a##9)
-	static const char *const texts[900] = {HUNDRED(1), HUNDRED(2), HUNDRED(3), HUNDRED(4), HUNDRED(5),
-					       HUNDRED(6), HUNDRED(7), HUNDRED(8), HUNDRED(9)};
-
-	return texts[status - 100];
-}
-
 static void set_text(struct tel_span *span, const char *key, const struct slice *text)
 {
 	if (text->len)
 		tel_span_set(span, tel_strn(key, text->data, text->len));
 }
 
-/* Returns the span's name of the method. */
-static const char *set_method(struct tel_span *span, const struct slice *method)
+static void set_method(struct tel_span *span, const struct slice *method)
 {
-	const char *known = known_method(method);
+	const char *name = http_method_name(method->data);
 
-	if (known) {
-		tel_span_set(span, tel_lit("http.request.method", known));
-		return known;
-	}
-	tel_span_set(span, tel_lit("http.request.method", "_OTHER"));
-	set_text(span, "http.request.method_original", method);
-	return "HTTP";
+	tel_span_set(span, tel_lit("http.request.method", name));
+	if (*name == '_')
+		set_text(span, "http.request.method_original", method);
 }
 
 /* "HTTP/1.1" -> "1.1", "HTTP/2.0" -> "2" */
@@ -133,7 +105,7 @@ static void fail_server(struct tel_span *span, int status)
 	else if (status == 0)
 		tel_span_fail(span, "_OTHER");
 	else if (status >= 500)
-		tel_span_fail(span, status_text(status));
+		tel_span_fail(span, http_status_name(status));
 }
 
 static bool is_route(const struct slice *route)
@@ -185,8 +157,8 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 	access_span_facts(line, &facts);
 	tel_span_from(out, &facts);
 	/* What is long or at the client's will comes last: a span has a fixed room. */
-	const char *name = set_method(out, &line->method);
-	tel_span_rename(out, name, is_route(&line->route) ? line->route.data : NULL);
+	tel_span_rename(out, http_span_name(line->method.data), is_route(&line->route) ? line->route.data : NULL);
+	set_method(out, &line->method);
 	if (is_route(&line->route))
 		set_text(out, "http.route", &line->route);
 	if (line->status)
@@ -275,7 +247,7 @@ static void set_url(struct tel_span *span, const struct access_line *line)
 static void fail_attempt(struct tel_span *span, const struct access_line *line, int status)
 {
 	if (status >= 400)
-		tel_span_fail(span, status_text(status));
+		tel_span_fail(span, http_status_name(status));
 	else if (status == 0)
 		tel_span_fail(span, line->status == 499 ? "client_disconnected" : "_OTHER");
 }
@@ -291,7 +263,8 @@ static void attempt_span(const struct access_line *line, size_t attempt, struct 
 	attempt_id(line, attempt, facts.context.span_id);
 	memcpy(facts.parent_span_id, line->span_id, sizeof(line->span_id));
 	tel_span_from(out, &facts);
-	tel_span_rename(out, set_method(out, &line->method), NULL);
+	tel_span_rename(out, http_span_name(line->method.data), NULL);
+	set_method(out, &line->method);
 	if (seen->status)
 		tel_span_set(out, tel_int("http.response.status_code", seen->status));
 	fail_attempt(out, line, seen->status);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "gateway/access_span.h"
 #include "gateway/log_follower.h"
+#include "semconv/http_server.h"
 
 #define SAVE_NS NS_PER_SECOND
 #define COMPLAINT_NS (60 * NS_PER_SECOND)
@@ -15,7 +16,6 @@ TEL_COUNTER(unparsed, "gateway.log.lines.unparsed", "{line}", "Lines of the acce
 
 static struct {
 	struct log_follower follower;
-	log_observer *observe;
 	uint64_t saved_ns;
 	uint64_t saved_offset;
 	uint64_t complaint_ns;
@@ -32,8 +32,8 @@ static void observe(const struct access_line *line)
 		access_span_facts(line, &facts);
 		tel_span_from(&exemplar, &facts);
 	}
-	metrics.observe(line->method.data, line->route.data, line->status, seconds,
-			line->flags & TEL_SAMPLED ? &exemplar : NULL);
+	http_server_observe(line->method.data, line->route.data, line->status, seconds,
+			    line->flags & TEL_SAMPLED ? &exemplar : NULL);
 }
 
 /* The line itself is not logged: nobody knows what is in it. */
@@ -92,11 +92,10 @@ static void run(void *arg)
 	save(f);
 }
 
-int log_metrics_start(const char *access_log, const char *checkpoint_file, log_observer *observer)
+int log_metrics_start(const char *access_log, const char *checkpoint_file)
 {
 	struct log_position from;
 
-	metrics.observe = observer;
 	metrics.follower.log_path = access_log;
 	metrics.follower.checkpoint_file = checkpoint_file;
 	return log_follower_start(&metrics.follower, run, &from);

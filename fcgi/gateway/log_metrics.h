@@ -3,17 +3,11 @@
 #ifndef APM_GATEWAY_LOG_METRICS_H
 #define APM_GATEWAY_LOG_METRICS_H
 
-struct tel_span;
-
-/* Takes one request: see app_observe. `exemplar` is NULL when the request was not sampled. */
-typedef void log_observer(const char *method, const char *route, int status, double seconds,
-			  const struct tel_span *exemplar);
-
 /*
  * Starts the thread, which goes on where its own checkpoint says, so that no request counts twice after a restart. Also
  * counts lines, and those that are none of ours. The paths must outlive it; once per process. 0 or -errno.
  */
-int log_metrics_start(const char *access_log, const char *checkpoint_file, log_observer *observe);
+int log_metrics_start(const char *access_log, const char *checkpoint_file);
 void log_metrics_stop(void);
 
 #endif

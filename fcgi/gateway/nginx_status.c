@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/curl_handle.h"
+#include "semconv/http_server.h"
 #include "tel/tel.h"
 
 #define PAGE_MAX 4096
@@ -26,7 +27,6 @@ TEL_COUNTER(requests, "nginx.http.requests", "{request}", "Client requests since
 static struct {
 	CURL *curl; /* scrape hooks run one at a time */
 	struct buf page;
-	void (*set_active)(double);
 } nginx;
 
 /* White space, the label, white space, a number. */
@@ -96,7 +96,7 @@ static void scrape(void)
 	tel_gauge_set(&reading, (double)status.reading);
 	tel_gauge_set(&writing, (double)status.writing);
 	tel_gauge_set(&waiting, (double)status.waiting);
-	nginx.set_active(served(&status));
+	http_server_set_active(served(&status));
 	if (!is_up)
 		return;
 	tel_series_set(tel_series(&accepted), (double)status.accepted);
@@ -104,9 +104,8 @@ static void scrape(void)
 	tel_series_set(tel_series(&requests), (double)status.requests);
 }
 
-void nginx_status_start(const char *url, void (*set_active)(double requests))
+void nginx_status_start(const char *url)
 {
-	nginx.set_active = set_active;
 	nginx.curl = curl_handle_new(TIME_OUT_MS);
 	if (!nginx.curl)
 		abort();

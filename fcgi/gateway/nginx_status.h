@@ -14,11 +14,11 @@ struct nginx_status {
 bool nginx_status_parse(const char *page, struct nginx_status *out);
 
 /*
- * Mirrors the page at `url` in nginx_connections_*, nginx_http_requests_total and nginx_up, and gives `set_active` the
- * requests that are being served. A scrape waits for it for half a second at most. Before threads; `url` must outlive
+ * Mirrors the page at `url` in nginx_connections_*, nginx_http_requests_total and nginx_up, and the requests
+ * that are being served in http_server_active_requests. A scrape waits for it for half a second at most. Before threads; `url` must outlive
  * the program.
  */
-void nginx_status_start(const char *url, void (*set_active)(double requests));
+void nginx_status_start(const char *url);
 void nginx_status_stop(void);
 
 #endif

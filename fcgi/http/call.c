@@ -223,7 +223,7 @@ static void describe(struct tel_span *span, const struct caller *c, const struct
 	if (status)
 		tel_span_set(span, tel_int("http.response.status_code", status));
 	if (status >= 400)
-		tel_span_fail(span, status_name((int)status));
+		tel_span_fail(span, http_status_name((int)status));
 	if (!status) {
 		const char *error = error_name(c->curl, code);
 		tel_span_fail(span, error);
@@ -289,7 +289,7 @@ static int call_allowed(struct caller *c, const struct peer *peer, struct tel_sp
 	long status = exchange(c, peer, span, path, json, bytes, limit_ms);
 	uint64_t duration_ns = clock_monotonic_ns() - start_ns;
 	neighbour_leave(peer->neighbour, &passage, outcome_of(status, limit_ms), duration_ns);
-	tel_series_record(tel_series(&call_duration, method, peer->address, status_name((int)status)),
+	tel_series_record(tel_series(&call_duration, method, peer->address, http_status_name((int)status)),
 			  (double)duration_ns / 1e9, span);
 	return (int)status;
 }

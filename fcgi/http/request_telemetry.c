@@ -5,29 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/app.h"
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/random.h"
 #include "base/redact.h"
 #include "semconv/http_names.h"
-
-TEL_HISTOGRAM(request_duration, "http.server.request.duration", "s", "Duration of HTTP server requests.",
-	      tel_http_bounds, "http.request.method", "http.route", "http.response.status_code");
-TEL_GAUGE(active_requests, "http.server.active_requests", "{request}", "HTTP server requests that are being answered.");
-
-void app_observe(const char *method, const char *route, int status, double seconds, const struct tel_span *span)
-{
-	tel_series_record(tel_series(&request_duration, method_name(method), route && *route ? route : "_unmatched",
-				     status_name(status)),
-			  seconds, span);
-}
-
-void app_set_active(double requests)
-{
-	tel_gauge_set(&active_requests, requests);
-}
+#include "semconv/http_server.h"
 
 /* ---- begin ---- */
 
@@ -105,13 +89,12 @@ void seam_begin(struct seam *seam, const struct request *req, struct tel_parent 
 		return;
 	}
 
-	const char *method = method_name(req->method);
-	const char *name = *method == '_' ? "HTTP" : method;
+	const char *name = http_span_name(req->method);
 	tel_span_start_remote(&seam->span, name, TEL_SERVER, parent);
 	if (req->match.path_template)
 		tel_span_rename(&seam->span, name, req->match.path_template);
 	add_ids(&seam->span, reply);
-	tel_gauge_add(&active_requests, 1);
+	http_server_add_active(1);
 }
 
 /* ---- end ---- */
@@ -160,7 +143,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 {
 	struct tel_attr attrs[16];
 	size_t count = 0, path_bytes;
-	const char *method = method_name(req->method);
+	const char *method = http_method_name(req->method);
 	const char *path = raw_path(req, &path_bytes);
 	const char *port = param_or_empty(req, "SERVER_PORT");
 	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
@@ -228,10 +211,10 @@ void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
 	if (tel_span_recording(&seam->span)) {
 		describe(&seam->span, req, reply->status);
 		if (reply->status >= 500)
-			tel_span_fail(&seam->span, status_name(reply->status));
+			tel_span_fail(&seam->span, http_status_name(reply->status));
 	}
 	write_log_line(seam, req, reply, duration_ns);
 	tel_span_end(&seam->span);
-	tel_gauge_add(&active_requests, -1);
-	app_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
+	http_server_add_active(-1);
+	http_server_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
 }

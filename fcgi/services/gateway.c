@@ -58,8 +58,8 @@ static int follow_log(void)
 	error = error ? error : take(&checkpoint_lock, "CHECKPOINT_FILE", spans_checkpoint);
 	if (error)
 		return error;
-	nginx_status_start(env_string("STUB_STATUS_URL", "http://127.0.0.1:8084/stub_status"), app_set_active);
-	error = log_metrics_start(access_log, metrics_checkpoint, app_observe);
+	nginx_status_start(env_string("STUB_STATUS_URL", "http://127.0.0.1:8084/stub_status"));
+	error = log_metrics_start(access_log, metrics_checkpoint);
 	return error ? error : span_shipper_start(access_log, spans_checkpoint);
 }
 

@@ -168,18 +168,23 @@ static void the_next_request_finds_nothing(void **state)
 static void names_are_closed_sets(void **state)
 {
 	(void)state;
-	assert_string_equal(method_name("GET"), "GET");
-	assert_string_equal(method_name("PATCH"), "PATCH");
-	assert_string_equal(method_name("get"), "_OTHER");
-	assert_string_equal(method_name("PROPFIND"), "_OTHER");
-	assert_string_equal(method_name(""), "_OTHER");
-	assert_string_equal(status_name(200), "200");
-	assert_string_equal(status_name(599), "599");
-	assert_string_equal(status_name(100), "100");
-	assert_string_equal(status_name(0), "");
-	assert_string_equal(status_name(99), "");
-	assert_string_equal(status_name(600), "");
-	assert_string_equal(status_name(-1), "");
+	assert_string_equal(http_method_name("GET"), "GET");
+	assert_string_equal(http_method_name("PATCH"), "PATCH");
+	assert_string_equal(http_method_name("QUERY"), "QUERY");
+	assert_string_equal(http_method_name("get"), "_OTHER");
+	assert_string_equal(http_span_name("QUERY"), "QUERY");
+	assert_string_equal(http_span_name("get"), "HTTP");
+	assert_string_equal(http_method_name("PROPFIND"), "_OTHER");
+	assert_string_equal(http_method_name(""), "_OTHER");
+	assert_string_equal(http_status_name(200), "200");
+	assert_string_equal(http_status_name(599), "599");
+	assert_string_equal(http_status_name(100), "100");
+	assert_string_equal(http_status_name(0), "");
+	assert_string_equal(http_status_name(99), "");
+	assert_string_equal(http_status_name(600), "600");
+	assert_string_equal(http_status_name(999), "999");
+	assert_string_equal(http_status_name(1000), "");
+	assert_string_equal(http_status_name(-1), "");
 	assert_string_equal(reply_title(422), "Unprocessable Content");
 	assert_string_equal(reply_title(418), "Unknown");
 }
