@@ -354,6 +354,7 @@ lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors,
 	*"version $(CLANG_FORMAT)."*) echo "clang-format"; clang-format --dry-run -Werror $(C_FILES) ;; \
 	*) echo "formats are not checked: that takes clang-format $(CLANG_FORMAT), this is $$(clang-format --version)" ;; esac
 	/usr/bin/python3 tests/layers.py
+	/usr/bin/python3 tests/primitives.py
 	@! git grep -L 'SPDX-License-Identifier: MIT' -- $(SOURCES) || { echo "these lack a line with their licence" >&2; false; }
 	shellcheck $(SHELL_FILES)
 	/usr/bin/python3 -m flake8 --max-line-length=120 --extend-ignore=E2 $(PY_FILES)

@@ -11,15 +11,19 @@ EXAMPLES = ROOT / "fcgi/tel/examples"  # programs of others: they have nothing o
 
 # What it is, how a copy of it looks, the files that may have it, below fcgi/.
 PRIMITIVES = (
-    ("a slice of a text", r"struct \w+ \{\n\t(?:const )?(?:char|uint8_t|unsigned char|void) \*\w+;[^\n]*\n\tsize_t \w+;[^\n]*\n\}",
+    ("a slice of a text",
+     r"struct \w+ \{\n\t(?:const )?(?:char|uint8_t|unsigned char|void) \*\w+;[^\n]*\n\tsize_t \w+;[^\n]*\n\}",
      ("base/slice.h",)),
     ("protobuf's varints", r"& 0x7f\)|0x7f\) <<|>>= 7", ("base/protobuf.c",)),
-    ("nanoseconds of a second or a millisecond", r"\b1000000(?:000)?\b(?! \*/)", ("base/clock.h",)),
+    ("nanoseconds of a second or a millisecond",
+     r"(?:_ns|_NS|tv_n?sec|_ms|_MS)\b[^\n;]*\b1000000(?:000)?\b|\b1000000(?:000)?\b[^\n;]*(?:_ns|tv_n?sec)\b",
+     ("base/clock.h",)),
     ("FNV-1a", r"cbf29ce484222325|100000001b3\b", ("base/hash.h",)),
     ("SplitMix64", r"bf58476d1ce4e5b9|94d049bb133111eb|9e3779b97f4a7c15", ("base/hash.h",)),
-    ("a thread", r"\bpthread_create\(", ("base/thread.c",)),
-    ("a wait with a deadline", r"\bpthread_cond_timedwait\(|\bpthread_condattr_setclock\(", ("base/clock.c", "base/thread.c")),
-    ("a handle of libcurl", r"\bcurl_easy_init\(", ("base/curl_handle.c",)),
+    # The threads that answer requests are a pool with stacks of a size of their own; they end with their queue.
+    ("a thread", r"\bpthread_create\(", ("base/thread.c", "http/worker.c")),
+    ("a wait with a deadline", r"\bpthread_cond_timedwait\(|\bpthread_condattr_setclock\(", ("base/clock.c",)),
+    ("a handle of libcurl", r"\bcurl_easy_init\(", ("base/curl_handle.h",)),
     ("hexadecimal digits", r"0123456789abcdef|'a' \+ 10|- 'a' \+ 10", ("base/hex.c", "base/hex.h")),
     ("names of HTTP methods", r'"OPTIONS"', ("semconv/http_names.c",)),
     ("names of span kinds", r'"SPAN_KIND_CLIENT"|"SPAN_KIND_" "CLIENT"', ("trace_store/schema.c",)),
