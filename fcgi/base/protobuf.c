@@ -180,79 +180,87 @@ void protobuf_add_text(struct buf *out, unsigned field, const char *s, size_t by
 		add_repaired(out, field, s, bytes);
 }
 
-/* ---- reading ---- */
+/* ---- reading: from `at`, which each of these moves on; the new place, or NULL if the message is malformed ---- */
 
-static void skip(struct slice *b, size_t len)
-{
-	b->data += len;
-	b->len -= len;
-}
-
-static bool take_varint(struct slice *b, uint64_t *out)
+static const uint8_t *read_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *out)
 {
 	uint64_t value = 0;
 
-	for (unsigned i = 0; i < PROTOBUF_VARINT_MAX && i < b->len; i++) {
-		uint64_t byte = (unsigned char)b->data[i];
-		if (i == PROTOBUF_VARINT_MAX - 1 && byte > 1)
-			return false;
-		value |= (byte & 0x7f) << 7 * i;
+	for (unsigned shift = 0; shift < 7 * PROTOBUF_VARINT_MAX && at < end; shift += 7) {
+		uint64_t byte = *at++;
+		if (shift == 63 && byte > 1)
+			return NULL;
+		value |= (byte & 0x7f) << shift;
 		if (byte < 0x80) {
 			*out = value;
-			skip(b, i + 1);
-			return true;
+			return at;
 		}
 	}
-	return false;
+	return NULL;
 }
 
-static bool take_fixed(struct slice *b, unsigned len, uint64_t *out)
+/* Most are tags and lengths of one byte. */
+static inline const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, uint64_t *out)
 {
-	if (b->len < len)
-		return false;
-	*out = 0;
-	for (unsigned i = 0; i < len; i++)
-		*out |= (uint64_t)(unsigned char)b->data[i] << 8 * i;
-	skip(b, len);
-	return true;
+	if (at == end || *at >= 0x80)
+		return read_long_varint(at, end, out);
+	*out = *at;
+	return at + 1;
 }
 
-static bool take_bytes(struct slice *b, struct slice *out)
+static const uint8_t *read_fixed(const uint8_t *at, const uint8_t *end, size_t len, uint64_t *out)
+{
+	if ((size_t)(end - at) < len)
+		return NULL;
+	*out = 0;
+	for (size_t i = 0; i < len; i++)
+		*out |= (uint64_t)at[i] << 8 * i;
+	return at + len;
+}
+
+static const uint8_t *read_bytes(const uint8_t *at, const uint8_t *end, struct slice *out)
 {
 	uint64_t len;
 
-	if (!take_varint(b, &len) || len > b->len)
-		return false;
-	*out = (struct slice){b->data, (size_t)len};
-	skip(b, (size_t)len);
-	return true;
+	at = read_varint(at, end, &len);
+	if (!at || len > (uint64_t)(end - at))
+		return NULL;
+	*out = (struct slice){(const char *)at, (size_t)len};
+	return at + len;
 }
 
-static bool take_field(struct slice *left, struct protobuf_field *out)
+static const uint8_t *read_field(const uint8_t *at, const uint8_t *end, struct protobuf_field *out)
 {
 	uint64_t tag;
 
-	if (!take_varint(left, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
-		return false;
+	at = read_varint(at, end, &tag);
+	if (!at || tag > UINT32_MAX || tag >> 3 == 0)
+		return NULL;
 	out->number = (uint32_t)(tag >> 3);
 	out->type = (enum protobuf_type)(tag & 7);
 	switch (out->type) {
-	case PROTOBUF_VARINT: return take_varint(left, &out->value);
-	case PROTOBUF_FIXED64: return take_fixed(left, 8, &out->value);
-	case PROTOBUF_FIXED32: return take_fixed(left, 4, &out->value);
-	case PROTOBUF_BYTES: return take_bytes(left, &out->bytes);
-	default: return false;
+	case PROTOBUF_VARINT: return read_varint(at, end, &out->value);
+	case PROTOBUF_FIXED64: return read_fixed(at, end, 8, &out->value);
+	case PROTOBUF_FIXED32: return read_fixed(at, end, 4, &out->value);
+	case PROTOBUF_BYTES: return read_bytes(at, end, &out->bytes);
+	default: return NULL;
 	}
 }
 
-bool protobuf_next(struct protobuf *w, struct protobuf_field *out)
+bool protobuf_next(struct protobuf *message, struct protobuf_field *out)
 {
-	const char *begin = w->left.data;
+	const uint8_t *begin = (const uint8_t *)message->left.data;
 
-	if (w->malformed || w->left.len == 0)
+	if (message->malformed || message->left.len == 0)
 		return false;
 	*out = (struct protobuf_field){0};
-	w->malformed = !take_field(&w->left, out);
-	out->whole = (struct slice){begin, (size_t)(w->left.data - begin)};
-	return !w->malformed;
+	const uint8_t *end = begin + message->left.len;
+	const uint8_t *at = read_field(begin, end, out);
+	if (!at) {
+		message->malformed = true;
+		return false;
+	}
+	out->whole = (struct slice){(const char *)begin, (size_t)(at - begin)};
+	message->left = (struct slice){(const char *)at, (size_t)(end - at)};
+	return true;
 }

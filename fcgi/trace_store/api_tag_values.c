@@ -153,11 +153,14 @@ static void add_attributes(struct values *v, struct slice message, uint32_t numb
 {
 	struct protobuf w = {.left = message};
 	struct protobuf_field field;
+	struct slice any_value;
 	struct value value;
 
 	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 4))
-		if (field.number == number && bytes_equal(attribute_read(field.bytes, &value), v->name))
+		if (field.number == number && bytes_equal(attribute_key(field.bytes, &any_value), v->name)) {
+			attribute_value(any_value, &value);
 			add_found(v, &value);
+		}
 }
 
 static void add_text(struct values *v, struct slice message, uint32_t number)

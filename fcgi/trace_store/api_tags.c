@@ -57,11 +57,11 @@ static void add_keys(struct api_query *q, struct string_set *keys, struct slice 
 {
 	struct protobuf w = {.left = message};
 	struct protobuf_field field;
-	struct value value;
+	struct slice any_value;
 
 	while (keys && protobuf_next(&w, &field) && budget_take(&q->budget, 4))
 		if (field.number == number)
-			string_set_add(keys, attribute_read(field.bytes, &value));
+			string_set_add(keys, attribute_key(field.bytes, &any_value));
 }
 
 static void add_resource(void *arg, struct api_query *q, const struct trace_resource *resource)
@@ -79,14 +79,14 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	struct string_set **into = ((struct tags *)arg)->into;
 	struct protobuf w = {.left = span->summary.whole};
 	struct protobuf_field field;
-	struct value value;
+	struct slice any_value;
 
 	(void)asking;
 	if (!into[OF_SPAN] && !into[OF_EVENT] && !into[OF_LINK])
 		return;
 	while (protobuf_next(&w, &field) && budget_take(&q->budget, 4)) {
 		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
-			string_set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
+			string_set_add(into[OF_SPAN], attribute_key(field.bytes, &any_value));
 		else if (field.number == SPAN_EVENTS)
 			add_keys(q, into[OF_EVENT], field.bytes, TAGS_OF_EVENT);
 		else if (field.number == SPAN_LINKS)

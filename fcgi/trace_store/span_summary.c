@@ -73,7 +73,7 @@ uint64_t span_summary_duration_ns(const struct span_summary *span)
 
 /* ---- attributes ---- */
 
-static void read_value(struct slice any_value, struct value *out)
+void attribute_value(struct slice any_value, struct value *out)
 {
 	struct protobuf w = {.left = any_value};
 	struct protobuf_field field;
@@ -96,18 +96,18 @@ static void read_value(struct slice any_value, struct value *out)
 	}
 }
 
-struct slice attribute_read(struct slice key_value, struct value *out)
+struct slice attribute_key(struct slice key_value, struct slice *any_value)
 {
 	struct protobuf w = {.left = key_value};
 	struct protobuf_field field;
 	struct slice key = {"", 0};
 
-	*out = (struct value){0};
+	*any_value = (struct slice){"", 0};
 	while (protobuf_next(&w, &field)) {
 		if (field.number == KEY_VALUE_KEY)
 			key = field.bytes;
 		else if (field.number == KEY_VALUE_VALUE)
-			read_value(field.bytes, out);
+			*any_value = field.bytes;
 	}
 	return key;
 }

@@ -34,8 +34,11 @@ struct value {
 	int64_t integer; /* exactly, when it is one */
 };
 
-/* KeyValue, a valid message. */
-struct slice attribute_read(struct slice key_value, struct value *out);
+/* Returns the key of a KeyValue, a valid message, and its AnyValue, "" without one. */
+struct slice attribute_key(struct slice key_value, struct slice *any_value);
+
+/* Reads an AnyValue, a valid message. Most attributes are passed over by their key, so it is a step of its own. */
+void attribute_value(struct slice any_value, struct value *out);
 
 bool bytes_equal(struct slice a, struct slice b);
 

@@ -138,12 +138,15 @@ static struct slice service_of(struct trace *trace, struct slice resource)
 {
 	struct protobuf w = {.left = resource};
 	struct protobuf_field field;
+	struct slice any_value;
 	struct value value;
 
 	while (protobuf_next(&w, &field) && budget_take(trace->budget, 1))
 		if (field.number == RESOURCE_ATTRIBUTES &&
-		    bytes_equal(attribute_read(field.bytes, &value), bytes_of("service.name")))
+		    bytes_equal(attribute_key(field.bytes, &any_value), bytes_of("service.name"))) {
+			attribute_value(any_value, &value);
 			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
+		}
 	return (struct slice){"", 0};
 }
 

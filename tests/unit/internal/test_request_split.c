@@ -100,10 +100,13 @@ static bool attribute_find(struct slice message, uint32_t number, const char *ke
 {
 	struct protobuf w = {.left = message};
 	struct protobuf_field field;
+	struct slice any_value;
 
 	while (protobuf_next(&w, &field))
-		if (field.number == number && bytes_equal(attribute_read(field.bytes, out), bytes_of(key)))
+		if (field.number == number && bytes_equal(attribute_key(field.bytes, &any_value), bytes_of(key))) {
+			attribute_value(any_value, out);
 			return true;
+		}
 	return false;
 }
 
