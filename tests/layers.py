@@ -46,6 +46,8 @@ def faults():
                 yield f"{place}: includes {match[1]}, which is not folder/header.h of fcgi/"
             elif there != here and there not in BELOW[here]:
                 yield f"{place}: {here} must not include {there}: includes go only downward"
+            elif here == "trace_store" and there in ("app", "http") and not path.name.startswith("api"):
+                yield f"{place}: only api*.[ch] of trace_store may include {there}: the rest knows no HTTP"
             elif there == "tel" != here and match[1] not in PUBLIC:
                 yield f"{place}: outside tel/ only {' and '.join(PUBLIC)} may be included"
 
