@@ -63,11 +63,16 @@ struct protobuf_field {
 	struct slice whole; /* with tag and length */
 };
 
-/* What is left of a message. Begin with .left = the message. */
+/* What is left of a message. */
 struct protobuf {
 	struct slice left;
 	bool malformed;
 };
+
+static inline struct protobuf protobuf_reader(struct slice message)
+{
+	return (struct protobuf){.left = message};
+}
 
 /*
  * The next field. False: the end, or `malformed` is set: cut off, a number longer than its type, field number 0, or a

@@ -12,6 +12,17 @@ struct slice {
 	size_t len;
 };
 
+/* Returns the bytes of a NUL-terminated text. */
+static inline struct slice slice_of(const char *text)
+{
+	return (struct slice){text, strlen(text)};
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
 /* Takes the part of `rest` up to `separator`; false at the end. `rest->data` NULL is the end. */
 static inline bool slice_take(struct slice *rest, char separator, struct slice *part)
 {

@@ -116,7 +116,7 @@ static void write_attributes(struct json_writer *json, const struct selector *s,
 		bool again = !(found->seen >> i & 1) || !is_shown(c->field);
 		for (size_t k = 0; k < i && !again; k++)
 			again = found->seen >> k & 1 && is_shown(s->conditions[k].field) &&
-				bytes_equal(s->conditions[k].key, c->key);
+				slice_equal(s->conditions[k].key, c->key);
 		if (again)
 			continue;
 		json_begin_object(json);
@@ -172,7 +172,7 @@ static struct service_count *service_of(struct service_count *services, size_t *
 {
 	name.len = name.len < TEXT_MAX ? name.len : TEXT_MAX;
 	for (size_t i = 0; i < *count; i++)
-		if (bytes_equal(services[i].name, name))
+		if (slice_equal(services[i].name, name))
 			return &services[i];
 	if (*count == SERVICES_MAX)
 		return NULL;
@@ -228,7 +228,7 @@ static void write_trace(struct json_writer *json, struct search *search)
 	json_key(json, "traceID");
 	json_hex(json, search->q.trace_id, 16);
 	write_text(json, "rootServiceName",
-		   trace->root_service.len ? trace->root_service : bytes_of("<root span not yet received>"));
+		   trace->root_service.len ? trace->root_service : slice_of("<root span not yet received>"));
 	write_text(json, "rootTraceName", trace->root_name);
 	write_number(json, "startTimeUnixNano", trace->start_ns);
 	json_key(json, "durationMs");

@@ -135,7 +135,7 @@ static void add_found(struct values *v, const struct value *found)
 	buf_init_fixed(&number, text, sizeof(text));
 	switch (found->type) {
 	case VALUE_STRING: add(v, 's', found->text); break;
-	case VALUE_BOOL: add(v, 'b', bytes_of(found->number != 0 ? "true" : "false")); break;
+	case VALUE_BOOL: add(v, 'b', slice_of(found->number != 0 ? "true" : "false")); break;
 	case VALUE_NUMBER:
 		if (found->is_integer)
 			buf_add_int(&number, found->integer);
@@ -157,8 +157,7 @@ static void add_attributes(struct values *v, struct slice message, uint32_t numb
 	struct value value;
 
 	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 4))
-		if (field.number == number && bytes_equal(attribute_key(field.bytes, &any_value), v->name)) {
-			attribute_value(any_value, &value);
+		if (field.number == number && slice_equal(attribute_read(field.bytes, &value), v->name))
 			add_found(v, &value);
 		}
 }
@@ -227,11 +226,11 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	case SELECT_STATUS_MESSAGE: add_inner(v, span->summary.whole); break;
 	case SELECT_KIND:
 		if ((name = selector_kind(span->summary.kind)))
-			add(v, 'k', bytes_of(name));
+			add(v, 'k', slice_of(name));
 		break;
 	case SELECT_STATUS:
 		if ((name = selector_status(span->summary.status)))
-			add(v, 'k', bytes_of(name));
+			add(v, 'k', slice_of(name));
 		break;
 	case SELECT_DURATION: /* nearly each is another one: Tempo offers none either */
 	case SELECT_TRACE_DURATION: break;

@@ -42,8 +42,8 @@ static bool read_as(struct slice text, enum value_type type, double *out)
 	char copy[64], *end;
 
 	if (type == VALUE_BOOL) {
-		*out = bytes_equal(text, bytes_of("true"));
-		return *out != 0 || bytes_equal(text, bytes_of("false"));
+		*out = slice_equal(text, slice_of("true"));
+		return *out != 0 || slice_equal(text, slice_of("false"));
 	}
 	if (text.len == 0 || text.len >= sizeof(copy))
 		return false;
@@ -129,8 +129,7 @@ static void consider_attribute(struct selection *a, struct selection_found *foun
 
 	for (size_t i = 0; i < a->selector->count; i++) {
 		const struct selector_condition *c = &a->selector->conditions[i];
-		if (fields >> c->field & 1 && bytes_equal(c->key, key)) {
-			attribute_value(any_value, &value);
+		if (fields >> c->field & 1 && slice_equal(c->key, key))
 			consider(a, found, i, &value);
 		}
 	}

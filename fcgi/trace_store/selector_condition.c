@@ -126,7 +126,7 @@ static bool parse_field(struct selector_parser *r, struct selector_condition *c,
 	}
 	if (found) {
 		c->field = found->field;
-		c->key = bytes_of(strchr(found->text, ':') ? strchr(found->text, ':') + 1 : found->text);
+		c->key = slice_of(strchr(found->text, ':') ? strchr(found->text, ':') + 1 : found->text);
 		*kind = found->kind;
 		r->p += word.len;
 		return true;
@@ -197,11 +197,11 @@ static bool parse_value(struct selector_parser *r, struct selector_condition *c,
 		c->value = (struct value){.type = VALUE_NUMBER, .number = number};
 		return known ? true : wrong_type(r, at, kind);
 	}
-	if (kind == SELECT_ANYTHING && bytes_equal(word, bytes_of("nil"))) {
+	if (kind == SELECT_ANYTHING && slice_equal(word, slice_of("nil"))) {
 		c->nil = true;
 		return true;
 	}
-	if (kind == SELECT_ANYTHING && (bytes_equal(word, bytes_of("true")) || bytes_equal(word, bytes_of("false")))) {
+	if (kind == SELECT_ANYTHING && (slice_equal(word, slice_of("true")) || slice_equal(word, slice_of("false")))) {
 		c->value = (struct value){.type = VALUE_BOOL, .number = *at == 't'};
 		return true;
 	}

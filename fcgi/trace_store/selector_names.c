@@ -53,7 +53,7 @@ static const struct {
 const struct selector_intrinsic_name *selector_find_intrinsic(struct slice name)
 {
 	for (size_t i = 0; i < sizeof(intrinsics) / sizeof(*intrinsics); i++)
-		if (bytes_equal(name, bytes_of(intrinsics[i].text)))
+		if (slice_equal(name, slice_of(intrinsics[i].text)))
 			return &intrinsics[i];
 	return NULL;
 }
@@ -78,7 +78,7 @@ bool selector_is_foreign(struct slice name)
 		size_t len = strlen(foreign[i]);
 		bool is_scope = foreign[i][len - 1] == '.';
 		if (is_scope ? name.len > len && memcmp(name.data, foreign[i], len) == 0
-			     : bytes_equal(name, bytes_of(foreign[i])))
+			     : slice_equal(name, slice_of(foreign[i])))
 			return true;
 	}
 	return false;
@@ -87,7 +87,7 @@ bool selector_is_foreign(struct slice name)
 static bool find(const char *const *names, size_t count, struct slice text, unsigned *number)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (bytes_equal(text, bytes_of(names[i]))) {
+		if (slice_equal(text, slice_of(names[i]))) {
 			*number = (unsigned)i;
 			return true;
 		}

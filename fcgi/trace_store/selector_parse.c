@@ -124,16 +124,16 @@ static void set_tag(struct selector_condition *c, struct slice key)
 {
 	unsigned number;
 
-	if (bytes_equal(key, bytes_of("name"))) {
+	if (slice_equal(key, slice_of("name"))) {
 		c->field = SELECT_NAME;
-	} else if (bytes_equal(key, bytes_of("root.name"))) {
+	} else if (slice_equal(key, slice_of("root.name"))) {
 		c->field = SELECT_ROOT_NAME;
-	} else if (bytes_equal(key, bytes_of("root.service.name"))) {
+	} else if (slice_equal(key, slice_of("root.service.name"))) {
 		c->field = SELECT_ROOT_SERVICE;
-	} else if (bytes_equal(key, bytes_of("error")) && bytes_equal(c->value.text, bytes_of("true"))) {
+	} else if (slice_equal(key, slice_of("error")) && slice_equal(c->value.text, slice_of("true"))) {
 		c->field = SELECT_STATUS;
 		c->value = (struct value){.type = VALUE_NUMBER, .number = 2};
-	} else if (bytes_equal(key, bytes_of("status")) && selector_find_status(c->value.text, &number)) {
+	} else if (slice_equal(key, slice_of("status")) && selector_find_status(c->value.text, &number)) {
 		c->field = SELECT_STATUS;
 		c->value = (struct value){.type = VALUE_NUMBER, .number = number};
 	}

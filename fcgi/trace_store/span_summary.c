@@ -5,16 +5,6 @@
 
 #include "trace_store/schema.h"
 
-struct slice bytes_of(const char *text)
-{
-	return (struct slice){text, strlen(text)};
-}
-
-bool bytes_equal(struct slice a, struct slice b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 static bool is_zero(const void *data, size_t len)
 {
 	static const uint8_t zero[16];

@@ -40,9 +40,4 @@ struct slice attribute_key(struct slice key_value, struct slice *any_value);
 /* Reads an AnyValue, a valid message. Most attributes are passed over by their key, so it is a step of its own. */
 void attribute_value(struct slice any_value, struct value *out);
 
-bool bytes_equal(struct slice a, struct slice b);
-
-/* The bytes of a NUL-terminated text. */
-struct slice bytes_of(const char *text);
-
 #endif

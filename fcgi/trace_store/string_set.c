@@ -35,7 +35,7 @@ void string_set_add(struct string_set *set, struct slice text)
 	uint32_t i;
 
 	while (hash_table_next(&set->table, hash, &at, &i))
-		if (bytes_equal(string_set_item(set, i), text))
+		if (slice_equal(string_set_item(set, i), text))
 			return;
 	if (set->count == set->limit || text.len > set->text.max - set->text.len) {
 		set->full |= set->count == STRING_SET_ITEMS_MAX || set->count < set->limit;

@@ -143,8 +143,7 @@ static struct slice service_of(struct trace *trace, struct slice resource)
 
 	while (protobuf_next(&w, &field) && budget_take(trace->budget, 1))
 		if (field.number == RESOURCE_ATTRIBUTES &&
-		    bytes_equal(attribute_key(field.bytes, &any_value), bytes_of("service.name"))) {
-			attribute_value(any_value, &value);
+		    slice_equal(attribute_read(field.bytes, &value), slice_of("service.name")))
 			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
 		}
 	return (struct slice){"", 0};
@@ -172,7 +171,7 @@ static bool is_twin(const struct trace *trace, const struct trace_span *a, const
 {
 	return memcmp(a->summary.span_id, b->summary.span_id, sizeof(a->summary.span_id)) == 0 &&
 	       a->summary.kind == b->summary.kind &&
-	       bytes_equal(trace_resource_of(trace, a)->service, trace_resource_of(trace, b)->service);
+	       slice_equal(trace_resource_of(trace, a)->service, trace_resource_of(trace, b)->service);
 }
 
 static void add_span(struct trace *trace, const struct trace_span *span)

@@ -39,14 +39,14 @@ static void a_set_has_each_text_once_in_order(void **state)
 	for (int round = 0; round < 2; round++)
 		for (int i = 9999; i >= 0; i--)
 			add_number(&set, i * 7919 % 10000);
-	string_set_add(&set, bytes_of(""));
+	string_set_add(&set, slice_of(""));
 	assert_int_equal(set.count, 10001);
 	string_set_sort(&set);
 	assert_int_equal(string_set_item(&set, 0).len, 0);
 	for (int i = 0; i < 10000; i++) {
 		char text[16];
 		snprintf(text, sizeof(text), "%05d", i);
-		assert_true(bytes_equal(string_set_item(&set, (size_t)i + 1), bytes_of(text)));
+		assert_true(slice_equal(string_set_item(&set, (size_t)i + 1), slice_of(text)));
 	}
 	assert_false(set.full);
 	string_set_done(&set);
@@ -79,7 +79,7 @@ static void a_set_has_limits(void **state)
 	string_set_add(&set, (struct slice){large, sizeof(large) - 1});
 	assert_int_equal(set.count, 1);
 	assert_true(set.full);
-	string_set_add(&set, bytes_of("small"));
+	string_set_add(&set, slice_of("small"));
 	assert_int_equal(set.count, 2);
 	string_set_done(&set);
 }

@@ -13,12 +13,12 @@ static bool matches(const char *pattern, const char *text)
 {
 	const char *error = NULL;
 	size_t at = 0;
-	struct regex *regex = regex_new(bytes_of(pattern), &error, &at);
+	struct regex *regex = regex_new(slice_of(pattern), &error, &at);
 
 	if (!regex)
 		fail_msg("%s: %s at %zu", pattern, error, at);
 	budget_init(&budget, 1000000, UINT64_C(600000000000));
-	bool result = regex_matches(regex, bytes_of(text), &budget);
+	bool result = regex_matches(regex, slice_of(text), &budget);
 	assert_false(budget.spent);
 	regex_free(regex);
 	return result;
@@ -86,7 +86,7 @@ static void not_known(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		error = NULL;
-		if (regex_new(bytes_of(cases[i].pattern), &error, &at))
+		if (regex_new(slice_of(cases[i].pattern), &error, &at))
 			fail_msg("taken: %s", cases[i].pattern);
 		assert_non_null(error);
 		if (at != cases[i].at)
@@ -105,7 +105,7 @@ static void the_cost_is_bounded(void **state)
 
 	(void)state;
 	for (const char *const *pattern = large; *pattern; pattern++) {
-		if (regex_new(bytes_of(*pattern), &error, &at))
+		if (regex_new(slice_of(*pattern), &error, &at))
 			fail_msg("taken: %s", *pattern);
 		assert_string_equal(error, "the regular expression is too large");
 	}
@@ -114,10 +114,10 @@ static void the_cost_is_bounded(void **state)
 	assert_true(matches("(a*)*(a*)*(a|aa)*", text));
 	assert_false(matches("(a|a)*b", text));
 
-	struct regex *regex = regex_new(bytes_of("(.*a?){100}b"), &error, &at);
+	struct regex *regex = regex_new(slice_of("(.*a?){100}b"), &error, &at);
 	assert_non_null(regex);
 	budget_init(&budget, 100000, UINT64_C(600000000000));
-	assert_false(regex_matches(regex, bytes_of(text), &budget));
+	assert_false(regex_matches(regex, slice_of(text), &budget));
 	assert_true(budget.spent && budget.steps < 200000);
 	regex_free(regex);
 }
@@ -131,10 +131,10 @@ static void nested_too_deeply(void **state)
 	(void)state;
 	memset(text, '(', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	assert_null(regex_new(bytes_of(text), &error, &at));
+	assert_null(regex_new(slice_of(text), &error, &at));
 	for (size_t i = 0; i + 1 < sizeof(text); i++)
 		text[i] = i % 2 ? '|' : 'a';
-	assert_null(regex_new(bytes_of(text), &error, &at));
+	assert_null(regex_new(slice_of(text), &error, &at));
 }
 
 int main(void)

@@ -26,14 +26,14 @@ static void sources_that_are_alike_are_one(void **state)
 	assert_int_equal(trace.scope_count, 2);
 	assert_int_equal(trace.span_count, 3);
 	/* by resource, then as they came */
-	assert_true(bytes_equal(trace.spans[0].summary.name, bytes_of("a")));
-	assert_true(bytes_equal(trace.spans[1].summary.name, bytes_of("c")));
-	assert_true(bytes_equal(trace.spans[2].summary.name, bytes_of("b")));
-	assert_true(bytes_equal(trace_resource_of(&trace, &trace.spans[2])->service, bytes_of("orders")));
+	assert_true(slice_equal(trace.spans[0].summary.name, slice_of("a")));
+	assert_true(slice_equal(trace.spans[1].summary.name, slice_of("c")));
+	assert_true(slice_equal(trace.spans[2].summary.name, slice_of("b")));
+	assert_true(slice_equal(trace_resource_of(&trace, &trace.spans[2])->service, slice_of("orders")));
 	assert_int_equal(trace.start_ns, 100);
 	assert_int_equal(trace.end_ns, 300);
-	assert_true(bytes_equal(trace.root_name, bytes_of("a")));
-	assert_true(bytes_equal(trace.root_service, bytes_of("users")));
+	assert_true(slice_equal(trace.root_name, slice_of("a")));
+	assert_true(slice_equal(trace.root_service, slice_of("users")));
 	assert_false(trace.cut);
 }
 
@@ -45,7 +45,7 @@ static void of_doubles_the_one_that_ends_later_stays(void **state)
 	add("users", (struct test_span){1, 1, 0, "earlier", 2, 0, 100, 150});
 	take_request();
 	assert_int_equal(trace.span_count, 1);
-	assert_true(bytes_equal(trace.spans[0].summary.name, bytes_of("later")));
+	assert_true(slice_equal(trace.spans[0].summary.name, slice_of("later")));
 }
 
 static void of_two_that_end_together_the_last_stays(void **state)
@@ -55,7 +55,7 @@ static void of_two_that_end_together_the_last_stays(void **state)
 	add("users", (struct test_span){1, 1, 0, "second", 2, 2, 100, 200});
 	take_request();
 	assert_int_equal(trace.span_count, 1);
-	assert_true(bytes_equal(trace.spans[0].summary.name, bytes_of("second")));
+	assert_true(slice_equal(trace.spans[0].summary.name, slice_of("second")));
 }
 
 static void kinds_and_services_keep_spans_apart(void **state)
@@ -80,7 +80,7 @@ static void a_reset_forgets(void **state)
 	add("orders", (struct test_span){1, 1, 0, "b", 2, 0, 100, 200});
 	take_request();
 	assert_int_equal(trace.span_count, 1);
-	assert_true(bytes_equal(trace.resources[0].service, bytes_of("orders")));
+	assert_true(slice_equal(trace.resources[0].service, slice_of("orders")));
 }
 
 static void too_many_spans_are_cut_off(void **state)

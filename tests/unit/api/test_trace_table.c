@@ -30,8 +30,8 @@ static void a_trace_is_put_together(void **state)
 	assert_int_equal(spans_of(2, &summary), 2);
 	assert_int_equal(summary.start_ns, 1000);
 	assert_int_equal(summary.end_ns, 10000);
-	assert_true(bytes_equal(summary.root_service, bytes_of("gateway")));
-	assert_true(bytes_equal(summary.root_name, bytes_of("name")));
+	assert_true(slice_equal(summary.root_service, slice_of("gateway")));
+	assert_true(slice_equal(summary.root_name, slice_of("name")));
 	assert_int_equal(spans_of(4, &summary), 0);
 }
 

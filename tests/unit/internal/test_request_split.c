@@ -103,8 +103,7 @@ static bool attribute_find(struct slice message, uint32_t number, const char *ke
 	struct slice any_value;
 
 	while (protobuf_next(&w, &field))
-		if (field.number == number && bytes_equal(attribute_key(field.bytes, &any_value), bytes_of(key))) {
-			attribute_value(any_value, out);
+		if (field.number == number && slice_equal(attribute_read(field.bytes, out), slice_of(key)))
 			return true;
 		}
 	return false;
@@ -120,7 +119,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 	id_of_number(trace, trace_id);
 	assert_memory_equal(span.trace_id, trace_id, 16);
 	assert_int_equal(span.is_root, root);
-	assert_true(bytes_equal(span.name, bytes_of("GET /api/v1/users/{id}")));
+	assert_true(slice_equal(span.name, slice_of("GET /api/v1/users/{id}")));
 	assert_int_equal(span.kind, TEL_SERVER);
 	assert_int_equal(span.status, number % 3 ? SPAN_UNSET : SPAN_ERROR);
 	assert_int_equal(span.start_ns, 1763815800000000000 + number);
@@ -129,7 +128,7 @@ static void check_span(struct slice whole, unsigned trace, unsigned number, bool
 	assert_int_equal(value.type, VALUE_NUMBER);
 	assert_true(value.number == number);
 	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "text", &value));
-	assert_true(value.type == VALUE_STRING && bytes_equal(value.text, bytes_of("\xe6\xb5\x8b")));
+	assert_true(value.type == VALUE_STRING && slice_equal(value.text, slice_of("\xe6\xb5\x8b")));
 	assert_true(attribute_find(whole, ATTRIBUTES_OF_SPAN, "root", &value));
 	assert_true(value.type == VALUE_BOOL && value.number == root);
 	assert_false(attribute_find(whole, ATTRIBUTES_OF_SPAN, "of.event", &value));
@@ -174,7 +173,7 @@ static void spans_are_grouped_by_trace(void **state)
 	struct protobuf w = {.left = {fields.data, fields.len}};
 	assert_true(protobuf_next(&w, &field));
 	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
-	assert_true(bytes_equal(value.text, bytes_of("order-service")));
+	assert_true(slice_equal(value.text, slice_of("order-service")));
 	buf_reset(&fields);
 	request_split_add_scope(&p, 0, &fields);
 	assert_int_equal(fields.len, p.sources[0].bytes);
@@ -460,7 +459,7 @@ static void gzip_is_read_within_its_limit(void **state)
 		assert_false(out.failed);
 	}
 	BUF(text, 100);
-	assert_false(inflate_body(INFLATE_GZIP, bytes_of("this is not gzip"), &text));
+	assert_false(inflate_body(INFLATE_GZIP, slice_of("this is not gzip"), &text));
 	assert_false(inflate_body(INFLATE_ZLIB, in, &text));
 }
 

@@ -33,7 +33,7 @@ static inline void add_attribute(struct buf *out, uint32_t field, const char *ke
 	protobuf_end(out, pair);
 }
 
-#define TEXT(s) ((struct value){.type = VALUE_STRING, .text = bytes_of(s)})
+#define TEXT(s) ((struct value){.type = VALUE_STRING, .text = slice_of(s)})
 #define NUMBER(n) ((struct value){.type = VALUE_NUMBER, .number = (n)})
 #define BOOL(b) ((struct value){.type = VALUE_BOOL, .number = (b)})
 
