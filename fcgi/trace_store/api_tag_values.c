@@ -151,12 +151,12 @@ static void add_found(struct values *v, const struct value *found)
 
 static void add_attributes(struct values *v, struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 	struct slice any_value;
 	struct value value;
 
-	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 4))
+	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 4))
 		if (field.number == number && slice_equal(attribute_read(field.bytes, &value), v->name))
 			add_found(v, &value);
 		}
@@ -164,10 +164,10 @@ static void add_attributes(struct values *v, struct slice message, uint32_t numb
 
 static void add_text(struct values *v, struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 1))
+	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 1))
 		if (field.number == number)
 			add(v, 's', field.bytes);
 }
@@ -195,10 +195,10 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 /* What lies one level below a span. */
 static void add_inner(struct values *v, struct slice span)
 {
-	struct protobuf w = {.left = span};
+	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field) && budget_take(&v->q.budget, 2)) {
+	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 2)) {
 		if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT)
 			add_attributes(v, field.bytes, TAGS_OF_EVENT);
 		else if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT_NAME)

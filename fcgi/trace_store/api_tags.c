@@ -55,11 +55,11 @@ void api_tags_collect(struct api_query *q, const struct api_tags_collector *coll
 
 static void add_keys(struct api_query *q, struct string_set *keys, struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 	struct slice any_value;
 
-	while (keys && protobuf_next(&w, &field) && budget_take(&q->budget, 4))
+	while (keys && protobuf_next(&reader, &field) && budget_take(&q->budget, 4))
 		if (field.number == number)
 			string_set_add(keys, attribute_key(field.bytes, &any_value));
 }
@@ -77,14 +77,14 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 static void add_span(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span)
 {
 	struct string_set **into = ((struct tags *)arg)->into;
-	struct protobuf w = {.left = span->summary.whole};
+	struct protobuf reader = protobuf_reader(span->summary.whole);
 	struct protobuf_field field;
 	struct slice any_value;
 
 	(void)asking;
 	if (!into[OF_SPAN] && !into[OF_EVENT] && !into[OF_LINK])
 		return;
-	while (protobuf_next(&w, &field) && budget_take(&q->budget, 4)) {
+	while (protobuf_next(&reader, &field) && budget_take(&q->budget, 4)) {
 		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
 			string_set_add(into[OF_SPAN], attribute_key(field.bytes, &any_value));
 		else if (field.number == SPAN_EVENTS)

@@ -53,10 +53,10 @@ static bool wants_protobuf(const struct request *req)
 
 static bool has_field(struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number == number)
 			return true;
 	return false;

@@ -30,10 +30,10 @@ static struct slice part(const struct request_split *p, uint32_t at, uint32_t le
 /* Where the trace id of a span stands that has one. */
 static uint32_t id_place(const struct request_split *p, struct slice span)
 {
-	struct protobuf w = {.left = span};
+	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field = {0};
 
-	while (protobuf_next(&w, &field) && field.number != 1)
+	while (protobuf_next(&reader, &field) && field.number != 1)
 		;
 	return place(p, field.bytes.data);
 }
@@ -60,11 +60,11 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 static void find_in_scope(struct finding *f, struct slice scope_spans, size_t resource)
 {
 	struct request_split *p = &f->found;
-	struct protobuf w = {.left = scope_spans};
+	struct protobuf reader = protobuf_reader(scope_spans);
 	struct protobuf_field field;
 	size_t bytes = 0, before = p->index_count;
 
-	while (protobuf_next(&w, &field)) {
+	while (protobuf_next(&reader, &field)) {
 		if (field.number == SCOPE_SPANS_SPANS)
 			add_span(f, &field);
 		else
@@ -83,11 +83,11 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 static void find_in_resource(struct finding *f, struct slice resource_spans)
 {
 	struct request_split *p = &f->found;
-	struct protobuf w = {.left = resource_spans};
+	struct protobuf reader = protobuf_reader(resource_spans);
 	struct protobuf_field field;
 	size_t bytes = 0, before = p->source_count;
 
-	while (protobuf_next(&w, &field)) {
+	while (protobuf_next(&reader, &field)) {
 		if (field.number == RESOURCE_SPANS_SCOPE_SPANS)
 			find_in_scope(f, field.bytes, p->resource_count);
 		else
@@ -105,10 +105,10 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 static void find_all(struct request_split *p)
 {
 	struct finding finding = {.found = *p};
-	struct protobuf w = {.left = p->request};
+	struct protobuf reader = protobuf_reader(p->request);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number == REQUEST_RESOURCE_SPANS)
 			find_in_resource(&finding, field.bytes);
 	*p = finding.found;
@@ -198,10 +198,10 @@ struct slice request_split_span(const struct request_split *p, size_t i)
 
 static void add_without(struct buf *out, struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number != number)
 			buf_add(out, field.whole.data, field.whole.len);
 }

@@ -175,13 +175,13 @@ static bool valid_field(const struct schema_field *field, const struct protobuf_
 
 static bool valid(const struct schema_message *message, struct slice bytes, unsigned depth)
 {
-	struct protobuf w = {.left = bytes};
+	struct protobuf reader = protobuf_reader(bytes);
 	struct protobuf_field found;
 	uint32_t seen = 0; /* bit n: field number n */
 
 	if (depth > SCHEMA_DEPTH_MAX)
 		return false;
-	while (protobuf_next(&w, &found)) {
+	while (protobuf_next(&reader, &found)) {
 		const struct schema_field *field = schema_field(message, found.number);
 		if (!field)
 			continue;
@@ -190,7 +190,7 @@ static bool valid(const struct schema_message *message, struct slice bytes, unsi
 			return false;
 		seen |= UINT32_C(1) << field->number;
 	}
-	return !w.malformed;
+	return !reader.malformed;
 }
 
 /* NOLINTEND(misc-no-recursion) */

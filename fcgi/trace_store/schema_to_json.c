@@ -91,11 +91,11 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 /* Fields may lie in any order: the message is looked through once for each. */
 static void write_field(struct json_writer *json, const struct schema_field *field, struct slice bytes)
 {
-	struct protobuf w = {.left = bytes};
+	struct protobuf reader = protobuf_reader(bytes);
 	struct protobuf_field found;
 	bool open = false;
 
-	while (protobuf_next(&w, &found)) {
+	while (protobuf_next(&reader, &found)) {
 		if (found.number != field->number)
 			continue;
 		if (!open) {

@@ -138,12 +138,12 @@ static void consider_attribute(struct selection *a, struct selection_found *foun
 static void consider_attributes(struct selection *a, struct selection_found *found, unsigned fields,
 				struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
 	if (!has_field(a->selector, fields))
 		return;
-	while (protobuf_next(&w, &field) && budget_take(a->budget, 4))
+	while (protobuf_next(&reader, &field) && budget_take(a->budget, 4))
 		if (field.number == number)
 			consider_attribute(a, found, fields, field.bytes);
 }
@@ -151,13 +151,13 @@ static void consider_attributes(struct selection *a, struct selection_found *fou
 static void consider_text(struct selection *a, struct selection_found *found, enum selector_field field,
 			  struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field part;
 	struct value value = text_value((struct slice){"", 0});
 
 	if (!has_field(a->selector, 1U << field))
 		return;
-	while (protobuf_next(&w, &part) && budget_take(a->budget, 1))
+	while (protobuf_next(&reader, &part) && budget_take(a->budget, 1))
 		if (part.number == number)
 			value.text = part.bytes;
 	for (size_t i = 0; i < a->selector->count; i++)
@@ -193,12 +193,12 @@ static void ask_span(struct selection *a, struct slice span)
 {
 	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,
 		       event = 1U << SELECT_EVENT, link = 1U << SELECT_LINK, event_name = 1U << SELECT_EVENT_NAME;
-	struct protobuf w = {.left = span};
+	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field;
 
 	if (!has_field(a->selector, of_span | status | event | link | event_name))
 		return;
-	while (protobuf_next(&w, &field) && budget_take(a->budget, 4)) {
+	while (protobuf_next(&reader, &field) && budget_take(a->budget, 4)) {
 		switch (field.number) {
 		case SPAN_ATTRIBUTES: consider_attribute(a, &a->of_span, of_span, field.bytes); break;
 		case SPAN_STATUS:
@@ -224,10 +224,10 @@ static struct value id_value(char *out, const uint8_t *id, size_t len)
 
 static struct value parent_value(char *out, struct slice span)
 {
-	struct protobuf w = {.left = span};
+	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number == SPAN_PARENT && field.bytes.len == 8)
 			return id_value(out, (const uint8_t *)field.bytes.data, 8);
 	return text_value((struct slice){"", 0});

@@ -23,11 +23,11 @@ static bool take_id(struct slice id, uint8_t *out, size_t len)
 
 static uint32_t status_code(struct slice status)
 {
-	struct protobuf w = {.left = status};
+	struct protobuf reader = protobuf_reader(status);
 	struct protobuf_field field;
 	uint32_t code = 0;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number == 3)
 			code = (uint32_t)field.value;
 	return code;
@@ -35,12 +35,12 @@ static uint32_t status_code(struct slice status)
 
 bool span_summary_read(struct slice span, struct span_summary *out)
 {
-	struct protobuf w = {.left = span};
+	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field;
 	bool has_trace_id = false, has_span_id = false;
 
 	*out = (struct span_summary){.is_root = true, .whole = span};
-	while (protobuf_next(&w, &field)) {
+	while (protobuf_next(&reader, &field)) {
 		switch (field.number) {
 		case 1: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
 		case 2: has_span_id = take_id(field.bytes, out->span_id, 8); break;
@@ -65,11 +65,11 @@ uint64_t span_summary_duration_ns(const struct span_summary *span)
 
 void attribute_value(struct slice any_value, struct value *out)
 {
-	struct protobuf w = {.left = any_value};
+	struct protobuf reader = protobuf_reader(any_value);
 	struct protobuf_field field;
 
 	*out = (struct value){0};
-	while (protobuf_next(&w, &field)) {
+	while (protobuf_next(&reader, &field)) {
 		switch (field.number) {
 		case 1: *out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
 		case 2: *out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
@@ -88,12 +88,12 @@ void attribute_value(struct slice any_value, struct value *out)
 
 struct slice attribute_key(struct slice key_value, struct slice *any_value)
 {
-	struct protobuf w = {.left = key_value};
+	struct protobuf reader = protobuf_reader(key_value);
 	struct protobuf_field field;
 	struct slice key = {"", 0};
 
-	*any_value = (struct slice){"", 0};
-	while (protobuf_next(&w, &field)) {
+	*out = (struct value){0};
+	while (protobuf_next(&reader, &field)) {
 		if (field.number == KEY_VALUE_KEY)
 			key = field.bytes;
 		else if (field.number == KEY_VALUE_VALUE)

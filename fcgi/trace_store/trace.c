@@ -125,10 +125,10 @@ bool trace_spans(struct trace *trace, int64_t scope, struct slice spans)
 
 static struct slice first_message(struct trace *trace, struct slice fields)
 {
-	struct protobuf w = {.left = fields};
+	struct protobuf reader = protobuf_reader(fields);
 	struct protobuf_field field;
 
-	while (protobuf_next(&w, &field) && budget_take(trace->budget, 1))
+	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1))
 		if (field.number == 1)
 			return field.bytes;
 	return (struct slice){"", 0};
@@ -136,12 +136,12 @@ static struct slice first_message(struct trace *trace, struct slice fields)
 
 static struct slice service_of(struct trace *trace, struct slice resource)
 {
-	struct protobuf w = {.left = resource};
+	struct protobuf reader = protobuf_reader(resource);
 	struct protobuf_field field;
 	struct slice any_value;
 	struct value value;
 
-	while (protobuf_next(&w, &field) && budget_take(trace->budget, 1))
+	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1))
 		if (field.number == RESOURCE_ATTRIBUTES &&
 		    slice_equal(attribute_read(field.bytes, &value), slice_of("service.name")))
 			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
@@ -201,11 +201,11 @@ static void add_span(struct trace *trace, const struct trace_span *span)
 
 static void read_piece(struct trace *trace, const struct trace_piece *piece, uint32_t *order)
 {
-	struct protobuf w = {.left = {trace->text.data + piece->at, piece->len}};
+	struct protobuf reader = protobuf_reader((struct slice){trace->text.data + piece->at, piece->len});
 	struct protobuf_field field;
 	struct trace_span span = {.scope = piece->scope};
 
-	while (protobuf_next(&w, &field) && budget_take(trace->budget, 16 + field.bytes.len / 32)) {
+	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 16 + field.bytes.len / 32)) {
 		span.order = (*order)++;
 		if (field.number == SCOPE_SPANS_SPANS && span_summary_read(field.bytes, &span.summary))
 			add_span(trace, &span);

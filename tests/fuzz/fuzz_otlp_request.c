@@ -50,10 +50,10 @@ static void check_pieces(const struct request_split *p)
 		request_split_add_scope(p, piece.source, &fields);
 		assert(fields.len == p->sources[piece.source].bytes);
 		for (size_t i = piece.first; i < piece.first + piece.count; i++, spans++) {
-			struct protobuf w = {.left = request_split_span(p, i)};
+			struct protobuf reader = protobuf_reader(request_split_span(p, i));
 			struct protobuf_field field;
 			struct span_summary span;
-			assert(protobuf_next(&w, &field) && !w.left.len && p->index[i].source == piece.source);
+			assert(protobuf_next(&reader, &field) && !reader.left.len && p->index[i].source == piece.source);
 			assert(span_summary_read(field.bytes, &span) && memcmp(span.trace_id, piece.trace_id, 16) == 0);
 		}
 	}

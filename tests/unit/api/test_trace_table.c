@@ -22,7 +22,7 @@ static int close_store_in_virtual_time(void **state)
 
 static void a_trace_is_put_together(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	store_spans("users", 1, 4, 2, 0, NULL);
@@ -63,7 +63,7 @@ static bool keep_even(void *arg, const uint8_t trace_id[16], size_t spans)
 
 static void a_refused_trace_keeps_what_was_there(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	store_spans("users", 0, 10, 1, 0, NULL);
@@ -74,7 +74,7 @@ static void a_refused_trace_keeps_what_was_there(void **state)
 
 static void the_size_is_kept_and_the_newest_traces_whole(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 	bool gone = false;
 
 	(void)state;
@@ -100,7 +100,7 @@ static void the_size_is_kept_and_the_newest_traces_whole(void **state)
 
 static void old_traces_go(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 	bool more = true;
 
 	(void)state;
@@ -136,7 +136,7 @@ static void start_ageing(void)
 
 static void the_thread_removes_what_is_too_old(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	start_ageing();
@@ -154,7 +154,7 @@ static void the_thread_removes_what_is_too_old(void **state)
 
 static void a_wall_clock_that_is_set_back_does_not_stop_the_thread(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	start_ageing();
@@ -169,7 +169,7 @@ static void a_wall_clock_that_is_set_back_does_not_stop_the_thread(void **state)
 
 static void a_wall_clock_that_was_ahead_harms_nothing(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	virtual_move_wall_clock(86400 * (int64_t)VIRTUAL_SECOND);
@@ -193,7 +193,7 @@ static void a_wall_clock_that_was_ahead_harms_nothing(void **state)
 
 static void a_wall_clock_that_is_set_ahead_ages_nothing(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	start_ageing();
@@ -213,7 +213,7 @@ static void a_wall_clock_that_is_set_ahead_ages_nothing(void **state)
 /* Set back while the program was down: what is stored is of the future then, and does not stop the others. */
 static void times_of_the_future_age_from_the_start(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	virtual_move_wall_clock(86400 * (int64_t)VIRTUAL_SECOND);
@@ -234,7 +234,7 @@ static void times_of_the_future_age_from_the_start(void **state)
 
 static void the_thread_works_and_ends_in_real_time_too(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 
 	(void)state;
 	store_spans("users", 0, 10, 1, 0, NULL);

@@ -113,7 +113,7 @@ static void a_resource_is_stored_once_for_its_scopes(void **state)
 /* As an exporter does whose answer was lost. */
 static void what_comes_again_is_stored_once(void **state)
 {
-	struct trace_summary summary;
+	struct trace_summary summary = {0};
 	struct trace_table_inserted stored;
 
 	(void)state;

@@ -98,11 +98,11 @@ enum { ATTRIBUTES_OF_RESOURCE = 1, ATTRIBUTES_OF_SPAN = 9 };
 /* The attribute `key` among the fields `number` of a message. */
 static bool attribute_find(struct slice message, uint32_t number, const char *key, struct value *out)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 	struct slice any_value;
 
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number == number && slice_equal(attribute_read(field.bytes, out), slice_of(key)))
 			return true;
 		}
@@ -154,13 +154,13 @@ static void spans_are_grouped_by_trace(void **state)
 	assert_int_equal(p.spans_invalid + p.spans_refused, 0);
 	for (struct request_split_piece piece = {0}; request_split_next(&p, &piece); count++) {
 		for (size_t i = piece.first; i < piece.first + piece.count; i++) {
-			struct protobuf w = {.left = request_split_span(&p, i)};
-			assert_true(protobuf_next(&w, &field));
+			struct protobuf reader = protobuf_reader(request_split_span(&p, i));
+			assert_true(protobuf_next(&reader, &field));
 			assert_int_equal(field.number, 2);
 			check_span(field.bytes, count, next[count], next[count] < 3);
 			next[count] += 3;
 			spans++;
-			assert_false(protobuf_next(&w, &field) || w.malformed);
+			assert_false(protobuf_next(&reader, &field) || reader.malformed);
 		}
 	}
 	assert_int_equal(count, 3);
@@ -170,8 +170,8 @@ static void spans_are_grouped_by_trace(void **state)
 	BUF(fields, 10000);
 	request_split_add_resource(&p, 0, &fields);
 	assert_int_equal(fields.len, p.resources[0].bytes);
-	struct protobuf w = {.left = {fields.data, fields.len}};
-	assert_true(protobuf_next(&w, &field));
+	struct protobuf reader = protobuf_reader((struct slice){fields.data, fields.len});
+	assert_true(protobuf_next(&reader, &field));
 	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
 	assert_true(slice_equal(value.text, slice_of("order-service")));
 	buf_reset(&fields);

@@ -90,11 +90,11 @@ static inline void request_end(struct buf *out, const size_t begins[2])
 /* The message without its fields of one number. */
 static inline void copy_without(struct buf *out, struct slice message, uint32_t number)
 {
-	struct protobuf w = {.left = message};
+	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
 	buf_reset(out);
-	while (protobuf_next(&w, &field))
+	while (protobuf_next(&reader, &field))
 		if (field.number != number)
 			buf_add(out, field.whole.data, field.whole.len);
 }
@@ -106,12 +106,12 @@ static inline struct slice bytes_in(const struct buf *buf)
 
 static inline void add_scope_spans(struct trace *trace, int64_t resource, struct slice scope_spans, struct buf *copy)
 {
-	struct protobuf w = {.left = scope_spans};
+	struct protobuf reader = protobuf_reader(scope_spans);
 	struct protobuf_field field;
 
 	copy_without(copy, scope_spans, SCOPE_SPANS_SPANS);
 	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
-	while (scope >= 0 && protobuf_next(&w, &field))
+	while (scope >= 0 && protobuf_next(&reader, &field))
 		if (field.number == SCOPE_SPANS_SPANS)
 			trace_spans(trace, scope, field.whole);
 }
@@ -119,12 +119,12 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 /* Takes all of a valid ExportTraceServiceRequest in, as trace_table_load does with what is stored. */
 static inline void trace_request(struct trace *trace, struct slice request)
 {
-	struct protobuf w = {.left = request};
+	struct protobuf reader = protobuf_reader(request);
 	struct protobuf_field resource_spans, scope_spans;
 	BUF(copy, TRACE_BYTES_MAX);
 
-	while (protobuf_next(&w, &resource_spans)) {
-		struct protobuf inner = {.left = resource_spans.bytes};
+	while (protobuf_next(&reader, &resource_spans)) {
+		struct protobuf inner = protobuf_reader(resource_spans.bytes);
 		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
 			continue;
 		copy_without(&copy, resource_spans.bytes, RESOURCE_SPANS_SCOPE_SPANS);
