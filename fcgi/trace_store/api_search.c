@@ -194,7 +194,7 @@ static size_t count_services(const struct trace *trace, struct service_count *se
 		if (!service)
 			continue;
 		service->spans++;
-		service->errors += trace->spans[i].summary.status == 2;
+		service->errors += trace->spans[i].summary.status == OTLP_STATUS_CODE_ERROR;
 	}
 	return count;
 }

@@ -12,8 +12,6 @@
 #define ANSWER_BYTES_MAX (16 << 20)
 #define OFFERED_MAX 2048 /* bytes of a value: a query that asks for it, escaped, is one that nginx takes */
 
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, EVENT_NAME = 2, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
-
 struct values {
 	struct api_query q;
 	struct string_set set; /* a letter for the type, then the text */
@@ -178,7 +176,7 @@ static void add_resource(void *arg, struct api_query *q, const struct trace_reso
 
 	(void)q;
 	if (v->field == SELECT_RESOURCE || v->field == SELECT_ATTRIBUTE)
-		add_attributes(v, resource->message, RESOURCE_ATTRIBUTES);
+		add_attributes(v, resource->message, OTLP_RESOURCE_ATTRIBUTES);
 }
 
 static void add_scope(void *arg, struct api_query *q, const struct trace_scope *scope)
@@ -187,9 +185,9 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 
 	(void)q;
 	if (v->field == SELECT_SCOPE)
-		add_attributes(v, scope->message, TAGS_OF_SCOPE);
+		add_attributes(v, scope->message, OTLP_SCOPE_ATTRIBUTES);
 	else if (v->field == SELECT_SCOPE_NAME || v->field == SELECT_SCOPE_VERSION)
-		add_text(v, scope->message, v->field == SELECT_SCOPE_NAME ? SCOPE_NAME : SCOPE_VERSION);
+		add_text(v, scope->message, v->field == SELECT_SCOPE_NAME ? OTLP_SCOPE_NAME : OTLP_SCOPE_VERSION);
 }
 
 /* What lies one level below a span. */
@@ -199,14 +197,14 @@ static void add_inner(struct values *v, struct slice span)
 	struct protobuf_field field;
 
 	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 2)) {
-		if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT)
-			add_attributes(v, field.bytes, TAGS_OF_EVENT);
-		else if (field.number == SPAN_EVENTS && v->field == SELECT_EVENT_NAME)
-			add_text(v, field.bytes, EVENT_NAME);
-		else if (field.number == SPAN_LINKS && v->field == SELECT_LINK)
-			add_attributes(v, field.bytes, TAGS_OF_LINK);
-		else if (field.number == SPAN_STATUS && v->field == SELECT_STATUS_MESSAGE)
-			add_text(v, field.bytes, STATUS_MESSAGE);
+		if (field.number == OTLP_SPAN_EVENTS && v->field == SELECT_EVENT)
+			add_attributes(v, field.bytes, OTLP_EVENT_ATTRIBUTES);
+		else if (field.number == OTLP_SPAN_EVENTS && v->field == SELECT_EVENT_NAME)
+			add_text(v, field.bytes, OTLP_EVENT_NAME);
+		else if (field.number == OTLP_SPAN_LINKS && v->field == SELECT_LINK)
+			add_attributes(v, field.bytes, OTLP_LINK_ATTRIBUTES);
+		else if (field.number == OTLP_SPAN_STATUS && v->field == SELECT_STATUS_MESSAGE)
+			add_text(v, field.bytes, OTLP_STATUS_MESSAGE);
 	}
 }
 
@@ -219,7 +217,7 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	(void)q;
 	switch (v->field) {
 	case SELECT_SPAN:
-	case SELECT_ATTRIBUTE: add_attributes(v, span->summary.whole, TAGS_OF_SPAN); break;
+	case SELECT_ATTRIBUTE: add_attributes(v, span->summary.whole, OTLP_SPAN_ATTRIBUTES); break;
 	case SELECT_EVENT:
 	case SELECT_EVENT_NAME:
 	case SELECT_LINK:

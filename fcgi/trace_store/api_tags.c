@@ -66,12 +66,12 @@ static void add_keys(struct api_query *q, struct string_set *keys, struct slice 
 
 static void add_resource(void *arg, struct api_query *q, const struct trace_resource *resource)
 {
-	add_keys(q, ((struct tags *)arg)->into[OF_RESOURCE], resource->message, RESOURCE_ATTRIBUTES);
+	add_keys(q, ((struct tags *)arg)->into[OF_RESOURCE], resource->message, OTLP_RESOURCE_ATTRIBUTES);
 }
 
 static void add_scope(void *arg, struct api_query *q, const struct trace_scope *scope)
 {
-	add_keys(q, ((struct tags *)arg)->into[OF_SCOPE], scope->message, TAGS_OF_SCOPE);
+	add_keys(q, ((struct tags *)arg)->into[OF_SCOPE], scope->message, OTLP_SCOPE_ATTRIBUTES);
 }
 
 static void add_span(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span)
@@ -85,12 +85,12 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	if (!into[OF_SPAN] && !into[OF_EVENT] && !into[OF_LINK])
 		return;
 	while (protobuf_next(&reader, &field) && budget_take(&q->budget, 4)) {
-		if (field.number == TAGS_OF_SPAN && into[OF_SPAN])
-			string_set_add(into[OF_SPAN], attribute_key(field.bytes, &any_value));
-		else if (field.number == SPAN_EVENTS)
-			add_keys(q, into[OF_EVENT], field.bytes, TAGS_OF_EVENT);
-		else if (field.number == SPAN_LINKS)
-			add_keys(q, into[OF_LINK], field.bytes, TAGS_OF_LINK);
+		if (field.number == OTLP_SPAN_ATTRIBUTES && into[OF_SPAN])
+			string_set_add(into[OF_SPAN], attribute_read(field.bytes, &value));
+		else if (field.number == OTLP_SPAN_EVENTS)
+			add_keys(q, into[OF_EVENT], field.bytes, OTLP_EVENT_ATTRIBUTES);
+		else if (field.number == OTLP_SPAN_LINKS)
+			add_keys(q, into[OF_LINK], field.bytes, OTLP_LINK_ATTRIBUTES);
 	}
 }
 

@@ -6,10 +6,6 @@
 #include "trace_store/api_query.h"
 #include "trace_store/string_set.h"
 
-/* Field numbers: of spans, of their events and links, of scopes. */
-enum { TAGS_OF_SPAN = 9, TAGS_OF_EVENT = 3, TAGS_OF_LINK = 4, TAGS_OF_SCOPE = 3 };
-enum { SPAN_EVENTS = 11, SPAN_LINKS = 13 };
-
 /* Called for spans that meet q within start and end; for a resource or a scope once, with the first span of it. */
 struct api_tags_collector {
 	void (*resource)(void *arg, struct api_query *q, const struct trace_resource *resource);

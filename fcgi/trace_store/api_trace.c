@@ -19,7 +19,6 @@
 #define BODY_BYTES_MAX (64 << 20) /* the largest span, and what follows it, ends before */
 
 enum { RESPONSE_TRACE = 1, RESPONSE_STATUS = 3, RESPONSE_MESSAGE = 4, STATUS_PARTIAL = 1 };
-enum { SCOPE_SPANS_SCOPE = 1, SPAN_STATUS = 15 };
 
 struct one {
 	struct api_query q;
@@ -89,17 +88,17 @@ static bool cut_message(const struct one *one, size_t left_out, char *out, size_
 static size_t add_scope(struct buf *out, const struct trace *trace, size_t first)
 {
 	const struct trace_scope *scope = &trace->scopes[trace->spans[first].scope];
-	size_t begin = protobuf_begin(out, RESOURCE_SPANS_SCOPE_SPANS), i = first;
+	size_t begin = protobuf_begin(out, OTLP_RESOURCE_SPANS_SCOPE_SPANS), i = first;
 
 	buf_add(out, scope->fields.data, scope->fields.len);
-	if (!has_field(scope->fields, SCOPE_SPANS_SCOPE))
-		protobuf_add_bytes(out, SCOPE_SPANS_SCOPE, "", 0);
+	if (!has_field(scope->fields, OTLP_SCOPE_SPANS_SCOPE))
+		protobuf_add_bytes(out, OTLP_SCOPE_SPANS_SCOPE, "", 0);
 	for (; i < trace->span_count && trace->spans[i].scope == trace->spans[first].scope; i++) {
 		struct slice whole = trace->spans[i].summary.whole;
-		size_t span = protobuf_begin(out, SCOPE_SPANS_SPANS);
+		size_t span = protobuf_begin(out, OTLP_SCOPE_SPANS_SPANS);
 		buf_add(out, whole.data, whole.len);
-		if (!has_field(whole, SPAN_STATUS))
-			protobuf_add_bytes(out, SPAN_STATUS, "", 0);
+		if (!has_field(whole, OTLP_SPAN_STATUS))
+			protobuf_add_bytes(out, OTLP_SPAN_STATUS, "", 0);
 		protobuf_end(out, span);
 	}
 	protobuf_end(out, begin);
@@ -110,10 +109,10 @@ static void add_trace(struct buf *out, const struct trace *trace)
 {
 	for (size_t i = 0; i < trace->span_count;) {
 		const struct trace_resource *resource = trace_resource_of(trace, &trace->spans[i]);
-		size_t begin = protobuf_begin(out, REQUEST_RESOURCE_SPANS);
+		size_t begin = protobuf_begin(out, OTLP_REQUEST_RESOURCE_SPANS);
 		buf_add(out, resource->fields.data, resource->fields.len);
-		if (!has_field(resource->fields, RESOURCE_SPANS_RESOURCE))
-			protobuf_add_bytes(out, RESOURCE_SPANS_RESOURCE, "", 0);
+		if (!has_field(resource->fields, OTLP_RESOURCE_SPANS_RESOURCE))
+			protobuf_add_bytes(out, OTLP_RESOURCE_SPANS_RESOURCE, "", 0);
 		while (i < trace->span_count && trace_resource_of(trace, &trace->spans[i]) == resource)
 			i = add_scope(out, trace, i);
 		protobuf_end(out, begin);
@@ -161,15 +160,15 @@ static size_t write_scope(struct json_writer *json, const struct trace *trace, s
 	size_t i = first;
 
 	json_begin_object(json);
-	write_with(json, schema_field(&schema_resource_spans, RESOURCE_SPANS_SCOPE_SPANS)->message, scope->fields,
-		   SCOPE_SPANS_SCOPE);
+	write_with(json, schema_field(&schema_resource_spans, OTLP_RESOURCE_SPANS_SCOPE_SPANS)->message, scope->fields,
+		   OTLP_SCOPE_SPANS_SCOPE);
 	json_key(json, "spans");
 	json_begin_array(json);
 	for (; i < trace->span_count && trace->spans[i].scope == trace->spans[first].scope; i++) {
 		if (json->out->len >= JSON_BYTES_MAX)
 			break;
 		json_begin_object(json);
-		write_with(json, &schema_span, trace->spans[i].summary.whole, SPAN_STATUS);
+		write_with(json, &schema_span, trace->spans[i].summary.whole, OTLP_SPAN_STATUS);
 		json_end_object(json);
 	}
 	json_end_array(json);
@@ -187,7 +186,7 @@ static size_t write_trace(struct json_writer *json, const struct trace *trace, c
 	while (i < trace->span_count && json->out->len < JSON_BYTES_MAX) {
 		const struct trace_resource *resource = trace_resource_of(trace, &trace->spans[i]);
 		json_begin_object(json);
-		write_with(json, &schema_resource_spans, resource->fields, RESOURCE_SPANS_RESOURCE);
+		write_with(json, &schema_resource_spans, resource->fields, OTLP_RESOURCE_SPANS_RESOURCE);
 		json_key(json, "scopeSpans");
 		json_begin_array(json);
 		while (i < trace->span_count && trace_resource_of(trace, &trace->spans[i]) == resource &&

@@ -33,7 +33,7 @@ static uint32_t id_place(const struct request_split *p, struct slice span)
 	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field = {0};
 
-	while (protobuf_next(&reader, &field) && field.number != 1)
+	while (protobuf_next(&reader, &field) && field.number != OTLP_SPAN_TRACE_ID)
 		;
 	return place(p, field.bytes.data);
 }
@@ -65,7 +65,7 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 	size_t bytes = 0, before = p->index_count;
 
 	while (protobuf_next(&reader, &field)) {
-		if (field.number == SCOPE_SPANS_SPANS)
+		if (field.number == OTLP_SCOPE_SPANS_SPANS)
 			add_span(f, &field);
 		else
 			bytes += field.whole.len;
@@ -88,7 +88,7 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 	size_t bytes = 0, before = p->source_count;
 
 	while (protobuf_next(&reader, &field)) {
-		if (field.number == RESOURCE_SPANS_SCOPE_SPANS)
+		if (field.number == OTLP_RESOURCE_SPANS_SCOPE_SPANS)
 			find_in_scope(f, field.bytes, p->resource_count);
 		else
 			bytes += field.whole.len;
@@ -109,7 +109,7 @@ static void find_all(struct request_split *p)
 	struct protobuf_field field;
 
 	while (protobuf_next(&reader, &field))
-		if (field.number == REQUEST_RESOURCE_SPANS)
+		if (field.number == OTLP_REQUEST_RESOURCE_SPANS)
 			find_in_resource(&finding, field.bytes);
 	*p = finding.found;
 }
@@ -210,12 +210,12 @@ void request_split_add_resource(const struct request_split *p, size_t resource, 
 {
 	const struct request_split_resource *found = &p->resources[resource];
 
-	add_without(out, part(p, found->at, found->len), RESOURCE_SPANS_SCOPE_SPANS);
+	add_without(out, part(p, found->at, found->len), OTLP_RESOURCE_SPANS_SCOPE_SPANS);
 }
 
 void request_split_add_scope(const struct request_split *p, size_t source, struct buf *out)
 {
 	const struct request_split_source *found = &p->sources[source];
 
-	add_without(out, part(p, found->at, found->len), SCOPE_SPANS_SPANS);
+	add_without(out, part(p, found->at, found->len), OTLP_SCOPE_SPANS_SPANS);
 }

@@ -3,137 +3,128 @@
 
 #include "base/utf8.h"
 
-#define MESSAGE(fields)                                                                                                \
-	{                                                                                                              \
-		fields, false                                                                                          \
-	}
-#define ONE(number, name, type)                                                                                        \
-	{                                                                                                              \
-		number, name, type, false, NULL, NULL                                                                  \
-	}
-#define ENUM(number, name, names)                                                                                      \
-	{                                                                                                              \
-		number, name, SCHEMA_ENUM, false, NULL, names                                                          \
-	}
-#define PART(number, name, message)                                                                                    \
-	{                                                                                                              \
-		number, name, SCHEMA_MESSAGE, false, &(message), NULL                                                  \
-	}
-#define MANY(number, name, message)                                                                                    \
-	{                                                                                                              \
-		number, name, SCHEMA_MESSAGE, true, &(message), NULL                                                   \
-	}
-#define END                                                                                                            \
-	{                                                                                                              \
-		0                                                                                                      \
-	}
-
 static const struct schema_message key_value;
 
-static const struct schema_field array_value_fields[] = {MANY(1, "values", schema_any_value), END};
-static const struct schema_message array_value = MESSAGE(array_value_fields);
+static const struct schema_message array_value = {(const struct schema_field[]){
+	{1, "values", .message = &schema_any_value, .repeated = true},
+	{0},
+}};
 
-static const struct schema_field key_value_list_fields[] = {MANY(1, "values", key_value), END};
-static const struct schema_message key_value_list = MESSAGE(key_value_list_fields);
+static const struct schema_message key_value_list = {(const struct schema_field[]){
+	{1, "values", .message = &key_value, .repeated = true},
+	{0},
+}};
 
-static const struct schema_field any_value_fields[] = {
-	ONE(1, "stringValue", SCHEMA_STRING), ONE(2, "boolValue", SCHEMA_BOOL),
-	ONE(3, "intValue", SCHEMA_INT64),     ONE(4, "doubleValue", SCHEMA_DOUBLE),
-	PART(5, "arrayValue", array_value),   PART(6, "kvlistValue", key_value_list),
-	ONE(7, "bytesValue", SCHEMA_BYTES),   END,
+const struct schema_message schema_any_value = {(const struct schema_field[]){
+	{1, "stringValue", .type = SCHEMA_STRING},
+	{2, "boolValue", .type = SCHEMA_BOOL},
+	{3, "intValue", .type = SCHEMA_INT64},
+	{4, "doubleValue", .type = SCHEMA_DOUBLE},
+	{5, "arrayValue", .message = &array_value},
+	{6, "kvlistValue", .message = &key_value_list},
+	{7, "bytesValue", .type = SCHEMA_BYTES},
+	{0},
+}};
+
+static const struct schema_message key_value = {(const struct schema_field[]){
+	{OTLP_KEY_VALUE_KEY, "key", .type = SCHEMA_STRING},
+	{OTLP_KEY_VALUE_VALUE, "value", .message = &schema_any_value},
+	{0},
+}};
+
+static const struct schema_message resource = {(const struct schema_field[]){
+	{OTLP_RESOURCE_ATTRIBUTES, "attributes", .message = &key_value, .repeated = true},
+	{2, "droppedAttributesCount", .type = SCHEMA_UINT32},
+	{0},
+}};
+
+static const struct schema_message scope = {(const struct schema_field[]){
+	{OTLP_SCOPE_NAME, "name", .type = SCHEMA_STRING},
+	{OTLP_SCOPE_VERSION, "version", .type = SCHEMA_STRING},
+	{OTLP_SCOPE_ATTRIBUTES, "attributes", .message = &key_value, .repeated = true},
+	{4, "droppedAttributesCount", .type = SCHEMA_UINT32},
+	{0},
+}};
+
+static const struct schema_message event = {(const struct schema_field[]){
+	{1, "timeUnixNano", .type = SCHEMA_FIXED64},
+	{OTLP_EVENT_NAME, "name", .type = SCHEMA_STRING},
+	{OTLP_EVENT_ATTRIBUTES, "attributes", .message = &key_value, .repeated = true},
+	{4, "droppedAttributesCount", .type = SCHEMA_UINT32},
+	{0},
+}};
+
+static const struct schema_message link_message = {(const struct schema_field[]){
+	{1, "traceId", .type = SCHEMA_ID},
+	{2, "spanId", .type = SCHEMA_ID},
+	{3, "traceState", .type = SCHEMA_STRING},
+	{OTLP_LINK_ATTRIBUTES, "attributes", .message = &key_value, .repeated = true},
+	{5, "droppedAttributesCount", .type = SCHEMA_UINT32},
+	{6, "flags", .type = SCHEMA_FIXED32},
+	{0},
+}};
+
+const struct schema_name schema_status_codes[] = {
+	{"STATUS_CODE_UNSET", "unset"},
+	{"STATUS_CODE_OK", "ok"},
+	{"STATUS_CODE_ERROR", "error"},
+	{NULL, NULL},
 };
-const struct schema_message schema_any_value = {any_value_fields, true};
 
-static const struct schema_field key_value_fields[] = {ONE(KEY_VALUE_KEY, "key", SCHEMA_STRING),
-						       PART(KEY_VALUE_VALUE, "value", schema_any_value), END};
-static const struct schema_message key_value = MESSAGE(key_value_fields);
+static const struct schema_message status = {(const struct schema_field[]){
+	{OTLP_STATUS_MESSAGE, "message", .type = SCHEMA_STRING},
+	{OTLP_STATUS_CODE, "code", .type = SCHEMA_ENUM, .names = schema_status_codes},
+	{0},
+}};
 
-static const struct schema_field resource_fields[] = {MANY(RESOURCE_ATTRIBUTES, "attributes", key_value),
-						      ONE(2, "droppedAttributesCount", SCHEMA_UINT32), END};
-static const struct schema_message resource = MESSAGE(resource_fields);
-
-static const struct schema_field scope_fields[] = {
-	ONE(1, "name", SCHEMA_STRING),
-	ONE(2, "version", SCHEMA_STRING),
-	MANY(3, "attributes", key_value),
-	ONE(4, "droppedAttributesCount", SCHEMA_UINT32),
-	END,
+const struct schema_name schema_span_kinds[] = {
+	{"SPAN_KIND_UNSPECIFIED", "unspecified"},
+	{"SPAN_KIND_INTERNAL", "internal"},
+	{"SPAN_KIND_SERVER", "server"},
+	{"SPAN_KIND_CLIENT", "client"},
+	{"SPAN_KIND_PRODUCER", "producer"},
+	{"SPAN_KIND_CONSUMER", "consumer"},
+	{NULL, NULL},
 };
-static const struct schema_message scope = MESSAGE(scope_fields);
 
-static const struct schema_field event_fields[] = {
-	ONE(1, "timeUnixNano", SCHEMA_FIXED64),
-	ONE(2, "name", SCHEMA_STRING),
-	MANY(3, "attributes", key_value),
-	ONE(4, "droppedAttributesCount", SCHEMA_UINT32),
-	END,
-};
-static const struct schema_message event = MESSAGE(event_fields);
+const struct schema_message schema_span = {(const struct schema_field[]){
+	{OTLP_SPAN_TRACE_ID, "traceId", .type = SCHEMA_ID},
+	{OTLP_SPAN_ID, "spanId", .type = SCHEMA_ID},
+	{3, "traceState", .type = SCHEMA_STRING},
+	{OTLP_SPAN_PARENT_ID, "parentSpanId", .type = SCHEMA_ID},
+	{16, "flags", .type = SCHEMA_FIXED32},
+	{OTLP_SPAN_NAME, "name", .type = SCHEMA_STRING},
+	{OTLP_SPAN_KIND, "kind", .type = SCHEMA_ENUM, .names = schema_span_kinds},
+	{OTLP_SPAN_START, "startTimeUnixNano", .type = SCHEMA_FIXED64},
+	{OTLP_SPAN_END, "endTimeUnixNano", .type = SCHEMA_FIXED64},
+	{OTLP_SPAN_ATTRIBUTES, "attributes", .message = &key_value, .repeated = true},
+	{10, "droppedAttributesCount", .type = SCHEMA_UINT32},
+	{OTLP_SPAN_EVENTS, "events", .message = &event, .repeated = true},
+	{12, "droppedEventsCount", .type = SCHEMA_UINT32},
+	{OTLP_SPAN_LINKS, "links", .message = &link_message, .repeated = true},
+	{14, "droppedLinksCount", .type = SCHEMA_UINT32},
+	{OTLP_SPAN_STATUS, "status", .message = &status},
+	{0},
+}};
 
-static const struct schema_field link_fields[] = {
-	ONE(1, "traceId", SCHEMA_ID),
-	ONE(2, "spanId", SCHEMA_ID),
-	ONE(3, "traceState", SCHEMA_STRING),
-	MANY(4, "attributes", key_value),
-	ONE(5, "droppedAttributesCount", SCHEMA_UINT32),
-	ONE(6, "flags", SCHEMA_FIXED32),
-	END,
-};
-static const struct schema_message link_message = MESSAGE(link_fields);
+static const struct schema_message scope_spans = {(const struct schema_field[]){
+	{OTLP_SCOPE_SPANS_SCOPE, "scope", .message = &scope},
+	{OTLP_SCOPE_SPANS_SPANS, "spans", .message = &schema_span, .repeated = true},
+	{3, "schemaUrl", .type = SCHEMA_STRING},
+	{0},
+}};
 
-static const char *const codes[] = {"STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR", NULL};
-static const struct schema_field status_fields[] = {ONE(2, "message", SCHEMA_STRING), ENUM(3, "code", codes), END};
-static const struct schema_message status = MESSAGE(status_fields);
+const struct schema_message schema_resource_spans = {(const struct schema_field[]){
+	{OTLP_RESOURCE_SPANS_RESOURCE, "resource", .message = &resource},
+	{OTLP_RESOURCE_SPANS_SCOPE_SPANS, "scopeSpans", .message = &scope_spans, .repeated = true},
+	{3, "schemaUrl", .type = SCHEMA_STRING},
+	{0},
+}};
 
-static const char *const kinds[] = {
-	"SPAN_KIND_UNSPECIFIED",
-	"SPAN_KIND_INTERNAL",
-	"SPAN_KIND_SERVER",
-	"SPAN_KIND_CLIENT",
-	"SPAN_KIND_PRODUCER",
-	"SPAN_KIND_CONSUMER",
-	NULL,
-};
-static const struct schema_field span_fields[] = {
-	ONE(1, "traceId", SCHEMA_ID),
-	ONE(2, "spanId", SCHEMA_ID),
-	ONE(3, "traceState", SCHEMA_STRING),
-	ONE(4, "parentSpanId", SCHEMA_ID),
-	ONE(16, "flags", SCHEMA_FIXED32),
-	ONE(5, "name", SCHEMA_STRING),
-	ENUM(6, "kind", kinds),
-	ONE(7, "startTimeUnixNano", SCHEMA_FIXED64),
-	ONE(8, "endTimeUnixNano", SCHEMA_FIXED64),
-	MANY(9, "attributes", key_value),
-	ONE(10, "droppedAttributesCount", SCHEMA_UINT32),
-	MANY(11, "events", event),
-	ONE(12, "droppedEventsCount", SCHEMA_UINT32),
-	MANY(13, "links", link_message),
-	ONE(14, "droppedLinksCount", SCHEMA_UINT32),
-	PART(15, "status", status),
-	END,
-};
-const struct schema_message schema_span = MESSAGE(span_fields);
-
-static const struct schema_field scope_spans_fields[] = {
-	PART(1, "scope", scope),
-	MANY(SCOPE_SPANS_SPANS, "spans", schema_span),
-	ONE(3, "schemaUrl", SCHEMA_STRING),
-	END,
-};
-static const struct schema_message scope_spans = MESSAGE(scope_spans_fields);
-
-static const struct schema_field resource_spans_fields[] = {
-	PART(RESOURCE_SPANS_RESOURCE, "resource", resource),
-	MANY(RESOURCE_SPANS_SCOPE_SPANS, "scopeSpans", scope_spans),
-	ONE(3, "schemaUrl", SCHEMA_STRING),
-	END,
-};
-const struct schema_message schema_resource_spans = MESSAGE(resource_spans_fields);
-
-static const struct schema_field request_fields[] = {
-	MANY(REQUEST_RESOURCE_SPANS, "resourceSpans", schema_resource_spans), END};
-const struct schema_message schema_request = MESSAGE(request_fields);
+const struct schema_message schema_request = {(const struct schema_field[]){
+	{OTLP_REQUEST_RESOURCE_SPANS, "resourceSpans", .message = &schema_resource_spans, .repeated = true},
+	{0},
+}};
 
 /* ---- checking ---- */
 
@@ -185,7 +176,8 @@ static bool valid(const struct schema_message *message, struct slice bytes, unsi
 		const struct schema_field *field = schema_field(message, found.number);
 		if (!field)
 			continue;
-		uint32_t others = message->one_of ? UINT32_MAX : UINT32_C(1) << field->number;
+		/* an AnyValue has at most one of its fields */
+		uint32_t others = message == &schema_any_value ? UINT32_MAX : UINT32_C(1) << field->number;
 		if ((!field->repeated && seen & others) || !valid_field(field, &found, depth + 1))
 			return false;
 		seen |= UINT32_C(1) << field->number;

@@ -13,6 +13,7 @@
 #include "base/protobuf.h"
 
 enum schema_type {
+	SCHEMA_MESSAGE, /* 0, so that a table need not say it */
 	SCHEMA_STRING,
 	SCHEMA_BYTES,
 	SCHEMA_ID, /* bytes; hexadecimal in the JSON of OTLP, base64 in Tempo's */
@@ -22,8 +23,13 @@ enum schema_type {
 	SCHEMA_ENUM,
 	SCHEMA_DOUBLE,
 	SCHEMA_FIXED64,
-	SCHEMA_FIXED32,
-	SCHEMA_MESSAGE
+	SCHEMA_FIXED32
+};
+
+/* A value of an enumeration. A list of them is indexed by number and ends with a json that is NULL. */
+struct schema_name {
+	const char *json;    /* as protobuf's JSON has it: SPAN_KIND_SERVER */
+	const char *traceql; /* server */
 };
 
 struct schema_message;
@@ -32,14 +38,13 @@ struct schema_field {
 	uint32_t number;
 	const char *name; /* in JSON */
 	enum schema_type type;
-	bool repeated;                        /* messages only */
+	bool repeated;                        /* only of SCHEMA_MESSAGE */
 	const struct schema_message *message; /* of SCHEMA_MESSAGE */
-	const char *const *names;             /* of SCHEMA_ENUM, by value, NULL at the end */
+	const struct schema_name *names;      /* of SCHEMA_ENUM */
 };
 
 struct schema_message {
 	const struct schema_field *fields; /* ends with number 0 */
-	bool one_of;                       /* has at most one of them */
 };
 
 extern const struct schema_message schema_request; /* ExportTraceServiceRequest; TracesData and Tempo's Trace too */
@@ -47,15 +52,34 @@ extern const struct schema_message schema_resource_spans;
 extern const struct schema_message schema_span;
 extern const struct schema_message schema_any_value;
 
+extern const struct schema_name schema_span_kinds[];
+extern const struct schema_name schema_status_codes[];
+
+/* Numbers of fields. */
+enum { OTLP_REQUEST_RESOURCE_SPANS = 1 };
+enum { OTLP_RESOURCE_SPANS_RESOURCE = 1, OTLP_RESOURCE_SPANS_SCOPE_SPANS = 2 };
+enum { OTLP_SCOPE_SPANS_SCOPE = 1, OTLP_SCOPE_SPANS_SPANS = 2 };
+enum { OTLP_RESOURCE_ATTRIBUTES = 1 };
+enum { OTLP_SCOPE_NAME = 1, OTLP_SCOPE_VERSION = 2, OTLP_SCOPE_ATTRIBUTES = 3 };
 enum {
-	REQUEST_RESOURCE_SPANS = 1,
-	RESOURCE_SPANS_RESOURCE = 1,
-	RESOURCE_SPANS_SCOPE_SPANS = 2,
-	SCOPE_SPANS_SPANS = 2,
-	RESOURCE_ATTRIBUTES = 1,
-	KEY_VALUE_KEY = 1,
-	KEY_VALUE_VALUE = 2
+	OTLP_SPAN_TRACE_ID = 1,
+	OTLP_SPAN_ID = 2,
+	OTLP_SPAN_PARENT_ID = 4,
+	OTLP_SPAN_NAME = 5,
+	OTLP_SPAN_KIND = 6,
+	OTLP_SPAN_START = 7,
+	OTLP_SPAN_END = 8,
+	OTLP_SPAN_ATTRIBUTES = 9,
+	OTLP_SPAN_EVENTS = 11,
+	OTLP_SPAN_LINKS = 13,
+	OTLP_SPAN_STATUS = 15
 };
+enum { OTLP_EVENT_NAME = 2, OTLP_EVENT_ATTRIBUTES = 3 };
+enum { OTLP_LINK_ATTRIBUTES = 4 };
+enum { OTLP_STATUS_MESSAGE = 2, OTLP_STATUS_CODE = 3 };
+enum { OTLP_KEY_VALUE_KEY = 1, OTLP_KEY_VALUE_VALUE = 2 };
+
+#define OTLP_STATUS_CODE_ERROR 2 /* a value of OTLP_STATUS_CODE */
 
 /*
  * Levels of messages: lists of lists of attributes have room for 20 levels, arrays for 30. As JSON that is at most 110

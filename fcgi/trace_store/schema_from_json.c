@@ -156,9 +156,9 @@ static bool read_enum(struct reading *r, const struct schema_field *field)
 	uint64_t number = 0;
 
 	if (r->lex.token == JSON_LEX_STRING) {
-		while (field->names[number] && !json_lex_is(&r->lex, field->names[number]))
+		while (field->names[number].json && !json_lex_is(&r->lex, field->names[number].json))
 			number++;
-		if (!field->names[number])
+		if (!field->names[number].json)
 			return refuse(r, "has a name that is not known");
 	} else if (!is_number(r, false) ||
 		   !check_number(r, json_number_integer(r->lex.text, r->lex.len, true, &number))) {

@@ -62,10 +62,10 @@ static void write_enum(struct json_writer *json, const struct schema_field *fiel
 	int32_t number = (int32_t)value; /* as protobuf reads it, which may be one that has no name */
 	int32_t count = 0;
 
-	while (field->names[count])
+	while (field->names[count].json)
 		count++;
 	if (number >= 0 && number < count)
-		json_text(json, field->names[number]);
+		json_text(json, field->names[number].json);
 	else
 		json_int(json, number);
 }

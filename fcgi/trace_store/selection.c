@@ -9,10 +9,6 @@
 #include "base/hex.h"
 #include "trace_store/schema.h"
 
-enum { SCOPE_NAME = 1, SCOPE_VERSION = 2, SCOPE_ATTRIBUTES = 3 };
-enum { EVENT_NAME = 2, EVENT_ATTRIBUTES = 3, LINK_ATTRIBUTES = 4 };
-enum { SPAN_PARENT = 4, SPAN_ATTRIBUTES = 9, SPAN_EVENTS = 11, SPAN_LINKS = 13, SPAN_STATUS = 15, STATUS_MESSAGE = 2 };
-
 /* ---- values ---- */
 
 static bool ordered(enum selector_operator operator, int order)
@@ -172,7 +168,7 @@ static void ask_resource(struct selection *a, uint32_t number)
 	a->resource = number;
 	a->of_resource.met = a->of_resource.seen = 0;
 	consider_attributes(a, &a->of_resource, 1U << SELECT_RESOURCE | 1U << SELECT_ATTRIBUTE,
-			    a->trace->resources[number].message, RESOURCE_ATTRIBUTES);
+			    a->trace->resources[number].message, OTLP_RESOURCE_ATTRIBUTES);
 }
 
 static void ask_scope(struct selection *a, uint32_t number)
@@ -183,9 +179,9 @@ static void ask_scope(struct selection *a, uint32_t number)
 		return;
 	a->scope = number;
 	a->of_scope.met = a->of_scope.seen = 0;
-	consider_attributes(a, &a->of_scope, 1U << SELECT_SCOPE, message, SCOPE_ATTRIBUTES);
-	consider_text(a, &a->of_scope, SELECT_SCOPE_NAME, message, SCOPE_NAME);
-	consider_text(a, &a->of_scope, SELECT_SCOPE_VERSION, message, SCOPE_VERSION);
+	consider_attributes(a, &a->of_scope, 1U << SELECT_SCOPE, message, OTLP_SCOPE_ATTRIBUTES);
+	consider_text(a, &a->of_scope, SELECT_SCOPE_NAME, message, OTLP_SCOPE_NAME);
+	consider_text(a, &a->of_scope, SELECT_SCOPE_VERSION, message, OTLP_SCOPE_VERSION);
 }
 
 /* Fields of the span itself, when a condition asks for what lies in one. */
@@ -200,15 +196,17 @@ static void ask_span(struct selection *a, struct slice span)
 		return;
 	while (protobuf_next(&reader, &field) && budget_take(a->budget, 4)) {
 		switch (field.number) {
-		case SPAN_ATTRIBUTES: consider_attribute(a, &a->of_span, of_span, field.bytes); break;
-		case SPAN_STATUS:
-			consider_text(a, &a->of_span, SELECT_STATUS_MESSAGE, field.bytes, STATUS_MESSAGE);
+		case OTLP_SPAN_ATTRIBUTES: consider_attribute(a, &a->of_span, of_span, field.bytes); break;
+		case OTLP_SPAN_STATUS:
+			consider_text(a, &a->of_span, SELECT_STATUS_MESSAGE, field.bytes, OTLP_STATUS_MESSAGE);
 			break;
-		case SPAN_EVENTS:
-			consider_attributes(a, &a->of_span, event, field.bytes, EVENT_ATTRIBUTES);
-			consider_text(a, &a->of_span, SELECT_EVENT_NAME, field.bytes, EVENT_NAME);
+		case OTLP_SPAN_EVENTS:
+			consider_attributes(a, &a->of_span, event, field.bytes, OTLP_EVENT_ATTRIBUTES);
+			consider_text(a, &a->of_span, SELECT_EVENT_NAME, field.bytes, OTLP_EVENT_NAME);
 			break;
-		case SPAN_LINKS: consider_attributes(a, &a->of_span, link, field.bytes, LINK_ATTRIBUTES); break;
+		case OTLP_SPAN_LINKS:
+			consider_attributes(a, &a->of_span, link, field.bytes, OTLP_LINK_ATTRIBUTES);
+			break;
 		default: break;
 		}
 	}
@@ -228,7 +226,7 @@ static struct value parent_value(char *out, struct slice span)
 	struct protobuf_field field;
 
 	while (protobuf_next(&reader, &field))
-		if (field.number == SPAN_PARENT && field.bytes.len == 8)
+		if (field.number == OTLP_SPAN_PARENT_ID && field.bytes.len == 8)
 			return id_value(out, (const uint8_t *)field.bytes.data, 8);
 	return text_value((struct slice){"", 0});
 }

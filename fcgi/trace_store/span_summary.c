@@ -28,7 +28,7 @@ static uint32_t status_code(struct slice status)
 	uint32_t code = 0;
 
 	while (protobuf_next(&reader, &field))
-		if (field.number == 3)
+		if (field.number == OTLP_STATUS_CODE)
 			code = (uint32_t)field.value;
 	return code;
 }
@@ -42,14 +42,14 @@ bool span_summary_read(struct slice span, struct span_summary *out)
 	*out = (struct span_summary){.is_root = true, .whole = span};
 	while (protobuf_next(&reader, &field)) {
 		switch (field.number) {
-		case 1: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
-		case 2: has_span_id = take_id(field.bytes, out->span_id, 8); break;
-		case 4: out->is_root = is_zero(field.bytes.data, field.bytes.len); break;
-		case 5: out->name = field.bytes; break;
-		case 6: out->kind = (uint32_t)field.value; break;
-		case 7: out->start_ns = field.value; break;
-		case 8: out->end_ns = field.value; break;
-		case 15: out->status = status_code(field.bytes); break;
+		case OTLP_SPAN_TRACE_ID: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
+		case OTLP_SPAN_ID: has_span_id = take_id(field.bytes, out->span_id, 8); break;
+		case OTLP_SPAN_PARENT_ID: out->is_root = is_zero(field.bytes.data, field.bytes.len); break;
+		case OTLP_SPAN_NAME: out->name = field.bytes; break;
+		case OTLP_SPAN_KIND: out->kind = (uint32_t)field.value; break;
+		case OTLP_SPAN_START: out->start_ns = field.value; break;
+		case OTLP_SPAN_END: out->end_ns = field.value; break;
+		case OTLP_SPAN_STATUS: out->status = status_code(field.bytes); break;
 		default: break;
 		}
 	}
@@ -94,10 +94,10 @@ struct slice attribute_key(struct slice key_value, struct slice *any_value)
 
 	*out = (struct value){0};
 	while (protobuf_next(&reader, &field)) {
-		if (field.number == KEY_VALUE_KEY)
+		if (field.number == OTLP_KEY_VALUE_KEY)
 			key = field.bytes;
-		else if (field.number == KEY_VALUE_VALUE)
-			*any_value = field.bytes;
+		else if (field.number == OTLP_KEY_VALUE_VALUE)
+			read_value(field.bytes, out);
 	}
 	return key;
 }

@@ -142,7 +142,7 @@ static struct slice service_of(struct trace *trace, struct slice resource)
 	struct value value;
 
 	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1))
-		if (field.number == RESOURCE_ATTRIBUTES &&
+		if (field.number == OTLP_RESOURCE_ATTRIBUTES &&
 		    slice_equal(attribute_read(field.bytes, &value), slice_of("service.name")))
 			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
 		}
@@ -207,7 +207,7 @@ static void read_piece(struct trace *trace, const struct trace_piece *piece, uin
 
 	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 16 + field.bytes.len / 32)) {
 		span.order = (*order)++;
-		if (field.number == SCOPE_SPANS_SPANS && span_summary_read(field.bytes, &span.summary))
+		if (field.number == OTLP_SCOPE_SPANS_SPANS && span_summary_read(field.bytes, &span.summary))
 			add_span(trace, &span);
 	}
 }

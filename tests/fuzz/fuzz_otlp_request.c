@@ -53,7 +53,8 @@ static void check_pieces(const struct request_split *p)
 			struct protobuf reader = protobuf_reader(request_split_span(p, i));
 			struct protobuf_field field;
 			struct span_summary span;
-			assert(protobuf_next(&reader, &field) && !reader.left.len && p->index[i].source == piece.source);
+			assert(protobuf_next(&reader, &field) && !reader.left.len &&
+			       p->index[i].source == piece.source);
 			assert(span_summary_read(field.bytes, &span) && memcmp(span.trace_id, piece.trace_id, 16) == 0);
 		}
 	}

@@ -109,10 +109,10 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 	struct protobuf reader = protobuf_reader(scope_spans);
 	struct protobuf_field field;
 
-	copy_without(copy, scope_spans, SCOPE_SPANS_SPANS);
+	copy_without(copy, scope_spans, OTLP_SCOPE_SPANS_SPANS);
 	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
 	while (scope >= 0 && protobuf_next(&reader, &field))
-		if (field.number == SCOPE_SPANS_SPANS)
+		if (field.number == OTLP_SCOPE_SPANS_SPANS)
 			trace_spans(trace, scope, field.whole);
 }
 
@@ -125,12 +125,12 @@ static inline void trace_request(struct trace *trace, struct slice request)
 
 	while (protobuf_next(&reader, &resource_spans)) {
 		struct protobuf inner = protobuf_reader(resource_spans.bytes);
-		if (resource_spans.number != REQUEST_RESOURCE_SPANS)
+		if (resource_spans.number != OTLP_REQUEST_RESOURCE_SPANS)
 			continue;
-		copy_without(&copy, resource_spans.bytes, RESOURCE_SPANS_SCOPE_SPANS);
+		copy_without(&copy, resource_spans.bytes, OTLP_RESOURCE_SPANS_SCOPE_SPANS);
 		int64_t resource = trace_resource(trace, bytes_in(&copy));
 		while (resource >= 0 && protobuf_next(&inner, &scope_spans))
-			if (scope_spans.number == RESOURCE_SPANS_SCOPE_SPANS)
+			if (scope_spans.number == OTLP_RESOURCE_SPANS_SCOPE_SPANS)
 				add_scope_spans(trace, resource, scope_spans.bytes, &copy);
 	}
 }
