@@ -8,6 +8,7 @@
 #include "app/reply_database.h"
 #include "base/clock.h"
 #include "trace_store/api_query.h"
+#include "trace_store/schema.h"
 #include "trace_store/schema_to_json.h"
 
 #define LIMIT_DEFAULT 20
@@ -68,9 +69,7 @@ static void write_number(struct json_writer *json, const char *key, uint64_t val
 static void write_value(struct json_writer *json, const struct selector_condition *c, const struct value *value)
 {
 	char text[24];
-	const char *name = c->field == SELECT_KIND     ? selector_kind((uint32_t)value->number)
-			   : c->field == SELECT_STATUS ? selector_status((uint32_t)value->number)
-						       : NULL;
+	const char *name = selector_name_of(c->field, (uint32_t)value->number);
 
 	json_begin_object(json);
 	if (name) {

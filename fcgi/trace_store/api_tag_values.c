@@ -54,16 +54,6 @@ static bool decode(struct slice raw, struct buf *out)
 	return !out->failed;
 }
 
-static bool take_prefix(struct slice *name, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	if (name->len <= len || memcmp(name->data, prefix, len) != 0)
-		return false;
-	*name = (struct slice){name->data + len, name->len - len};
-	return true;
-}
-
 /* A name in quotes, as TraceQL wants those with spaces. */
 static void unquote(struct values *v)
 {
@@ -82,11 +72,7 @@ static void unquote(struct values *v)
 
 static bool read_name(struct values *v, struct reply *reply)
 {
-	static const struct {
-		const char *prefix;
-		enum selector_field field;
-	} scopes[] = {{"resource.", SELECT_RESOURCE}, {"span.", SELECT_SPAN},  {"event.", SELECT_EVENT},
-		      {"link.", SELECT_LINK},         {".", SELECT_ATTRIBUTE}, {"instrumentation.", SELECT_SCOPE}};
+	enum selector_field field;
 	struct buf text;
 
 	buf_init_fixed(&text, v->text, sizeof(v->text));
@@ -99,11 +85,10 @@ static bool read_name(struct values *v, struct reply *reply)
 	v->field = SELECT_ATTRIBUTE;
 	if (selector_intrinsic(v->name, &v->field))
 		return true;
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++) {
-		if (take_prefix(&v->name, scopes[i].prefix)) {
-			v->field = scopes[i].field;
-			break;
-		}
+	size_t prefix = selector_scope(v->name, &field);
+	if (prefix && prefix < v->name.len) {
+		v->name = (struct slice){v->name.data + prefix, v->name.len - prefix};
+		v->field = field;
 	}
 	unquote(v);
 	return true;
@@ -223,11 +208,9 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	case SELECT_LINK:
 	case SELECT_STATUS_MESSAGE: add_inner(v, span->summary.whole); break;
 	case SELECT_KIND:
-		if ((name = selector_kind(span->summary.kind)))
-			add(v, 'k', slice_of(name));
-		break;
 	case SELECT_STATUS:
-		if ((name = selector_status(span->summary.status)))
+		name = selector_name_of(v->field, v->field == SELECT_KIND ? span->summary.kind : span->summary.status);
+		if (name)
 			add(v, 'k', slice_of(name));
 		break;
 	case SELECT_DURATION: /* nearly each is another one: Tempo offers none either */

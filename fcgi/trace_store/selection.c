@@ -11,9 +11,9 @@
 
 /* ---- values ---- */
 
-static bool ordered(enum selector_operator operator, int order)
+static bool ordered(enum selector_comparison comparison, int order)
 {
-	switch (operator) {
+	switch (comparison) {
 	case SELECT_EQ: return order == 0;
 	case SELECT_NE: return order != 0;
 	case SELECT_LT: return order < 0;
@@ -52,12 +52,13 @@ static bool read_as(struct slice text, enum value_type type, double *out)
 static bool compare_numbers(const struct selector_condition *c, double wanted, const struct value *found)
 {
 	if (c->value.is_integer && found->is_integer)
-		return ordered(c->operator,(found->integer > c->value.integer) - (found->integer < c->value.integer));
+		return ordered(c->comparison,
+			       (found->integer > c->value.integer) - (found->integer < c->value.integer));
 	bool found_nan = isnan(found->number), wanted_nan = isnan(wanted);
 	if (found_nan || wanted_nan) /* one is found by its name, else it is no other number's like */
-		return (c->operator== SELECT_EQ && found_nan && wanted_nan) ||
-		       (c->operator== SELECT_NE && found_nan != wanted_nan);
-	return ordered(c->operator,(found->number > wanted) - (found->number < wanted));
+		return (c->comparison == SELECT_EQ && found_nan && wanted_nan) ||
+		       (c->comparison == SELECT_NE && found_nan != wanted_nan);
+	return ordered(c->comparison, (found->number > wanted) - (found->number < wanted));
 }
 
 static bool compare_value(const struct selector_condition *c, const struct value *found, struct budget *budget)
@@ -65,14 +66,14 @@ static bool compare_value(const struct selector_condition *c, const struct value
 	double wanted = c->value.number;
 
 	if (c->nil)
-		return c->operator== SELECT_NE;
+		return c->comparison == SELECT_NE;
 	if (found->type == VALUE_NONE)
 		return false;
 	if (c->regex)
 		return found->type == VALUE_STRING && budget_take(budget, 1) &&
-		       regex_matches(c->regex, found->text, budget) == (c->operator== SELECT_RE) && !budget->spent;
+		       regex_matches(c->regex, found->text, budget) == (c->comparison == SELECT_RE) && !budget->spent;
 	if (c->value.type == VALUE_STRING && found->type == VALUE_STRING)
-		return ordered(c->operator, compare_text(found->text, c->value.text));
+		return ordered(c->comparison, compare_text(found->text, c->value.text));
 	if (c->loose && c->value.type == VALUE_STRING) {
 		if (!read_as(c->value.text, found->type, &wanted))
 			return false;
@@ -295,7 +296,7 @@ uint32_t selection_met(struct selection *a, const struct trace_span *span)
 	take_over(found, &a->of_resource, s, 1U << SELECT_RESOURCE | 1U << SELECT_ATTRIBUTE);
 	take_over(found, &a->of_scope, s, 1U << SELECT_SCOPE | 1U << SELECT_SCOPE_NAME | 1U << SELECT_SCOPE_VERSION);
 	for (size_t i = 0; i < s->count; i++)
-		if (s->conditions[i].nil && s->conditions[i].operator== SELECT_EQ)
+		if (s->conditions[i].nil && s->conditions[i].comparison == SELECT_EQ)
 			found->met |= found->seen >> i & 1 ? 0 : UINT32_C(1) << i;
 	return found->met;
 }

@@ -41,14 +41,14 @@ enum selector_field {
 	SELECT_SCOPE_VERSION
 };
 
-enum selector_operator { SELECT_EQ, SELECT_NE, SELECT_LT, SELECT_LE, SELECT_GT, SELECT_GE, SELECT_RE, SELECT_NRE };
+enum selector_comparison { SELECT_EQ, SELECT_NE, SELECT_LT, SELECT_LE, SELECT_GT, SELECT_GE, SELECT_RE, SELECT_NRE };
 
 struct selector_condition {
 	enum selector_field field;
 	struct slice key; /* of an attribute; of an intrinsic its name in TraceQL */
-	enum selector_operator operator;
+	enum selector_comparison comparison;
 	struct value value;
-	struct regex *regex; /* of the last two operators */
+	struct regex *regex; /* of the last two comparisons */
 	bool nil;            /* = nil: it is not there; != nil: it is */
 	bool loose;          /* from tags: text, which a number or a bool may equal as well */
 };
@@ -91,8 +91,14 @@ bool selector_intrinsic(struct slice name, enum selector_field *field);
 /* The names of all of these; NULL after the last. */
 const char *selector_intrinsic_at(size_t index);
 
-/* The names of kinds and statuses in TraceQL, by their numbers in OTLP; NULL: it has none. */
-const char *selector_kind(uint32_t number);
-const char *selector_status(uint32_t number);
+/*
+ * Returns the length of a prefix such as "span." or "." that `name` begins with, and the field of attributes that it
+ * stands for; 0 if there is none.
+ */
+size_t selector_scope(struct slice name, enum selector_field *field);
+
+/* Returns TraceQL's name for a kind or a status by its number in OTLP; NULL for other fields, and numbers without one.
+ */
+const char *selector_name_of(enum selector_field field, uint32_t number);
 
 #endif

@@ -9,19 +9,11 @@
 	"span. resource. event. link. instrumentation. or . before the name of an attribute, and name, kind, "         \
 	"status, statusMessage, duration, rootName, rootServiceName, traceDuration"
 
-static const struct {
-	const char *prefix;
-	enum selector_field field;
-} scopes[] = {
-	{"resource.", SELECT_RESOURCE}, {"span.", SELECT_SPAN},  {"event.", SELECT_EVENT},
-	{"link.", SELECT_LINK},         {".", SELECT_ATTRIBUTE}, {"instrumentation.", SELECT_SCOPE},
-};
-
 /* Longer ones before those that they begin with. */
 static const struct {
 	const char *text;
-	enum selector_operator operator;
-} operators[] = {
+	enum selector_comparison comparison;
+} comparisons[] = {
 	{"!=", SELECT_NE},  {"<=", SELECT_LE}, {">=", SELECT_GE}, {"=~", SELECT_RE},
 	{"!~", SELECT_NRE}, {"=", SELECT_EQ},  {"<", SELECT_LT},  {">", SELECT_GT},
 };
@@ -116,14 +108,11 @@ static bool parse_field(struct selector_parser *r, struct selector_condition *c,
 {
 	struct slice word = {r->p, word_length(r->p)};
 	const struct selector_intrinsic_name *found = selector_find_intrinsic(word);
+	size_t prefix = selector_scope(word, &c->field);
 
 	*kind = SELECT_ANYTHING;
-	for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++) {
-		if (selector_starts_with(r, scopes[i].prefix)) {
-			c->field = scopes[i].field;
-			return parse_attribute(r, c, strlen(scopes[i].prefix));
-		}
-	}
+	if (prefix)
+		return parse_attribute(r, c, prefix);
 	if (found) {
 		c->field = found->field;
 		c->key = slice_of(strchr(found->text, ':') ? strchr(found->text, ':') + 1 : found->text);
@@ -142,14 +131,14 @@ static bool is_arithmetic(const char *p)
 	return *p && strchr("+-*/%^", *p);
 }
 
-static bool parse_operator(struct selector_parser *r, struct selector_condition *c)
+static bool parse_comparison(struct selector_parser *r, struct selector_condition *c)
 {
 	if (is_arithmetic(r->p))
 		return selector_refuse(r, r->p, "arithmetic is not known here. Known are = != < <= > >= =~ !~.");
-	for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++) {
-		if (selector_starts_with(r, operators[i].text)) {
-			c->operator= operators[i].operator;
-			r->p += strlen(operators[i].text);
+	for (size_t i = 0; i < sizeof(comparisons) / sizeof(*comparisons); i++) {
+		if (selector_starts_with(r, comparisons[i].text)) {
+			c->comparison = comparisons[i].comparison;
+			r->p += strlen(comparisons[i].text);
 			return true;
 		}
 	}
@@ -175,13 +164,11 @@ static bool wrong_type(struct selector_parser *r, const char *at, enum selector_
 	}
 }
 
-/* After the operator. False: of another type than the field, or none. */
+/* Returns false if there is no value, or one of another type than the field. */
 static bool parse_value(struct selector_parser *r, struct selector_condition *c, enum selector_kind_of_value kind)
 {
 	const char *at = r->p, *after;
 	struct slice word = {at, word_length(at)};
-	unsigned number;
-	bool is_duration;
 
 	if (*at == '"' || *at == '`') {
 		if (!(after = selector_quoted(r->s, at, &c->value.text)))
@@ -192,10 +179,7 @@ static bool parse_value(struct selector_parser *r, struct selector_condition *c,
 	}
 	r->p += word.len;
 	if (kind == SELECT_A_STATUS || kind == SELECT_A_KIND) {
-		bool known = kind == SELECT_A_STATUS ? selector_find_status(word, &number)
-						     : selector_find_kind(word, &number);
-		c->value = (struct value){.type = VALUE_NUMBER, .number = number};
-		return known ? true : wrong_type(r, at, kind);
+		return selector_find_name(c->field, word, &c->value) ? true : wrong_type(r, at, kind);
 	}
 	if (kind == SELECT_ANYTHING && slice_equal(word, slice_of("nil"))) {
 		c->nil = true;
@@ -205,17 +189,17 @@ static bool parse_value(struct selector_parser *r, struct selector_condition *c,
 		c->value = (struct value){.type = VALUE_BOOL, .number = *at == 't'};
 		return true;
 	}
-	if (kind == SELECT_TEXT || !selector_number(at, word.len, &c->value, &is_duration))
+	if (kind == SELECT_TEXT || !selector_number(word, &c->value))
 		return wrong_type(r, at, kind);
 	return true;
 }
 
-/* What the operator can compare. */
-static bool check_operator(struct selector_parser *r, const char *at, const struct selector_condition *c,
-			   enum selector_kind_of_value kind)
+/* Refuses a comparison that the value does not know. */
+static bool check_comparison(struct selector_parser *r, const char *at, const struct selector_condition *c,
+			     enum selector_kind_of_value kind)
 {
-	bool equality = c->operator== SELECT_EQ || c->operator== SELECT_NE;
-	bool pattern = c->operator== SELECT_RE || c->operator== SELECT_NRE;
+	bool equality = c->comparison == SELECT_EQ || c->comparison == SELECT_NE;
+	bool pattern = c->comparison == SELECT_RE || c->comparison == SELECT_NRE;
 
 	if (pattern && c->value.type != VALUE_STRING)
 		return selector_refuse(r, at, "regular expressions are compared with a text in quotes.");
@@ -253,14 +237,14 @@ bool selector_parse_condition(struct selector_parser *r)
 	if (!parse_field(r, &c, &kind))
 		return false;
 	selector_skip_space(r);
-	const char *operator= r->p;
-	if (!parse_operator(r, &c))
+	const char *comparison = r->p;
+	if (!parse_comparison(r, &c))
 		return false;
 	selector_skip_space(r);
 	const char *value = r->p;
-	if (!parse_value(r, &c, kind) || !check_operator(r, operator, & c, kind))
+	if (!parse_value(r, &c, kind) || !check_comparison(r, comparison, &c, kind))
 		return false;
-	if ((c.operator== SELECT_RE || c.operator== SELECT_NRE) && !parse_pattern(r, value, &c))
+	if ((c.comparison == SELECT_RE || c.comparison == SELECT_NRE) && !parse_pattern(r, value, &c))
 		return false;
 	r->s->conditions[r->s->count++] = c;
 	selector_skip_space(r);

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace_store/selector_parser.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/c_locale.h"
+#include "trace_store/schema.h"
 
 static const struct selector_intrinsic_name intrinsics[] = {
 	{"name", SELECT_NAME, SELECT_TEXT},
@@ -34,19 +30,19 @@ static const struct selector_intrinsic_name intrinsics[] = {
 	{"instrumentation:version", SELECT_SCOPE_VERSION, SELECT_TEXT},
 };
 
+static const struct {
+	const char *prefix;
+	enum selector_field field;
+} scopes[] = {
+	{"resource.", SELECT_RESOURCE}, {"span.", SELECT_SPAN},  {"event.", SELECT_EVENT},
+	{"link.", SELECT_LINK},         {".", SELECT_ATTRIBUTE}, {"instrumentation.", SELECT_SCOPE},
+};
+
 static const char *const foreign[] = {
 	"childCount",      "span:childCount", "nestedSetLeft", "nestedSetRight",
 	"nestedSetParent", "parent",          "parent.",       "event:timeSinceStart",
 	"link:traceID",    "link:spanID",     "true",          "false",
 };
-
-static const char *const statuses[] = {"unset", "ok", "error"};
-static const char *const kinds[] = {"unspecified", "internal", "server", "client", "producer", "consumer"};
-
-static const struct {
-	const char *text;
-	double ns;
-} units[] = {{"ns", 1}, {"us", 1e3}, {"\xc2\xb5s", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 
 /* ---- names ---- */
 
@@ -84,35 +80,44 @@ bool selector_is_foreign(struct slice name)
 	return false;
 }
 
-static bool find(const char *const *names, size_t count, struct slice text, unsigned *number)
+size_t selector_scope(struct slice name, enum selector_field *field)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (slice_equal(text, slice_of(names[i]))) {
-			*number = (unsigned)i;
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++) {
+		size_t len = strlen(scopes[i].prefix);
+		if (name.len >= len && memcmp(name.data, scopes[i].prefix, len) == 0) {
+			*field = scopes[i].field;
+			return len;
+		}
+	}
+	return 0;
+}
+
+static const struct schema_name *names_of(enum selector_field field)
+{
+	return field == SELECT_KIND ? schema_span_kinds : field == SELECT_STATUS ? schema_status_codes : NULL;
+}
+
+const char *selector_name_of(enum selector_field field, uint32_t number)
+{
+	const struct schema_name *names = names_of(field);
+	uint32_t count = 0;
+
+	while (names && names[count].json && count < number)
+		count++;
+	return names ? names[count].traceql : NULL;
+}
+
+bool selector_find_name(enum selector_field field, struct slice name, struct value *out)
+{
+	const struct schema_name *names = names_of(field);
+
+	for (uint32_t i = 0; names && names[i].json; i++) {
+		if (slice_equal(name, slice_of(names[i].traceql))) {
+			*out = (struct value){.type = VALUE_NUMBER, .number = i};
 			return true;
 		}
 	}
 	return false;
-}
-
-bool selector_find_status(struct slice name, unsigned *number)
-{
-	return find(statuses, sizeof(statuses) / sizeof(*statuses), name, number);
-}
-
-bool selector_find_kind(struct slice name, unsigned *number)
-{
-	return find(kinds, sizeof(kinds) / sizeof(*kinds), name, number);
-}
-
-const char *selector_kind(uint32_t number)
-{
-	return number < sizeof(kinds) / sizeof(*kinds) ? kinds[number] : NULL;
-}
-
-const char *selector_status(uint32_t number)
-{
-	return number < sizeof(statuses) / sizeof(*statuses) ? statuses[number] : NULL;
 }
 
 /* ---- texts ---- */
@@ -150,117 +155,4 @@ const char *selector_quoted(struct selector *s, const char *p, struct slice *out
 		}
 	}
 	return *p ? p + 1 : NULL;
-}
-
-/* ---- numbers ---- */
-
-static bool find_unit(const char *p, size_t len, double *ns)
-{
-	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		if (strlen(units[i].text) == len && memcmp(units[i].text, p, len) == 0) {
-			*ns = units[i].ns;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* The digits of a number without its exponent; 0: none. */
-static size_t number_length(const char *p, size_t len)
-{
-	size_t digits = 0, points = 0, at = 0;
-
-	for (; at < len && (isdigit((unsigned char)p[at]) || p[at] == '.'); at++) {
-		digits += p[at] != '.';
-		points += p[at] == '.';
-	}
-	return digits && points <= 1 ? at : 0;
-}
-
-/* Of "e+16" at `p`; 0: there is none. */
-static size_t exponent_length(const char *p, size_t len)
-{
-	size_t at = 1;
-
-	if (len < 2 || (*p != 'e' && *p != 'E'))
-		return 0;
-	at += p[at] == '+' || p[at] == '-';
-	size_t first = at;
-	while (at < len && isdigit((unsigned char)p[at]))
-		at++;
-	return at > first ? at : 0;
-}
-
-/* As Go writes those that are no decimals, and Grafana sends them. */
-static bool is_infinite_or_nan(const char *p, size_t len)
-{
-	static const char *const names[] = {"NaN", "Inf", "+Inf", "-Inf"};
-	unsigned number;
-
-	return find(names, sizeof(names) / sizeof(*names), (struct slice){p, len}, &number);
-}
-
-static double read_number(const char *p, size_t len)
-{
-	char text[64];
-
-	snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), p);
-	return c_locale_strtod(text, NULL);
-}
-
-static bool duration_of(const char *p, const char *end, double *ns)
-{
-	double unit;
-
-	for (*ns = 0; p < end;) {
-		size_t digits = number_length(p, (size_t)(end - p)), letters = 0;
-		const char *name = p + digits;
-
-		while (name + letters < end && !isdigit((unsigned char)name[letters]) && name[letters] != '.')
-			letters++;
-		if (!digits || !find_unit(name, letters, &unit))
-			return false;
-		*ns += read_number(p, digits) * unit;
-		p = name + letters;
-	}
-	return true;
-}
-
-bool selector_number(const char *p, size_t len, struct value *out, bool *is_duration)
-{
-	size_t sign = len && *p == '-', digits = number_length(p + sign, len - sign);
-	char text[64];
-
-	if (digits)
-		digits += exponent_length(p + sign + digits, len - sign - digits);
-	else if (is_infinite_or_nan(p, len))
-		digits = len - sign;
-	if (len >= sizeof(text) || digits == 0)
-		return false;
-	*is_duration = sign + digits < len;
-	*out = (struct value){.type = VALUE_NUMBER};
-	if (*is_duration) {
-		bool good = duration_of(p + sign, p + len, &out->number);
-		out->number = sign ? -out->number : out->number;
-		return good;
-	}
-	snprintf(text, sizeof(text), "%.*s", (int)len, p);
-	out->number = c_locale_strtod(text, NULL);
-	errno = 0;
-	out->integer = strtoll(text, NULL, 10);
-	out->is_integer = !errno && text[sign + strspn(text + sign, "0123456789")] == '\0';
-	return true;
-}
-
-bool selector_duration(const char *text, uint64_t *ns)
-{
-	struct value value;
-	bool is_duration;
-
-	/* Not (a || b): a comparison with NaN is false. */
-	if (*text == '-' || strlen(text) > 32 || !selector_number(text, strlen(text), &value, &is_duration) ||
-	    !(value.number >= 0 && value.number <= 1e18))
-		return false;
-	*ns = (uint64_t)value.number;
-	return true;
 }

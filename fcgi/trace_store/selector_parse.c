@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "trace_store/schema.h"
 #include "trace_store/selector_parser.h"
 
 #define DEPTH_MAX 16 /* of parentheses */
@@ -122,8 +123,6 @@ bool selector_parse(struct selector *s, const char *query, struct selector_error
 
 static void set_tag(struct selector_condition *c, struct slice key)
 {
-	unsigned number;
-
 	if (slice_equal(key, slice_of("name"))) {
 		c->field = SELECT_NAME;
 	} else if (slice_equal(key, slice_of("root.name"))) {
@@ -132,10 +131,10 @@ static void set_tag(struct selector_condition *c, struct slice key)
 		c->field = SELECT_ROOT_SERVICE;
 	} else if (slice_equal(key, slice_of("error")) && slice_equal(c->value.text, slice_of("true"))) {
 		c->field = SELECT_STATUS;
-		c->value = (struct value){.type = VALUE_NUMBER, .number = 2};
-	} else if (slice_equal(key, slice_of("status")) && selector_find_status(c->value.text, &number)) {
+		c->value = (struct value){.type = VALUE_NUMBER, .number = OTLP_STATUS_CODE_ERROR};
+	} else if (slice_equal(key, slice_of("status")) &&
+		   selector_find_name(SELECT_STATUS, c->value.text, &c->value)) {
 		c->field = SELECT_STATUS;
-		c->value = (struct value){.type = VALUE_NUMBER, .number = number};
 	}
 }
 

@@ -21,12 +21,11 @@ const struct selector_intrinsic_name *selector_find_intrinsic(struct slice name)
 /* True: TraceQL has such a field, and it is not here. */
 bool selector_is_foreign(struct slice name);
 
-/* The number of a status or a kind. False: none. */
-bool selector_find_status(struct slice name, unsigned *number);
-bool selector_find_kind(struct slice name, unsigned *number);
+/* Reads the name of a status or a kind as its number. Returns false if the field has no such name. */
+bool selector_find_name(enum selector_field field, struct slice name, struct value *out);
 
-/* A number, or a sum of numbers with units of time (ns; *is_duration). False: neither. */
-bool selector_number(const char *p, size_t len, struct value *out, bool *is_duration);
+/* Reads a number, or a sum of numbers with units of time, in nanoseconds. Returns false if `s` is neither. */
+bool selector_number(struct slice s, struct value *out);
 
 /* Copies into the selector's own text, which is as long as any query. */
 struct slice selector_keep(struct selector *s, const char *p, size_t len);
@@ -57,7 +56,7 @@ bool selector_starts_with(const struct selector_parser *r, const char *text);
 /* Adds to the program. False: refused, there are too many. */
 bool selector_add_step(struct selector_parser *r, uint8_t step);
 
-/* A field, an operator and a value, and the space after them. */
+/* A field, a comparison and a value, and the space after them. */
 bool selector_parse_condition(struct selector_parser *r);
 
 #endif
