@@ -60,7 +60,7 @@ bool api_query_start(struct api_query *q, struct request *req, struct reply *rep
 	q->until_ns = UINT64_MAX;
 	q->limit = q->traces = q->bytes = 0;
 	q->partial = false;
-	q->ids = (struct trace_table_ids){.db = req->db};
+	trace_reader_init(&q->reader, req->db);
 	budget_init(&q->budget, BUDGET_STEPS, BUDGET_NS);
 	trace_init(&q->trace, &q->budget);
 	return true;
@@ -72,6 +72,7 @@ void api_query_end(struct api_query *q)
 	tel_series_add(tel_series(&questions, q->partial || q->budget.spent ? "partial" : "whole"), 1);
 	tel_counter_add(&steps, (double)q->budget.steps);
 	trace_done(&q->trace);
+	trace_reader_done(&q->reader);
 	selector_done(&q->selector);
 }
 
@@ -130,22 +131,15 @@ bool api_query_selector(struct api_query *q, struct reply *reply, bool with_tags
 
 bool api_query_next(struct api_query *q)
 {
-	while (!q->budget.spent && trace_table_next_id(&q->ids, q->trace_id)) {
-		trace_reset(&q->trace);
-		enum db_result result = trace_table_load(q->req->db, q->trace_id, &q->trace);
-		if (result == DB_NOT_FOUND) /* it was removed in between */
-			continue;
-		if (result != DB_OK) {
-			q->ids.result = result;
-			return false;
-		}
+	bool found = trace_reader_next(&q->reader, q->trace_id, &q->trace);
+
+	q->partial |= q->budget.spent;
+	if (found) {
 		q->traces++;
 		q->bytes += q->trace.bytes;
-		q->partial |= q->budget.spent || q->trace.cut;
-		return true;
+		q->partial |= q->trace.cut;
 	}
-	q->partial |= q->budget.spent;
-	return false;
+	return found;
 }
 
 void api_query_write_metrics(const struct api_query *q, struct json_writer *json, bool with_traces)

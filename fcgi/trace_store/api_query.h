@@ -10,7 +10,7 @@
 #include "http/request.h"
 #include "trace_store/selection.h"
 #include "trace_store/trace.h"
-#include "trace_store/trace_table.h"
+#include "trace_store/trace_reader.h"
 
 struct api_query {
 	struct request *req;
@@ -22,7 +22,7 @@ struct api_query {
 	uint8_t trace_id[16]; /* its id */
 	uint64_t traces, bytes;
 	bool partial; /* there was more to look at than the budget allows */
-	struct trace_table_ids ids;
+	struct trace_reader reader;
 };
 
 /* Before threads start: brings the metrics to /metrics. */
@@ -48,7 +48,7 @@ bool api_query_selector(struct api_query *q, struct reply *reply, bool with_tags
 /* A number of the query; absent or empty, *out stays. False: answered (400). */
 bool api_query_number(struct api_query *q, struct reply *reply, const char *name, uint64_t max, uint64_t *out);
 
-/* The next trace, the one that got spans last first. False: no more, out of budget, or `ids.result` is not DB_OK. */
+/* The next trace, the one that got spans last first. False: no more, out of budget, or `reader.result` is not DB_OK. */
 bool api_query_next(struct api_query *q);
 
 /* True: the times overlap with what is asked for. */

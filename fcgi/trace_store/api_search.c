@@ -284,10 +284,10 @@ int search_traces(struct request *req, struct reply *reply)
 	if (read_search(&search, reply)) {
 		reply_body_max(reply, (size_t)3 * ANSWER_BYTES_MAX);
 		write_answer(&search, reply_writer(reply));
-		if (search.q.ids.result == DB_OK)
+		if (search.q.reader.result == DB_OK)
 			reply_json(reply, 200);
 		else
-			reply_database(reply, search.q.ids.result);
+			reply_database(reply, search.q.reader.result);
 	}
 	api_query_end(&search.q);
 	return reply->status;

@@ -271,10 +271,10 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 		v.q.partial |= v.set.full;
 		reply_body_max(reply, ANSWER_BYTES_MAX);
 		write_values(&v, reply_writer(reply), typed);
-		if (v.q.ids.result == DB_OK)
+		if (v.q.reader.result == DB_OK)
 			reply_json(reply, 200);
 		else
-			reply_database(reply, v.q.ids.result);
+			reply_database(reply, v.q.reader.result);
 		string_set_done(&v.set);
 	}
 	api_query_end(&v.q);

@@ -107,9 +107,9 @@ static bool collect(struct tags *tags, struct reply *reply, bool together)
 		tags->q.partial |= tags->keys[i].full;
 		string_set_sort(&tags->keys[i]);
 	}
-	if (tags->q.ids.result == DB_OK)
+	if (tags->q.reader.result == DB_OK)
 		return true;
-	reply_database(reply, tags->q.ids.result);
+	reply_database(reply, tags->q.reader.result);
 	return false;
 }
 

@@ -14,6 +14,7 @@
 #include "trace_store/limits.h"
 #include "trace_store/schema.h"
 #include "trace_store/schema_to_json.h"
+#include "trace_store/trace_table.h"
 
 #define JSON_BYTES_MAX (24 << 20) /* no span begins beyond it */
 #define BODY_BYTES_MAX (64 << 20) /* the largest span, and what follows it, ends before */
@@ -234,7 +235,7 @@ static int reply_trace(struct one *one, struct reply *reply, bool v2)
 
 	if (!read_trace_id(q->req, q->trace_id))
 		return reply_problem(reply, 400, "A trace id has 32 hexadecimal digits at most.");
-	enum db_result result = trace_table_load(q->req->db, q->trace_id, &q->trace);
+	enum db_result result = trace_reader_load(&q->reader, q->trace_id, &q->trace);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such trace.");
 	if (result == DB_OK)

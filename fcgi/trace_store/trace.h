@@ -4,7 +4,7 @@
  * number. What is asked goes through these arrays, so a resource is looked at once, however many spans it has.
  *
  *	trace_init(&trace, &budget);
- *	for each trace: trace_reset, then trace_table_load (trace_table.h)
+ *	for each trace: trace_reset, then trace_reader_load (trace_reader.h)
  *	trace_done(&trace);
  */
 #ifndef APM_TRACE_STORE_TRACE_H

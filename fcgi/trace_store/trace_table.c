@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "trace_store/limits.h"
-#include "trace_store/schema.h"
 #include "trace_store/store_clock.h"
 
 #define PAGE_BYTES 4096
@@ -32,11 +31,6 @@ DB_STATEMENT(select_used, "SELECT", "pragma",
 DB_STATEMENT(select_clock, "SELECT", "clock",
 	     "SELECT offset_ms, coalesce((SELECT received_ms FROM pieces ORDER BY id DESC LIMIT 1), 0) FROM clock");
 DB_STATEMENT(put_clock, "UPDATE", "clock", "UPDATE clock SET offset_ms = ?1");
-DB_STATEMENT(select_newest, "SELECT", "pieces",
-	     "SELECT trace_id, id FROM pieces AS p WHERE id < ?1 AND NOT EXISTS"
-	     " (SELECT 1 FROM pieces AS later WHERE later.trace_id = p.trace_id AND later.id > p.id)"
-	     " ORDER BY id DESC LIMIT ?2");
-
 static int64_t max_pages, max_age_ms;
 static _Atomic int64_t used_pages;
 
@@ -177,31 +171,4 @@ enum db_result trace_table_size(struct db_connection *db, const uint8_t trace_id
 		*out = (struct trace_table_size){db_int(&q, 0), db_int(&q, 1), db_int(&q, 2), db_int(&q, 3)};
 	enum db_result result = db_end(&q);
 	return result == DB_OK && !found ? DB_NOT_FOUND : result;
-}
-
-static void read_page(struct trace_table_ids *ids)
-{
-	struct db_query q;
-	size_t len;
-
-	ids->next = ids->count = 0;
-	db_query(&q, ids->db, &select_newest);
-	db_bind_int(&q, ids->before ? ids->before : INT64_MAX);
-	db_bind_int(&q, TRACE_TABLE_PAGE);
-	while (db_next(&q)) {
-		const void *id = db_bytes(&q, 0, &len);
-		memcpy(ids->ids[ids->count++], id, 16); /* the table checks the length */
-		ids->before = db_int(&q, 1);
-	}
-	ids->result = db_end(&q);
-}
-
-bool trace_table_next_id(struct trace_table_ids *ids, uint8_t trace_id[16])
-{
-	if (ids->next == ids->count)
-		read_page(ids);
-	if (ids->next == ids->count || ids->result != DB_OK)
-		return false;
-	memcpy(trace_id, ids->ids[ids->next++], 16);
-	return true;
 }

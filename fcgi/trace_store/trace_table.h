@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "database/database.h"
 #include "trace_store/request_split.h"
-#include "trace_store/trace.h"
 
 /* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
 void trace_table_init(int64_t bytes, int64_t age_ms);
@@ -43,26 +42,6 @@ struct trace_table_size {
 
 /* DB_NOT_FOUND: there is no such trace, and *out is 0. */
 enum db_result trace_table_size(struct db_connection *db, const uint8_t trace_id[16], struct trace_table_size *out);
-
-/*
- * Takes the pieces of the trace in and finishes it; `trace` is new or reset. What is beyond its limits is cut off, and
- * the trace says so. DB_NOT_FOUND: there is none.
- */
-enum db_result trace_table_load(struct db_connection *db, const uint8_t trace_id[16], struct trace *trace);
-
-#define TRACE_TABLE_PAGE 64
-
-/* Over the ids of all traces, the one that got spans last first. Begin with .db = the connection. */
-struct trace_table_ids {
-	struct db_connection *db;
-	size_t next, count; /* in ids */
-	uint8_t ids[TRACE_TABLE_PAGE][16];
-	int64_t before; /* the last piece of the page; 0: no page was read */
-	enum db_result result;
-};
-
-/* False: that were all, or `result` is not DB_OK. A trace that gets spans in between may be missed. */
-bool trace_table_next_id(struct trace_table_ids *ids, uint8_t trace_id[16]);
 
 /* Bytes in use, as known after the last trace_table_insert. Any thread. */
 int64_t trace_table_bytes(void);

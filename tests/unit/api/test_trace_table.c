@@ -35,23 +35,33 @@ static void a_trace_is_put_together(void **state)
 	assert_int_equal(spans_of(4, &summary), 0);
 }
 
-static void the_ids_go_from_new_to_old(void **state)
+static void traces_are_read_from_new_to_old(void **state)
 {
-	struct trace_table_ids ids = {.db = db};
+	struct trace_reader reader;
+	struct budget budget;
+	struct trace trace;
 	uint8_t id[16], expected[16];
 
 	(void)state;
 	for (uint32_t i = 0; i < 200; i++)
 		store_spans("users", i, i + 1, 1, 0, NULL);
 	store_spans("orders", 7, 8, 2, 0, NULL); /* comes first now, and once */
+	budget_init(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
+	trace_init(&trace, &budget);
+	trace_reader_init(&reader, db);
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t number = i == 0 ? 7 : i <= 192 ? 200 - i : 199 - i;
 		trace_id_of(number, expected);
-		assert_true(trace_table_next_id(&ids, id));
+		assert_true(trace_reader_next(&reader, id, &trace));
 		assert_memory_equal(id, expected, 16);
+		assert_int_equal(trace.span_count, number == 7 ? 2 : 1);
+		if (i == 100) /* what was read is remembered, but not for ever */
+			memset(reader.seen, 0, sizeof(*reader.seen));
 	}
-	assert_false(trace_table_next_id(&ids, id));
-	assert_int_equal(ids.result, DB_OK);
+	assert_false(trace_reader_next(&reader, id, &trace));
+	assert_int_equal(reader.result, DB_OK);
+	trace_reader_done(&reader);
+	trace_done(&trace);
 }
 
 static bool keep_even(void *arg, const uint8_t trace_id[16], size_t spans)
@@ -248,7 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_trace_is_put_together, open_store, close_store),
-		cmocka_unit_test_setup_teardown(the_ids_go_from_new_to_old, open_store, close_store),
+		cmocka_unit_test_setup_teardown(traces_are_read_from_new_to_old, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_refused_trace_keeps_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),

@@ -116,7 +116,7 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 			trace_spans(trace, scope, field.whole);
 }
 
-/* Takes all of a valid ExportTraceServiceRequest in, as trace_table_load does with what is stored. */
+/* Takes all of a valid ExportTraceServiceRequest in, as trace_reader does with what is stored. */
 static inline void trace_request(struct trace *trace, struct slice request)
 {
 	struct protobuf reader = protobuf_reader(request);

@@ -6,6 +6,7 @@
 #include "database_fixture.h"
 
 #include "trace_request.h"
+#include "trace_store/trace_reader.h"
 #include "trace_store/trace_table.h"
 
 #define MIB (INT64_C(1) << 20)
@@ -98,12 +99,15 @@ static inline const struct trace *trace_of(uint32_t number)
 	uint8_t id[16];
 	static struct trace trace;
 	static struct budget budget;
+	struct trace_reader reader;
 
 	trace_id_of(number, id);
 	trace_done(&trace);
 	budget_init(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
 	trace_init(&trace, &budget);
-	enum db_result result = trace_table_load(db, id, &trace);
+	trace_reader_init(&reader, db);
+	enum db_result result = trace_reader_load(&reader, id, &trace);
+	trace_reader_done(&reader);
 	if (result == DB_NOT_FOUND)
 		return NULL;
 	assert_int_equal(result, DB_OK);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reads stored traces, one or all of them. It remembers which traces it has read, and the resources and scopes that it
+ * read last: the traces of a time come from the same few requests.
+ */
+#ifndef APM_TRACE_STORE_TRACE_READER_H
+#define APM_TRACE_STORE_TRACE_READER_H
+
+#include "database/database.h"
+#include "trace_store/recent_set.h"
+#include "trace_store/trace.h"
+
+#define TRACE_READER_PAGE 64
+#define TRACE_READER_ROWS 64             /* of each table that are remembered */
+#define TRACE_READER_BYTES_MAX (1 << 20) /* of them all; only one row may be larger */
+
+/* A row of sources or of resources; id 0 means that there is none. */
+struct trace_reader_row {
+	int64_t id, resource_id;
+	struct buf fields;
+};
+
+/* One thread at a time. */
+struct trace_reader {
+	struct db_connection *db;
+	enum db_result result; /* not DB_OK once trace_reader_next has failed */
+	/* private */
+	struct recent_set *seen; /* traces; NULL until the first trace_reader_next */
+	struct {
+		int64_t id;
+		uint8_t trace_id[16];
+	} page[TRACE_READER_PAGE]; /* pieces, from new to old */
+	size_t next, count;        /* in `page` */
+	int64_t before;            /* the last piece that was in a page; 0: none was read */
+	struct trace_reader_row sources[TRACE_READER_ROWS], resources[TRACE_READER_ROWS];
+	size_t row_bytes;
+};
+
+/* `db` is the caller's until trace_reader_done. */
+void trace_reader_init(struct trace_reader *reader, struct db_connection *db);
+void trace_reader_done(struct trace_reader *reader);
+
+/*
+ * Reads the pieces of a trace into `trace`, which is new or reset, and finishes it. What is beyond its limits is cut
+ * off, and the trace says so. Returns DB_NOT_FOUND if there is no such trace.
+ */
+enum db_result trace_reader_load(struct trace_reader *reader, const uint8_t trace_id[16], struct trace *trace);
+
+/*
+ * Resets `trace` and loads the next one into it: first the trace that got spans last. Returns false after the last
+ * trace, once the budget of `trace` is spent, and on a failure. A trace that gets spans meanwhile may be missed.
+ */
+bool trace_reader_next(struct trace_reader *reader, uint8_t trace_id[16], struct trace *trace);
+
+#endif
