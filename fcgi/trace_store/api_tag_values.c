@@ -137,12 +137,13 @@ static void add_attributes(struct values *v, struct slice message, uint32_t numb
 	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 	struct slice any_value;
-	struct value value;
 
-	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 4))
-		if (field.number == number && slice_equal(attribute_read(field.bytes, &value), v->name))
-			add_found(v, &value);
-		}
+	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 4)) {
+		if (field.number != number || !slice_equal(attribute_read(field.bytes, &any_value), v->name))
+			continue;
+		struct value value = attribute_value(any_value);
+		add_found(v, &value);
+	}
 }
 
 static void add_text(struct values *v, struct slice message, uint32_t number)

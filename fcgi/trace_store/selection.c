@@ -121,14 +121,14 @@ static bool has_field(const struct selector *s, unsigned fields)
 static void consider_attribute(struct selection *a, struct selection_found *found, unsigned fields,
 			       struct slice key_value)
 {
-	struct slice any_value, key = attribute_key(key_value, &any_value);
-	struct value value;
+	struct slice any_value, key = attribute_read(key_value, &any_value);
 
 	for (size_t i = 0; i < a->selector->count; i++) {
 		const struct selector_condition *c = &a->selector->conditions[i];
-		if (fields >> c->field & 1 && slice_equal(c->key, key))
-			consider(a, found, i, &value);
-		}
+		if (!(fields >> c->field & 1) || !slice_equal(c->key, key))
+			continue;
+		struct value value = attribute_value(any_value);
+		consider(a, found, i, &value);
 	}
 }
 

@@ -63,41 +63,42 @@ uint64_t span_summary_duration_ns(const struct span_summary *span)
 
 /* ---- attributes ---- */
 
-void attribute_value(struct slice any_value, struct value *out)
+struct value attribute_value(struct slice any_value)
 {
 	struct protobuf reader = protobuf_reader(any_value);
 	struct protobuf_field field;
+	struct value out = {0};
 
-	*out = (struct value){0};
 	while (protobuf_next(&reader, &field)) {
 		switch (field.number) {
-		case 1: *out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
-		case 2: *out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
+		case 1: out = (struct value){.type = VALUE_STRING, .text = field.bytes}; break;
+		case 2: out = (struct value){.type = VALUE_BOOL, .number = field.value != 0}; break;
 		case 3:
-			*out = (struct value){VALUE_NUMBER, .number = (double)(int64_t)field.value, .is_integer = true,
-					      .integer = (int64_t)field.value};
+			out = (struct value){VALUE_NUMBER, .number = (double)(int64_t)field.value, .is_integer = true,
+					     .integer = (int64_t)field.value};
 			break;
 		case 4:
-			out->type = VALUE_NUMBER;
-			memcpy(&out->number, &field.value, sizeof(out->number));
+			out.type = VALUE_NUMBER;
+			memcpy(&out.number, &field.value, sizeof(out.number));
 			break;
 		default: break;
 		}
 	}
+	return out;
 }
 
-struct slice attribute_key(struct slice key_value, struct slice *any_value)
+struct slice attribute_read(struct slice key_value, struct slice *any_value)
 {
 	struct protobuf reader = protobuf_reader(key_value);
 	struct protobuf_field field;
 	struct slice key = {"", 0};
 
-	*out = (struct value){0};
+	*any_value = (struct slice){"", 0};
 	while (protobuf_next(&reader, &field)) {
 		if (field.number == OTLP_KEY_VALUE_KEY)
 			key = field.bytes;
 		else if (field.number == OTLP_KEY_VALUE_VALUE)
-			read_value(field.bytes, out);
+			*any_value = field.bytes;
 	}
 	return key;
 }

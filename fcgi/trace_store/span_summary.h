@@ -34,10 +34,10 @@ struct value {
 	int64_t integer; /* exactly, when it is one */
 };
 
-/* Returns the key of a KeyValue, a valid message, and its AnyValue, "" without one. */
-struct slice attribute_key(struct slice key_value, struct slice *any_value);
+/* Returns the key of a KeyValue, and its value as it came: most are not looked at. */
+struct slice attribute_read(struct slice key_value, struct slice *any_value);
 
-/* Reads an AnyValue, a valid message. Most attributes are passed over by their key, so it is a step of its own. */
-void attribute_value(struct slice any_value, struct value *out);
+/* Reads an AnyValue. */
+struct value attribute_value(struct slice any_value);
 
 #endif

@@ -139,13 +139,14 @@ static struct slice service_of(struct trace *trace, struct slice resource)
 	struct protobuf reader = protobuf_reader(resource);
 	struct protobuf_field field;
 	struct slice any_value;
-	struct value value;
 
-	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1))
-		if (field.number == OTLP_RESOURCE_ATTRIBUTES &&
-		    slice_equal(attribute_read(field.bytes, &value), slice_of("service.name")))
-			return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
-		}
+	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1)) {
+		if (field.number != OTLP_RESOURCE_ATTRIBUTES ||
+		    !slice_equal(attribute_read(field.bytes, &any_value), slice_of("service.name")))
+			continue;
+		struct value value = attribute_value(any_value);
+		return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};
+	}
 	return (struct slice){"", 0};
 }
 

@@ -102,10 +102,12 @@ static bool attribute_find(struct slice message, uint32_t number, const char *ke
 	struct protobuf_field field;
 	struct slice any_value;
 
-	while (protobuf_next(&reader, &field))
-		if (field.number == number && slice_equal(attribute_read(field.bytes, out), slice_of(key)))
-			return true;
-		}
+	while (protobuf_next(&reader, &field)) {
+		if (field.number != number || !slice_equal(attribute_read(field.bytes, &any_value), slice_of(key)))
+			continue;
+		*out = attribute_value(any_value);
+		return true;
+	}
 	return false;
 }
 
