@@ -6,6 +6,8 @@
 
 #include "trace_store/hash_table.h"
 
+#define PAGE 256 /* pieces: a read transaction must end for the log to be written back */
+
 DB_STATEMENT(select_newest, "SELECT", "pieces",
 	     "SELECT id, trace_id FROM pieces WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
 DB_STATEMENT(select_pieces, "SELECT", "pieces",
@@ -37,6 +39,8 @@ static void forget_rows(struct trace_reader *reader)
 
 void trace_reader_done(struct trace_reader *reader)
 {
+	if (reader->left)
+		db_end(&reader->newest);
 	forget_rows(reader);
 	free(reader->seen);
 }
@@ -151,23 +155,27 @@ enum db_result trace_reader_load(struct trace_reader *reader, const uint8_t trac
 
 /* ---- all traces ---- */
 
-static bool read_page(struct trace_reader *reader)
+/* Returns false after the last piece, and on a failure. */
+static bool next_piece(struct trace_reader *reader, uint8_t trace_id[16])
 {
-	struct db_query q;
 	size_t len;
 
-	reader->next = reader->count = 0;
-	db_query(&q, reader->db, &select_newest);
-	db_bind_int(&q, reader->before ? reader->before : INT64_MAX);
-	db_bind_int(&q, TRACE_READER_PAGE);
-	while (db_next(&q)) {
-		reader->before = db_int(&q, 0);
-		reader->page[reader->count].id = reader->before;
-		/* the table checks the length of ids */
-		memcpy(reader->page[reader->count++].trace_id, db_bytes(&q, 1, &len), 16);
+	if (!reader->left) {
+		db_query(&reader->newest, reader->db, &select_newest);
+		db_bind_int(&reader->newest, reader->before ? reader->before : INT64_MAX);
+		db_bind_int(&reader->newest, PAGE);
+		reader->left = PAGE;
 	}
-	reader->result = db_end(&q);
-	return reader->result == DB_OK && reader->count;
+	if (!db_next(&reader->newest)) {
+		reader->left = 0;
+		reader->result = db_end(&reader->newest);
+		return false;
+	}
+	reader->before = db_int(&reader->newest, 0);
+	memcpy(trace_id, db_bytes(&reader->newest, 1, &len), 16); /* the table checks the length */
+	if (--reader->left == 0)
+		reader->result = db_end(&reader->newest);
+	return reader->result == DB_OK;
 }
 
 /* Returns false if the trace was read already, as far as is remembered. */
@@ -185,16 +193,14 @@ bool trace_reader_next(struct trace_reader *reader, uint8_t trace_id[16], struct
 {
 	if (!reader->seen && !(reader->seen = calloc(1, sizeof(*reader->seen))))
 		abort();
-	while (budget_take(trace->budget, 1) && (reader->next < reader->count || read_page(reader))) {
+	while (budget_take(trace->budget, 1) && next_piece(reader, trace_id)) {
 		struct reading r = {.reader = reader, .trace = trace};
-		int64_t piece = reader->page[reader->next].id;
-		memcpy(trace_id, reader->page[reader->next++].trace_id, 16);
 		if (!is_new(reader, trace_id))
 			continue;
 		trace_reset(trace);
 		enum db_result result = read_trace(&r, trace_id);
 		/* a trace with a piece after this one was read at that one, and is remembered no more */
-		if (result == DB_NOT_FOUND || (result == DB_OK && r.newest > piece))
+		if (result == DB_NOT_FOUND || (result == DB_OK && r.newest > reader->before))
 			continue;
 		reader->result = result;
 		if (result == DB_OK)

@@ -10,7 +10,6 @@
 #include "trace_store/recent_set.h"
 #include "trace_store/trace.h"
 
-#define TRACE_READER_PAGE 64
 #define TRACE_READER_ROWS 64             /* of each table that are remembered */
 #define TRACE_READER_BYTES_MAX (1 << 20) /* of them all; only one row may be larger */
 
@@ -26,12 +25,9 @@ struct trace_reader {
 	enum db_result result; /* not DB_OK once trace_reader_next has failed */
 	/* private */
 	struct recent_set *seen; /* traces; NULL until the first trace_reader_next */
-	struct {
-		int64_t id;
-		uint8_t trace_id[16];
-	} page[TRACE_READER_PAGE]; /* pieces, from new to old */
-	size_t next, count;        /* in `page` */
-	int64_t before;            /* the last piece that was in a page; 0: none was read */
+	struct db_query newest;  /* the pieces, from new to old, a page at a time; its read transaction stays open */
+	size_t left;             /* rows of the page; 0: `newest` is not open */
+	int64_t before;          /* the last piece that was read; 0: none was */
 	struct trace_reader_row sources[TRACE_READER_ROWS], resources[TRACE_READER_ROWS];
 	size_t row_bytes;
 };
