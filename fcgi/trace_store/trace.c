@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "trace_store/schema.h"
 
 #define SPANS_KEPT 1024 /* a reset keeps this much room */
@@ -72,40 +73,56 @@ static bool is_at(const struct trace *trace, size_t at, size_t len, struct slice
 	return len == bytes.len && (len == 0 || memcmp(trace->text.data + at, bytes.data, len) == 0);
 }
 
-int64_t trace_resource(struct trace *trace, struct slice fields)
+/* Returns where `part` is to be in `text` once `whole` stands at `at` there. */
+static size_t place(struct slice part, struct slice whole, size_t at)
 {
-	uint64_t hash = hash_table_hash(fields, 0);
+	return part.len ? at + (size_t)(part.data - whole.data) : at;
+}
+
+int64_t trace_resource(struct trace *trace, const struct trace_source *source)
+{
 	size_t at = 0;
 	uint32_t i;
 
-	while (hash_table_next(&trace->resource_table, hash, &at, &i))
-		if (is_at(trace, trace->resources[i].at, trace->resources[i].len, fields))
+	while (hash_table_next(&trace->resource_table, source->hash, &at, &i))
+		if (is_at(trace, trace->resources[i].at, trace->resources[i].fields.len, source->fields))
 			return i;
+	if (!keep(trace, source->fields, &at))
+		return -1;
 	trace->resources = array_grow(trace->resources, trace->resource_count, &trace->resource_room,
 				      sizeof(*trace->resources));
-	struct trace_resource *resource = &trace->resources[trace->resource_count];
-	*resource = (struct trace_resource){.len = fields.len};
-	if (!keep(trace, fields, &resource->at))
-		return -1;
-	hash_table_add(&trace->resource_table, hash, (uint32_t)trace->resource_count);
+	trace->resources[trace->resource_count] = (struct trace_resource){
+		.fields = source->fields,
+		.message = source->message,
+		.service = source->service,
+		.service_hash = source->service_hash,
+		.at = at,
+		.message_at = place(source->message, source->fields, at),
+		.service_at = place(source->service, source->fields, at)};
+	hash_table_add(&trace->resource_table, source->hash, (uint32_t)trace->resource_count);
 	return (int64_t)trace->resource_count++;
 }
 
-int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields)
+int64_t trace_scope(struct trace *trace, int64_t resource, const struct trace_source *source)
 {
+	uint64_t hash = source->hash + ((uint64_t)resource + 1) * HASH_STEP;
 	size_t at = 0;
 	uint32_t i;
-	uint64_t hash = hash_table_hash(fields, (uint64_t)resource + 1);
+
 	while (hash_table_next(&trace->scope_table, hash, &at, &i)) {
 		const struct trace_scope *scope = &trace->scopes[i];
-		if (scope->resource == resource && is_at(trace, scope->at, scope->len, fields))
+		if (scope->resource == resource && is_at(trace, scope->at, scope->fields.len, source->fields))
 			return i;
 	}
-	trace->scopes = array_grow(trace->scopes, trace->scope_count, &trace->scope_room, sizeof(*trace->scopes));
-	struct trace_scope *scope = &trace->scopes[trace->scope_count];
-	*scope = (struct trace_scope){.resource = (uint32_t)resource, .len = fields.len};
-	if (!keep(trace, fields, &scope->at))
+	if (!keep(trace, source->fields, &at))
 		return -1;
+	trace->scopes = array_grow(trace->scopes, trace->scope_count, &trace->scope_room, sizeof(*trace->scopes));
+	trace->scopes[trace->scope_count] = (struct trace_scope){
+		.resource = (uint32_t)resource,
+		.fields = source->fields,
+		.message = source->message,
+		.at = at,
+		.message_at = place(source->message, source->fields, at)};
 	hash_table_add(&trace->scope_table, hash, (uint32_t)trace->scope_count);
 	return (int64_t)trace->scope_count++;
 }
@@ -123,24 +140,25 @@ bool trace_spans(struct trace *trace, int64_t scope, struct slice spans)
 
 /* ---- reading ---- */
 
-static struct slice first_message(struct trace *trace, struct slice fields)
+static struct slice first_message(struct slice fields)
 {
 	struct protobuf reader = protobuf_reader(fields);
 	struct protobuf_field field;
 
-	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1))
-		if (field.number == 1)
+	while (protobuf_next(&reader, &field))
+		if (field.number == OTLP_RESOURCE_SPANS_RESOURCE) /* which is OTLP_SCOPE_SPANS_SCOPE, too */
 			return field.bytes;
 	return (struct slice){"", 0};
 }
 
-static struct slice service_of(struct trace *trace, struct slice resource)
+/* Returns nothing of use for a scope, whose service is not asked for. */
+static struct slice service_of(struct slice resource)
 {
 	struct protobuf reader = protobuf_reader(resource);
 	struct protobuf_field field;
 	struct slice any_value;
 
-	while (protobuf_next(&reader, &field) && budget_take(trace->budget, 1)) {
+	while (protobuf_next(&reader, &field)) {
 		if (field.number != OTLP_RESOURCE_ATTRIBUTES ||
 		    !slice_equal(attribute_read(field.bytes, &any_value), slice_of("service.name")))
 			continue;
@@ -150,21 +168,31 @@ static struct slice service_of(struct trace *trace, struct slice resource)
 	return (struct slice){"", 0};
 }
 
-static void read_sources(struct trace *trace)
+struct trace_source trace_source_read(struct slice fields)
+{
+	struct trace_source source = {.fields = fields, .message = first_message(fields)};
+
+	source.service = service_of(source.message);
+	source.hash = hash_table_hash(fields, 0);
+	source.service_hash = hash_table_hash(source.service, 0);
+	return source;
+}
+
+/* Nothing is added to `text` any more. */
+static void point_into_text(struct trace *trace)
 {
 	const char *text = trace->text.len ? trace->text.data : "";
 
 	for (size_t i = 0; i < trace->resource_count; i++) {
 		struct trace_resource *resource = &trace->resources[i];
-		resource->fields = (struct slice){text + resource->at, resource->len};
-		resource->message = first_message(trace, resource->fields);
-		resource->service = service_of(trace, resource->message);
-		resource->service_hash = hash_table_hash(resource->service, 0);
+		resource->fields.data = text + resource->at;
+		resource->message.data = text + resource->message_at;
+		resource->service.data = text + resource->service_at;
 	}
 	for (size_t i = 0; i < trace->scope_count; i++) {
 		struct trace_scope *scope = &trace->scopes[i];
-		scope->fields = (struct slice){text + scope->at, scope->len};
-		scope->message = first_message(trace, scope->fields);
+		scope->fields.data = text + scope->at;
+		scope->message.data = text + scope->message_at;
 	}
 }
 
@@ -251,15 +279,23 @@ static int compare(const void *a, const void *b, void *arg)
 	return (x->order > y->order) - (x->order < y->order);
 }
 
+static bool is_sorted(const struct trace *trace)
+{
+	for (size_t i = 1; i < trace->span_count; i++)
+		if (compare(&trace->spans[i - 1], &trace->spans[i], trace->scopes) > 0)
+			return false;
+	return true;
+}
+
 void trace_finish(struct trace *trace)
 {
 	uint32_t order = 0;
 
 	trace->bytes = trace->text.len;
-	read_sources(trace);
+	point_into_text(trace);
 	for (size_t i = 0; i < trace->piece_count; i++)
 		read_piece(trace, &trace->pieces[i], &order);
-	if (trace->span_count)
+	if (!is_sorted(trace))
 		qsort_r(trace->spans, trace->span_count, sizeof(*trace->spans), compare, trace->scopes);
 	summarise(trace);
 	trace->cut |= trace->budget->spent;

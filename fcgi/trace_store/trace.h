@@ -22,19 +22,25 @@
 
 #define TRACE_BYTES_MAX LIMIT_TRACE_BYTES /* of a trace that are looked at; more is cut off, and that is said */
 
+/* The fields of ResourceSpans besides scope_spans, or those of ScopeSpans besides spans, read once for many traces. */
+struct trace_source {
+	struct slice fields;
+	struct slice message; /* Resource or InstrumentationScope, empty without one */
+	struct slice service; /* service.name of a Resource, empty without one */
+	uint64_t hash, service_hash;
+};
+
+/* The slices point into the trace, after trace_finish. */
 struct trace_resource {
-	size_t at, len;       /* in `text` until trace_finish: the fields of ResourceSpans beside scope_spans */
-	struct slice fields;  /* the same, from then on */
-	struct slice message; /* Resource, empty without one */
-	struct slice service; /* its service.name, empty without one */
+	struct slice fields, message, service; /* as in trace_source */
 	uint64_t service_hash;
+	size_t at, message_at, service_at; /* private: in `text` */
 };
 
 struct trace_scope {
 	uint32_t resource;
-	size_t at, len; /* of ScopeSpans beside spans */
-	struct slice fields;
-	struct slice message; /* InstrumentationScope */
+	struct slice fields, message;
+	size_t at, message_at; /* private */
 };
 
 struct trace_span {
@@ -68,12 +74,12 @@ void trace_done(struct trace *trace);
 /* Empties it and keeps the memory that most traces need. */
 void trace_reset(struct trace *trace);
 
-/*
- * Where spans come from: fields of ResourceSpans beside scope_spans, and of ScopeSpans beside spans; valid messages,
- * copied. Return a number; -1: no room, and `cut` is set.
- */
-int64_t trace_resource(struct trace *trace, struct slice fields);
-int64_t trace_scope(struct trace *trace, int64_t resource, struct slice fields);
+/* Reads valid fields, which the result points into. Pure. */
+struct trace_source trace_source_read(struct slice fields);
+
+/* Add a copy of where spans come from. They return its number; -1 if there is no room, and then `cut` is set. */
+int64_t trace_resource(struct trace *trace, const struct trace_source *source);
+int64_t trace_scope(struct trace *trace, int64_t resource, const struct trace_source *source);
 
 /* Adds fields `spans` of ScopeSpans, valid and copied. False: no room, and `cut` is set. */
 bool trace_spans(struct trace *trace, int64_t scope, struct slice spans);

@@ -75,15 +75,11 @@ static struct trace_reader_row read_row(struct trace_reader *reader, struct trac
 		buf_add(&row->fields, fields.data, fields.len);
 		if (row->fields.failed)
 			abort();
+		row->source = trace_source_read((struct slice){fields.len ? row->fields.data : "", fields.len});
 		reader->row_bytes += fields.len;
 	}
 	*result = db_end(&q);
 	return *row;
-}
-
-static struct slice fields_of(const struct trace_reader_row *row)
-{
-	return (struct slice){row->fields.len ? row->fields.data : "", row->fields.len};
 }
 
 /* ---- a trace ---- */
@@ -110,12 +106,12 @@ static int64_t read_source(struct reading *r, int64_t source_id)
 							    source.resource_id, &r->result);
 		if (!resource.id)
 			return -1;
-		r->resource = trace_resource(r->trace, fields_of(&resource));
+		r->resource = trace_resource(r->trace, &resource.source);
 		r->resource_id = resource.id;
 		/* which may have pushed the source out */
 		source = read_row(reader, reader->sources, &select_source, source_id, &r->result);
 	}
-	return r->resource < 0 || !source.id ? -1 : trace_scope(r->trace, r->resource, fields_of(&source));
+	return r->resource < 0 || !source.id ? -1 : trace_scope(r->trace, r->resource, &source.source);
 }
 
 static bool read_piece(struct reading *r, struct db_query *q)

@@ -17,6 +17,7 @@
 struct trace_reader_row {
 	int64_t id, resource_id;
 	struct buf fields;
+	struct trace_source source; /* which points into them */
 };
 
 /* One thread at a time. */

@@ -110,7 +110,8 @@ static inline void add_scope_spans(struct trace *trace, int64_t resource, struct
 	struct protobuf_field field;
 
 	copy_without(copy, scope_spans, OTLP_SCOPE_SPANS_SPANS);
-	int64_t scope = trace_scope(trace, resource, bytes_in(copy));
+	struct trace_source source = trace_source_read(bytes_in(copy));
+	int64_t scope = trace_scope(trace, resource, &source);
 	while (scope >= 0 && protobuf_next(&reader, &field))
 		if (field.number == OTLP_SCOPE_SPANS_SPANS)
 			trace_spans(trace, scope, field.whole);
@@ -128,7 +129,8 @@ static inline void trace_request(struct trace *trace, struct slice request)
 		if (resource_spans.number != OTLP_REQUEST_RESOURCE_SPANS)
 			continue;
 		copy_without(&copy, resource_spans.bytes, OTLP_RESOURCE_SPANS_SCOPE_SPANS);
-		int64_t resource = trace_resource(trace, bytes_in(&copy));
+		struct trace_source source = trace_source_read(bytes_in(&copy));
+		int64_t resource = trace_resource(trace, &source);
 		while (resource >= 0 && protobuf_next(&inner, &scope_spans))
 			if (scope_spans.number == OTLP_RESOURCE_SPANS_SCOPE_SPANS)
 				add_scope_spans(trace, resource, scope_spans.bytes, &copy);
