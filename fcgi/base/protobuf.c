@@ -182,13 +182,7 @@ void protobuf_add_text(struct buf *out, unsigned field, const char *s, size_t by
 
 /* ---- reading: from `at`, which each of these moves on; the new place, or NULL if the message is malformed ---- */
 
-static void skip(struct slice *b, size_t len)
-{
-	b->data += len;
-	b->len -= len;
-}
-
-static bool take_long_varint(struct slice *b, uint64_t *out)
+static const uint8_t *read_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *out)
 {
 	uint64_t value = 0;
 
@@ -206,16 +200,7 @@ static bool take_long_varint(struct slice *b, uint64_t *out)
 }
 
 /* Most are tags and lengths of one byte. */
-static inline bool take_varint(struct slice *b, uint64_t *out)
-{
-	if (!b->len || (unsigned char)*b->data >= 0x80)
-		return take_long_varint(b, out);
-	*out = (unsigned char)*b->data;
-	skip(b, 1);
-	return true;
-}
-
-static bool take_fixed(struct slice *b, unsigned len, uint64_t *out)
+static inline const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, uint64_t *out)
 {
 	if (at == end || *at >= 0x80)
 		return read_long_varint(at, end, out);

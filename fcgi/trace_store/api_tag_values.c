@@ -139,7 +139,7 @@ static void add_attributes(struct values *v, struct slice message, uint32_t numb
 	struct slice any_value;
 
 	while (protobuf_next(&reader, &field) && budget_take(&v->q.budget, 4)) {
-		if (field.number != number || !slice_equal(attribute_read(field.bytes, &any_value), v->name))
+		if (field.number != number || !slice_equal(attribute_key(field.bytes, &any_value), v->name))
 			continue;
 		struct value value = attribute_value(any_value);
 		add_found(v, &value);

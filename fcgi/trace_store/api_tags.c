@@ -61,7 +61,7 @@ static void add_keys(struct api_query *q, struct string_set *keys, struct slice 
 
 	while (keys && protobuf_next(&reader, &field) && budget_take(&q->budget, 4))
 		if (field.number == number)
-			string_set_add(keys, attribute_read(field.bytes, &any_value));
+			string_set_add(keys, attribute_key(field.bytes, &any_value));
 }
 
 static void add_resource(void *arg, struct api_query *q, const struct trace_resource *resource)
@@ -86,7 +86,7 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 		return;
 	while (protobuf_next(&reader, &field) && budget_take(&q->budget, 4)) {
 		if (field.number == OTLP_SPAN_ATTRIBUTES && into[OF_SPAN])
-			string_set_add(into[OF_SPAN], attribute_read(field.bytes, &any_value));
+			string_set_add(into[OF_SPAN], attribute_key(field.bytes, &any_value));
 		else if (field.number == OTLP_SPAN_EVENTS)
 			add_keys(q, into[OF_EVENT], field.bytes, OTLP_EVENT_ATTRIBUTES);
 		else if (field.number == OTLP_SPAN_LINKS)

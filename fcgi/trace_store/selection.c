@@ -121,7 +121,7 @@ static bool has_field(const struct selector *s, unsigned fields)
 static void consider_attribute(struct selection *a, struct selection_found *found, unsigned fields,
 			       struct slice key_value)
 {
-	struct slice any_value, key = attribute_read(key_value, &any_value);
+	struct slice any_value, key = attribute_key(key_value, &any_value);
 
 	for (size_t i = 0; i < a->selector->count; i++) {
 		const struct selector_condition *c = &a->selector->conditions[i];

@@ -87,7 +87,7 @@ struct value attribute_value(struct slice any_value)
 	return out;
 }
 
-struct slice attribute_read(struct slice key_value, struct slice *any_value)
+struct slice attribute_key(struct slice key_value, struct slice *any_value)
 {
 	struct protobuf reader = protobuf_reader(key_value);
 	struct protobuf_field field;

@@ -35,7 +35,7 @@ struct value {
 };
 
 /* Returns the key of a KeyValue, and its value as it came: most are not looked at. */
-struct slice attribute_read(struct slice key_value, struct slice *any_value);
+struct slice attribute_key(struct slice key_value, struct slice *any_value);
 
 /* Reads an AnyValue. */
 struct value attribute_value(struct slice any_value);

@@ -160,7 +160,7 @@ static struct slice service_of(struct slice resource)
 
 	while (protobuf_next(&reader, &field)) {
 		if (field.number != OTLP_RESOURCE_ATTRIBUTES ||
-		    !slice_equal(attribute_read(field.bytes, &any_value), slice_of("service.name")))
+		    !slice_equal(attribute_key(field.bytes, &any_value), slice_of("service.name")))
 			continue;
 		struct value value = attribute_value(any_value);
 		return value.type == VALUE_STRING ? value.text : (struct slice){"", 0};

@@ -103,7 +103,7 @@ static bool attribute_find(struct slice message, uint32_t number, const char *ke
 	struct slice any_value;
 
 	while (protobuf_next(&reader, &field)) {
-		if (field.number != number || !slice_equal(attribute_read(field.bytes, &any_value), slice_of(key)))
+		if (field.number != number || !slice_equal(attribute_key(field.bytes, &any_value), slice_of(key)))
 			continue;
 		*out = attribute_value(any_value);
 		return true;
