@@ -5,15 +5,39 @@
 #include <string.h>
 
 #include "trace_store/hash_table.h"
+#include "trace_store/recent_set.h"
 
-#define PAGE 256 /* pieces: a read transaction must end for the log to be written back */
+#define PAGE 256          /* ids of pieces; the read transaction ends after each page, so that checkpoints get on */
+#define WINDOW (2 * PAGE) /* of them that are kept in memory */
+#define PIECE_BYTES 4096  /* a piece with more is read again when its trace is */
 
-DB_STATEMENT(select_newest, "SELECT", "pieces",
-	     "SELECT id, trace_id FROM pieces WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
-DB_STATEMENT(select_pieces, "SELECT", "pieces",
-	     "SELECT id, source_id, spans FROM pieces WHERE trace_id = ?1 ORDER BY id");
+DB_STATEMENT(select_range, "SELECT", "pieces",
+	     "SELECT coalesce((SELECT min(id) FROM pieces), 1), coalesce((SELECT max(id) FROM pieces), 0)");
+DB_STATEMENT(select_page, "SELECT", "pieces",
+	     "SELECT id, trace_id, source_id, spans FROM pieces WHERE id BETWEEN ?1 AND ?2");
+DB_STATEMENT(select_any, "SELECT", "pieces", "SELECT id FROM pieces LIMIT 1");
+DB_STATEMENT(select_ids, "SELECT", "pieces", "SELECT id FROM pieces WHERE trace_id = ?1 ORDER BY id");
+DB_STATEMENT(select_piece, "SELECT", "pieces", "SELECT source_id, spans FROM pieces WHERE id = ?1");
 DB_STATEMENT(select_source, "SELECT", "sources", "SELECT scope, resource_id FROM sources WHERE id = ?1");
 DB_STATEMENT(select_resource, "SELECT", "resources", "SELECT fields, 0 FROM resources WHERE id = ?1");
+
+struct piece {
+	int64_t id, source_id; /* id 0: there is none */
+	uint8_t trace_id[16];
+	size_t len; /* of its spans; SIZE_MAX if they are not kept */
+	char spans[PIECE_BYTES];
+};
+
+/* The pieces whose ids are `first` or more are looked at, from the newest on. */
+struct trace_reader_scan {
+	int64_t first;
+	int64_t next;                /* those below are still to be looked at */
+	int64_t read;                /* those from here on were read; below `next` they are all in `window` */
+	struct recent_set seen;      /* traces */
+	struct piece window[WINDOW]; /* by id modulo WINDOW */
+	struct db_query transaction; /* one row of it is read, so that the transaction of a page stays open */
+	bool in_transaction;
+};
 
 void trace_reader_init(struct trace_reader *reader, struct db_connection *db)
 {
@@ -37,12 +61,20 @@ static void forget_rows(struct trace_reader *reader)
 	}
 }
 
+static enum db_result end_transaction(struct trace_reader_scan *scan)
+{
+	bool was_open = scan->in_transaction;
+
+	scan->in_transaction = false;
+	return was_open ? db_end(&scan->transaction) : DB_OK;
+}
+
 void trace_reader_done(struct trace_reader *reader)
 {
-	if (reader->left)
-		db_end(&reader->newest);
 	forget_rows(reader);
-	free(reader->seen);
+	if (reader->scan)
+		end_transaction(reader->scan);
+	free(reader->scan);
 }
 
 static struct slice column(struct db_query *q, int number)
@@ -114,14 +146,33 @@ static int64_t read_source(struct reading *r, int64_t source_id)
 	return r->resource < 0 || !source.id ? -1 : trace_scope(r->trace, r->resource, &source.source);
 }
 
-static bool read_piece(struct reading *r, struct db_query *q)
+static bool take_piece(struct reading *r, int64_t source_id, struct slice spans)
 {
-	int64_t scope = read_source(r, db_int(q, 1));
+	int64_t scope = read_source(r, source_id);
 
-	r->newest = db_int(q, 0);
 	if (scope < 0)
 		return r->result == DB_OK && !r->trace->cut;
-	return trace_spans(r->trace, scope, column(q, 2)) && budget_take(r->trace->budget, 32);
+	return trace_spans(r->trace, scope, spans) && budget_take(r->trace->budget, 32);
+}
+
+static bool read_piece(struct reading *r, int64_t id)
+{
+	const struct trace_reader_scan *scan = r->reader->scan;
+	const struct piece *kept = scan ? &scan->window[(uint64_t)id % WINDOW] : NULL;
+	struct db_query q;
+	bool more = true;
+
+	r->newest = id;
+	if (kept && kept->id == id && kept->len != SIZE_MAX)
+		return take_piece(r, kept->source_id, (struct slice){kept->spans, kept->len});
+	db_query(&q, r->reader->db, &select_piece);
+	db_bind_int(&q, id);
+	if (db_next(&q))
+		more = take_piece(r, db_int(&q, 0), column(&q, 1));
+	enum db_result result = db_end(&q);
+	if (r->result == DB_OK)
+		r->result = result;
+	return more && r->result == DB_OK;
 }
 
 static enum db_result read_trace(struct reading *r, const uint8_t trace_id[16])
@@ -129,10 +180,10 @@ static enum db_result read_trace(struct reading *r, const uint8_t trace_id[16])
 	struct db_query q;
 	bool more = true;
 
-	db_query(&q, r->reader->db, &select_pieces);
+	db_query(&q, r->reader->db, &select_ids);
 	db_bind_bytes(&q, trace_id, 16);
 	while (more && db_next(&q))
-		more = read_piece(r, &q);
+		more = read_piece(r, db_int(&q, 0));
 	enum db_result result = db_end(&q);
 	if (result != DB_OK || r->result != DB_OK)
 		return result != DB_OK ? result : r->result;
@@ -151,52 +202,98 @@ enum db_result trace_reader_load(struct trace_reader *reader, const uint8_t trac
 
 /* ---- all traces ---- */
 
-/* Returns false after the last piece, and on a failure. */
-static bool next_piece(struct trace_reader *reader, uint8_t trace_id[16])
+static bool start_scan(struct trace_reader *reader)
 {
-	size_t len;
+	struct db_query q;
 
-	if (!reader->left) {
-		db_query(&reader->newest, reader->db, &select_newest);
-		db_bind_int(&reader->newest, reader->before ? reader->before : INT64_MAX);
-		db_bind_int(&reader->newest, PAGE);
-		reader->left = PAGE;
+	reader->scan = calloc(1, sizeof(*reader->scan));
+	if (!reader->scan)
+		abort();
+	db_query(&q, reader->db, &select_range);
+	if (db_next(&q)) {
+		reader->scan->first = db_int(&q, 0);
+		reader->scan->next = reader->scan->read = db_int(&q, 1) + 1;
 	}
-	if (!db_next(&reader->newest)) {
-		reader->left = 0;
-		reader->result = db_end(&reader->newest);
-		return false;
-	}
-	reader->before = db_int(&reader->newest, 0);
-	memcpy(trace_id, db_bytes(&reader->newest, 1, &len), 16); /* the table checks the length */
-	if (--reader->left == 0)
-		reader->result = db_end(&reader->newest);
+	reader->result = db_end(&q);
 	return reader->result == DB_OK;
 }
 
+static void keep_piece(struct trace_reader_scan *scan, struct db_query *q)
+{
+	int64_t id = db_int(q, 0);
+	struct piece *piece = &scan->window[(uint64_t)id % WINDOW];
+	struct slice spans = column(q, 3);
+
+	piece->id = id;
+	memcpy(piece->trace_id, column(q, 1).data, 16); /* the table checks the length */
+	piece->source_id = db_int(q, 2);
+	piece->len = spans.len <= PIECE_BYTES ? spans.len : SIZE_MAX;
+	if (spans.len <= PIECE_BYTES)
+		memcpy(piece->spans, spans.data, spans.len);
+}
+
+static enum db_result read_page(struct trace_reader_scan *scan, struct db_connection *db)
+{
+	int64_t from = scan->read - PAGE > scan->first ? scan->read - PAGE : scan->first;
+	enum db_result ended = end_transaction(scan);
+	struct db_query q;
+
+	db_query(&scan->transaction, db, &select_any);
+	scan->in_transaction = true;
+	db_next(&scan->transaction);
+	db_query(&q, db, &select_page);
+	db_bind_int(&q, from);
+	db_bind_int(&q, scan->read - 1);
+	while (db_next(&q))
+		keep_piece(scan, &q);
+	scan->read = from;
+	enum db_result result = db_end(&q);
+	return result == DB_OK ? ended : result;
+}
+
+/* Returns the next piece that is there; NULL after the last one, and on a failure. */
+static const struct piece *next_piece(struct trace_reader *reader)
+{
+	struct trace_reader_scan *scan = reader->scan;
+
+	while (scan->next > scan->first) {
+		if (scan->next - scan->read < PAGE && scan->read > scan->first &&
+		    (reader->result = read_page(scan, reader->db)) != DB_OK)
+			return NULL;
+		scan->next--;
+		const struct piece *piece = &scan->window[(uint64_t)scan->next % WINDOW];
+		if (piece->id == scan->next)
+			return piece;
+	}
+	return NULL;
+}
+
 /* Returns false if the trace was read already, as far as is remembered. */
-static bool is_new(struct trace_reader *reader, const uint8_t trace_id[16])
+static bool is_new(struct recent_set *seen, const uint8_t trace_id[16])
 {
 	uint64_t key = hash_table_hash((struct slice){(const char *)trace_id, 16}, 0) | 1;
 
-	if (recent_set_has(reader->seen, key))
+	if (recent_set_has(seen, key))
 		return false;
-	recent_set_add(reader->seen, key);
+	recent_set_add(seen, key);
 	return true;
 }
 
 bool trace_reader_next(struct trace_reader *reader, uint8_t trace_id[16], struct trace *trace)
 {
-	if (!reader->seen && !(reader->seen = calloc(1, sizeof(*reader->seen))))
-		abort();
-	while (budget_take(trace->budget, 1) && next_piece(reader, trace_id)) {
+	const struct piece *piece;
+
+	if (!reader->scan && !start_scan(reader))
+		return false;
+	while (budget_take(trace->budget, 1) && (piece = next_piece(reader))) {
 		struct reading r = {.reader = reader, .trace = trace};
-		if (!is_new(reader, trace_id))
+		if (!is_new(&reader->scan->seen, piece->trace_id))
 			continue;
+		memcpy(trace_id, piece->trace_id, 16);
 		trace_reset(trace);
 		enum db_result result = read_trace(&r, trace_id);
 		/* a trace with a piece after this one was read at that one, and is remembered no more */
-		if (result == DB_NOT_FOUND || (result == DB_OK && r.newest > reader->before))
+		if (result == DB_NOT_FOUND || (result == DB_OK && r.newest > piece->id))
 			continue;
 		reader->result = result;
 		if (result == DB_OK)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads stored traces, one or all of them. It remembers which traces it has read, and the resources and scopes that it
- * read last: the traces of a time come from the same few requests.
+ * Reads stored traces, one or all of them. To read all it goes through the pieces from new to old, each page of them
+ * read once and ahead of what is looked at, because the pieces of a trace lie close to each other. It remembers which
+ * traces it has read, and the resources and scopes that it read last.
  */
 #ifndef APM_TRACE_STORE_TRACE_READER_H
 #define APM_TRACE_STORE_TRACE_READER_H
 
 #include "database/database.h"
-#include "trace_store/recent_set.h"
 #include "trace_store/trace.h"
 
 #define TRACE_READER_ROWS 64             /* of each table that are remembered */
@@ -25,10 +25,7 @@ struct trace_reader {
 	struct db_connection *db;
 	enum db_result result; /* not DB_OK once trace_reader_next has failed */
 	/* private */
-	struct recent_set *seen; /* traces; NULL until the first trace_reader_next */
-	struct db_query newest;  /* the pieces, from new to old, a page at a time; its read transaction stays open */
-	size_t left;             /* rows of the page; 0: `newest` is not open */
-	int64_t before;          /* the last piece that was read; 0: none was */
+	struct trace_reader_scan *scan; /* NULL until the first trace_reader_next */
 	struct trace_reader_row sources[TRACE_READER_ROWS], resources[TRACE_READER_ROWS];
 	size_t row_bytes;
 };

@@ -55,11 +55,34 @@ static void traces_are_read_from_new_to_old(void **state)
 		assert_true(trace_reader_next(&reader, id, &trace));
 		assert_memory_equal(id, expected, 16);
 		assert_int_equal(trace.span_count, number == 7 ? 2 : 1);
-		if (i == 100) /* what was read is remembered, but not for ever */
-			memset(reader.seen, 0, sizeof(*reader.seen));
 	}
 	assert_false(trace_reader_next(&reader, id, &trace));
 	assert_int_equal(reader.result, DB_OK);
+	trace_reader_done(&reader);
+	trace_done(&trace);
+}
+
+/* More traces than the reader remembers lie between their pieces. */
+static void traces_in_distant_pieces_are_read_once(void **state)
+{
+	struct trace_reader reader;
+	struct budget budget;
+	struct trace trace;
+	uint8_t id[16];
+	size_t count = 0;
+
+	(void)state;
+	store_spans("near", 0, 20, 1, 0, NULL);
+	for (uint32_t i = 0; i < 4; i++)
+		store_spans("far", 20 + i * 20000, 20020 + i * 20000, 1, 0, NULL);
+	store_spans("near", 0, 20, 2, 0, NULL);
+	budget_init(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
+	trace_init(&trace, &budget);
+	trace_reader_init(&reader, db);
+	for (; trace_reader_next(&reader, id, &trace); count++)
+		assert_int_equal(trace.span_count, count < 20 ? 2 : 1);
+	assert_int_equal(reader.result, DB_OK);
+	assert_int_equal(count, 80020);
 	trace_reader_done(&reader);
 	trace_done(&trace);
 }
@@ -259,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_trace_is_put_together, open_store, close_store),
 		cmocka_unit_test_setup_teardown(traces_are_read_from_new_to_old, open_store, close_store),
+		cmocka_unit_test_setup_teardown(traces_in_distant_pieces_are_read_once, open_store, close_store),
 		cmocka_unit_test_setup_teardown(a_refused_trace_keeps_what_was_there, open_store, close_store),
 		cmocka_unit_test_setup_teardown(the_size_is_kept_and_the_newest_traces_whole, open_store, close_store),
 		cmocka_unit_test_setup_teardown(old_traces_go, open_store, close_store),
