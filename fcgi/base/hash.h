@@ -17,8 +17,8 @@ static inline uint64_t hash_bytes(const void *data, size_t len)
 	return hash;
 }
 
-#define HASH_STEP UINT64_C(0x9e3779b97f4a7c15) /* 2^64 divided by the golden ratio: steps between inputs of hash_mix   \
-						*/
+/* 2^64 divided by the golden ratio: a good distance between inputs of hash_mix. */
+#define HASH_STEP UINT64_C(0x9e3779b97f4a7c15)
 
 /* The finaliser of SplitMix64. Every bit of the result depends on every bit of `x`; only 0 gives 0. */
 static inline uint64_t hash_mix(uint64_t x)

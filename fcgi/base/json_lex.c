@@ -84,9 +84,8 @@ static bool skip_escape(struct json_lex *lex)
 	int kind = peek(lex);
 
 	if (kind == 'u') {
-		for (int i = 1; i <= 4; i++)
-			if (lex->end - lex->at <= i || hex_digit(lex->at[i]) < 0)
-				return false;
+		if (lex->end - lex->at < 5 || hex_unit(lex->at + 1) < 0)
+			return false;
 		lex->at += 5;
 		return true;
 	}
@@ -232,44 +231,16 @@ bool json_lex_skip(struct json_lex *lex)
 
 /* ---- texts ---- */
 
-static unsigned unit_of(const char *digits)
-{
-	unsigned unit = 0;
-
-	for (int i = 0; i < 4; i++)
-		unit = unit << 4 | (unsigned)hex_digit(digits[i]);
-	return unit;
-}
-
-static void add_character(struct buf *out, unsigned c)
-{
-	if (c < 0x80) {
-		buf_addc(out, (char)c);
-	} else if (c < 0x800) {
-		buf_addc(out, (char)(0xc0 | c >> 6));
-		buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	} else {
-		if (c < 0x10000) {
-			buf_addc(out, (char)(0xe0 | c >> 12));
-		} else {
-			buf_addc(out, (char)(0xf0 | c >> 18));
-			buf_addc(out, (char)(0x80 | (c >> 12 & 0x3f)));
-		}
-		buf_addc(out, (char)(0x80 | (c >> 6 & 0x3f)));
-		buf_addc(out, (char)(0x80 | (c & 0x3f)));
-	}
-}
-
 /* \uXXXX, or two of them for a character beyond U+FFFF. `at` is behind the u; NULL: half of a pair. */
 static const char *add_unit(struct buf *out, const char *at, const char *end)
 {
-	unsigned c = unit_of(at);
+	uint32_t c = (uint32_t)hex_unit(at);
 
 	at += 4;
 	if (c >= 0xd800 && c < 0xdc00) {
 		if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
 			return NULL;
-		unsigned low = unit_of(at + 2);
+		uint32_t low = (uint32_t)hex_unit(at + 2);
 		if (low < 0xdc00 || low > 0xdfff)
 			return NULL;
 		c = 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
@@ -277,7 +248,8 @@ static const char *add_unit(struct buf *out, const char *at, const char *end)
 	} else if (c >= 0xdc00 && c < 0xe000) {
 		return NULL;
 	}
-	add_character(out, c);
+	char character[4];
+	buf_add(out, character, utf8_encode(c, character));
 	return at;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/utf8.h"
 
-#include <stdint.h>
-
 /*
  * Unicode 15, table 3-7: what the lead byte says of the length and of the second byte. Only the second byte has a
  * narrower range than 80..BF (no overlong forms, no surrogates, nothing above U+10FFFF).
@@ -52,6 +50,17 @@ size_t utf8_ill_formed(const char *s, size_t left)
 	size_t prefix = well_formed_prefix(s, left, &length);
 
 	return prefix ? prefix : 1;
+}
+
+size_t utf8_encode(uint32_t code, char *out)
+{
+	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+	static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = len; i > 1; code >>= 6)
+		out[--i] = (char)(0x80 | (code & 0x3f));
+	out[0] = (char)(lead[len] | code);
+	return len;
 }
 
 bool utf8_valid(const char *s, size_t bytes)

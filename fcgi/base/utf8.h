@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define UTF8_REPLACEMENT "\xef\xbf\xbd" /* U+FFFD, in the place of what is not UTF-8 */
 
@@ -16,6 +17,9 @@ size_t utf8_sequence(const char *s, size_t left);
  * replaces (Unicode 15, section 3.9, "U+FFFD Substitution of Maximal Subparts").
  */
 size_t utf8_ill_formed(const char *s, size_t left);
+
+/* Writes a code point (not a surrogate, 0x10ffff at most) to `out`, 4 bytes at most; returns how many. */
+size_t utf8_encode(uint32_t code, char *out);
 
 /* True when all `bytes` are valid UTF-8. */
 bool utf8_valid(const char *s, size_t bytes);

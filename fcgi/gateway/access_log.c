@@ -42,54 +42,50 @@ enum member {
 	MEMBERS
 };
 
-/* as it is written: "name": */
-#define NAME(text)                                                                                                     \
-	{                                                                                                              \
-		"\"" text "\":", sizeof(text) + 2                                                                      \
-	}
-static const struct slice member_names[MEMBERS] = {
-	[TS] = NAME("ts"),
-	[LEVEL] = NAME("level"),
-	[SERVICE] = NAME("service"),
-	[MSG] = NAME("msg"),
-	[TRACE_ID] = NAME("trace_id"),
-	[SPAN_ID] = NAME("span_id"),
-	[TRACE_FLAGS] = NAME("trace_flags"),
-	[TRACE_STATE] = NAME("trace_state"),
-	[TRACE_RESAMPLED] = NAME("trace_resampled"),
-	[PARENT_SPAN_ID] = NAME("parent_span_id"),
-	[CLIENT_SPAN_ID] = NAME("client_span_id"),
-	[METHOD] = NAME("method"),
-	[ROUTE] = NAME("route"),
-	[PATH] = NAME("path"),
-	[QUERY] = NAME("query"),
-	[STATUS] = NAME("status"),
-	[DURATION_MS] = NAME("duration_ms"),
-	[UP_ADDR] = NAME("up_addr"),
-	[UP_STATUS] = NAME("up_status"),
-	[UP_TIME] = NAME("up_time"),
-	[UP_START] = NAME("up_start"),
-	[HOST] = NAME("host"),
-	[PORT] = NAME("port"),
-	[SCHEME] = NAME("scheme"),
-	[CLIENT] = NAME("client"),
-	[USER_AGENT] = NAME("user_agent"),
-	[PROTOCOL] = NAME("protocol"),
-	[BYTES_IN] = NAME("bytes_in"),
-	[BYTES_OUT] = NAME("bytes_out"),
-	[MSEC] = NAME("msec"),
+static const char *const member_names[MEMBERS] = {
+	[TS] = "ts",
+	[LEVEL] = "level",
+	[SERVICE] = "service",
+	[MSG] = "msg",
+	[TRACE_ID] = "trace_id",
+	[SPAN_ID] = "span_id",
+	[TRACE_FLAGS] = "trace_flags",
+	[TRACE_STATE] = "trace_state",
+	[TRACE_RESAMPLED] = "trace_resampled",
+	[PARENT_SPAN_ID] = "parent_span_id",
+	[CLIENT_SPAN_ID] = "client_span_id",
+	[METHOD] = "method",
+	[ROUTE] = "route",
+	[PATH] = "path",
+	[QUERY] = "query",
+	[STATUS] = "status",
+	[DURATION_MS] = "duration_ms",
+	[UP_ADDR] = "up_addr",
+	[UP_STATUS] = "up_status",
+	[UP_TIME] = "up_time",
+	[UP_START] = "up_start",
+	[HOST] = "host",
+	[PORT] = "port",
+	[SCHEME] = "scheme",
+	[CLIENT] = "client",
+	[USER_AGENT] = "user_agent",
+	[PROTOCOL] = "protocol",
+	[BYTES_IN] = "bytes_in",
+	[BYTES_OUT] = "bytes_out",
+	[MSEC] = "msec",
 };
 
-/* What every line begins with; the quotes keep a client from writing it into a value, where nginx escapes them. */
+/* Every line begins with this. A client cannot write it into a value, where nginx escapes the quotes. */
 static const char line_start[] = "{\"ts\":\"";
 
-/* `expected`: what comes next when nginx wrote the line, tried first. MEMBERS: none of ours. */
-static unsigned find_member(const struct slice *key, unsigned expected)
+/* Returns MEMBERS when the name is none of ours. `expected`, which follows when nginx wrote the line, is tried first.
+ */
+static unsigned find_member(const struct slice *name, unsigned expected)
 {
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		unsigned member = (expected + i) % MEMBERS;
-		const struct slice *name = &member_names[member];
-		if (name->len == key->len + 3 && memcmp(name->data + 1, key->data, key->len) == 0)
+		if (strlen(member_names[member]) == name->len &&
+		    memcmp(member_names[member], name->data, name->len) == 0)
 			return member;
 	}
 	return MEMBERS;
@@ -97,22 +93,18 @@ static unsigned find_member(const struct slice *key, unsigned expected)
 
 static bool scan_members(struct json_scan *s, struct slice *values)
 {
-	struct slice key, value;
+	struct slice name, value;
 	enum json_scanned result;
 	unsigned expected = 0;
 
-	for (;;) {
-		while (expected < MEMBERS && json_scan_expect(s, &member_names[expected], &values[expected]))
-			expected++;
-		result = json_scan_next(s, &key, &value);
-		if (result != JSON_SCAN_MEMBER)
-			return result == JSON_SCAN_END;
-		unsigned member = find_member(&key, expected);
+	while ((result = json_scan_next(s, &name, &value)) == JSON_SCAN_MEMBER) {
+		unsigned member = find_member(&name, expected);
 		if (member == MEMBERS)
 			continue;
 		values[member] = value;
 		expected = member + 1;
 	}
+	return result == JSON_SCAN_END;
 }
 
 /* ---- the values ---- */

@@ -14,7 +14,7 @@
 /* One try of nginx to have the request answered. */
 struct access_attempt {
 	struct slice address; /* as nginx writes it: "unix:/run/users.sock", "127.0.0.1:8081", or an upstream's name */
-	int status;          /* 0: it did not answer */
+	int status;           /* 0: it did not answer */
 	uint64_t duration_ns;
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "base/utf8.h"
 
 static void skip_space(struct json_scan *s)
 {
@@ -14,48 +15,17 @@ static void skip_space(struct json_scan *s)
 static bool take(struct json_scan *s, char c)
 {
 	if (s->at < s->end && *s->at != c)
-		skip_space(s); /* nginx writes none */
+		skip_space(s); /* nginx writes none, so that this is rare */
 	if (s->at == s->end || *s->at != c)
 		return false;
 	s->at++;
 	return true;
 }
 
-/* Four hexadecimal digits; -1: not that. */
-static int hex4(const char *s, const char *end)
+/* Returns the value of four hexadecimal digits, -1 when something else is there. */
+static int peek_unit(const struct json_scan *s, size_t offset)
 {
-	int value = 0;
-
-	if (end - s < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		int digit = hex_digit(s[i]);
-		if (digit < 0)
-			return -1;
-		value = value << 4 | digit;
-	}
-	return value;
-}
-
-static char *put_utf8(char *out, unsigned code)
-{
-	if (code < 0x80) {
-		*out++ = (char)code;
-		return out;
-	}
-	if (code < 0x800) {
-		*out++ = (char)(0xc0 | code >> 6);
-	} else {
-		if (code < 0x10000) {
-			*out++ = (char)(0xe0 | code >> 12);
-		} else {
-			*out++ = (char)(0xf0 | code >> 18);
-			*out++ = (char)(0x80 | (code >> 12 & 0x3f));
-		}
-		*out++ = (char)(0x80 | (code >> 6 & 0x3f));
-	}
-	*out++ = (char)(0x80 | (code & 0x3f));
-	return out;
+	return (size_t)(s->end - s->at) < offset + 4 ? -1 : hex_unit(s->at + offset);
 }
 
 static bool is_high_surrogate(int unit)
@@ -71,21 +41,22 @@ static bool is_low_surrogate(int unit)
 /* What follows "\u". A lone surrogate, which has no UTF-8, becomes U+FFFD. */
 static bool unescape_unicode(struct json_scan *s, char **out)
 {
-	int unit = hex4(s->at, s->end);
+	int unit = peek_unit(s, 0);
 
 	if (unit < 0)
 		return false;
 	s->at += 4;
 	if (is_high_surrogate(unit) && s->end - s->at >= 6 && s->at[0] == '\\' && s->at[1] == 'u') {
-		int low = hex4(s->at + 2, s->end);
+		int low = peek_unit(s, 2);
 		if (is_low_surrogate(low)) {
-			*out = put_utf8(*out, 0x10000u + ((unsigned)(unit - 0xd800) << 10) + (unsigned)(low - 0xdc00));
+			unsigned code = 0x10000u + ((unsigned)(unit - 0xd800) << 10) + (unsigned)(low - 0xdc00);
+			*out += utf8_encode(code, *out);
 			s->at += 6;
 			return true;
 		}
 	}
 	bool lone = is_high_surrogate(unit) || is_low_surrogate(unit);
-	*out = put_utf8(*out, lone ? 0xfffd : (unsigned)unit);
+	*out += utf8_encode(lone ? 0xfffd : (unsigned)unit, *out);
 	return true;
 }
 
@@ -115,7 +86,7 @@ static bool scan_string(struct json_scan *s, char **end)
 
 	if (!quote)
 		return false;
-	char *backslash = s->escapes ? memchr(s->at, '\\', (size_t)(quote - s->at)) : NULL;
+	char *backslash = memchr(s->at, '\\', (size_t)(quote - s->at));
 	if (!backslash) {
 		*end = quote;
 		s->at = quote + 1;
@@ -152,9 +123,9 @@ static bool scan_bare(struct json_scan *s, char **end)
 	return s->at > start;
 }
 
-void json_scan_init(struct json_scan *s, char *object, size_t bytes)
+void json_scan_init(struct json_scan *s, char *object, size_t len)
 {
-	*s = (struct json_scan){.at = object, .end = object + bytes, .escapes = memchr(object, '\\', bytes) != NULL};
+	*s = (struct json_scan){.at = object, .end = object + len};
 }
 
 static bool scan_member(struct json_scan *s, struct slice *key, struct slice *value)
@@ -196,25 +167,4 @@ enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct 
 	if (s->last)
 		return at_end(s) ? JSON_SCAN_END : JSON_SCAN_BROKEN;
 	return scan_member(s, key, value) ? JSON_SCAN_MEMBER : JSON_SCAN_BROKEN;
-}
-
-bool json_scan_expect(struct json_scan *s, const struct slice *key, struct slice *value)
-{
-	char *start = s->at + key->len;
-
-	if (!s->started || s->last || s->escapes || (size_t)(s->end - s->at) <= key->len ||
-	    memcmp(s->at, key->data, key->len) != 0)
-		return false;
-	bool quoted = *start == '"';
-	struct json_scan rest = {.at = start + quoted, .end = s->end};
-	char *value_end;
-	if (quoted ? !scan_string(&rest, &value_end) : !scan_bare(&rest, &value_end))
-		return false;
-	if (rest.at == s->end || (*rest.at != ',' && *rest.at != '}'))
-		return false;
-	s->last = *rest.at == '}';
-	s->at = rest.at + 1;
-	*value_end = '\0'; /* at the latest the comma or brace just taken */
-	*value = (struct slice){start + quoted, (size_t)(value_end - start - quoted)};
-	return true;
 }

@@ -13,13 +13,12 @@ struct json_scan {
 	char *at;
 	char *end;
 	bool started, last;
-	bool escapes; /* a backslash is somewhere */
 };
 
 enum json_scanned { JSON_SCAN_MEMBER, JSON_SCAN_END, JSON_SCAN_BROKEN };
 
 /* Starts on an object; the bytes stay the caller's. */
-void json_scan_init(struct json_scan *s, char *object, size_t bytes);
+void json_scan_init(struct json_scan *s, char *object, size_t len);
 
 /*
  * The next member. Strings are unescaped and values NUL-terminated in place (a NUL may also be inside, from \u0000);
@@ -27,11 +26,5 @@ void json_scan_init(struct json_scan *s, char *object, size_t bytes);
  * Nested objects and arrays, and anything behind the object, are JSON_SCAN_BROKEN.
  */
 enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct slice *value);
-
-/*
- * The same at a third of the cost, for a member whose key is known beforehand: `key` is written as it stands in the
- * input, with quotes and colon. False: something else comes, or something that needs a closer look; nothing was read.
- */
-bool json_scan_expect(struct json_scan *s, const struct slice *key, struct slice *value);
 
 #endif

@@ -92,6 +92,23 @@ static void whole_texts(void **state)
 	assert_int_equal(utf8_length("", 0), 0);
 }
 
+static void every_code_point_is_encoded_as_it_is_read(void **state)
+{
+	char text[4];
+
+	(void)state;
+	for (uint32_t code = 0; code <= 0x10ffff; code++) {
+		if (code >= 0xd800 && code <= 0xdfff)
+			continue;
+		size_t len = utf8_encode(code, text);
+		assert_int_equal(utf8_sequence(text, len), len);
+		uint32_t read = len == 1 ? (uint8_t)text[0] : (uint8_t)text[0] & (0x7fu >> len);
+		for (size_t i = 1; i < len; i++)
+			read = read << 6 | ((uint8_t)text[i] & 0x3f);
+		assert_int_equal(read, code);
+	}
+}
+
 static void controls(void **state)
 {
 	(void)state;
@@ -112,6 +129,7 @@ int main(void)
 		cmocka_unit_test(every_sequence_agrees_with_the_reference),
 		cmocka_unit_test(ill_formed_parts_are_maximal),
 		cmocka_unit_test(whole_texts),
+		cmocka_unit_test(every_code_point_is_encoded_as_it_is_read),
 		cmocka_unit_test(controls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
