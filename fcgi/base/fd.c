@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 int fd_above_stderr(int fd)
@@ -14,4 +17,17 @@ int fd_above_stderr(int fd)
 	close(fd);
 	errno = error;
 	return moved;
+}
+
+int fd_open_directory_of(const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int len = slash ? (int)(slash + 1 - path) : 0;
+
+	if (snprintf(directory, sizeof(directory), "%.*s", len, path) >= (int)sizeof(directory)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(len ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+
 #define TEXT_MAX 320 /* bytes of a checkpoint file */
 
 /* "end" tells a whole file from the beginning of one. */
@@ -34,7 +36,7 @@ int checkpoint_read(const char *file, struct log_position *out)
 	if (error)
 		return -error;
 	text[bytes] = '\0';
-	if (sscanf(text, read_format, &p.device, &p.inode, &p.offset, &p.parts, &p.head_bytes, &p.head, &p.changed_ns,
+	if (sscanf(text, read_format, &p.device, &p.inode, &p.offset, &p.parts, &p.head_len, &p.head, &p.changed_ns,
 		   &end) != 7 ||
 	    end == 0 || p.inode == 0)
 		return -EBADMSG;
@@ -56,11 +58,8 @@ static int write_text(int fd, const char *text, size_t bytes, bool durable)
 /* A name is durable when its directory is. */
 static int sync_directory(const char *file)
 {
-	char directory[PATH_MAX];
-	const char *slash = strrchr(file, '/');
+	int fd = fd_open_directory_of(file);
 
-	snprintf(directory, sizeof(directory), "%.*s", slash ? (int)(slash - file) + 1 : 1, slash ? file : ".");
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	int result = fsync(fd) == 0 ? 0 : -errno;
@@ -74,7 +73,7 @@ int checkpoint_write(const char *file, const struct log_position *p, bool durabl
 
 	if ((size_t)snprintf(name, sizeof(name), "%s.new", file) >= sizeof(name))
 		return -ENAMETOOLONG;
-	int bytes = snprintf(text, sizeof(text), write_format, p->device, p->inode, p->offset, p->parts, p->head_bytes,
+	int bytes = snprintf(text, sizeof(text), write_format, p->device, p->inode, p->offset, p->parts, p->head_len,
 			     p->head, p->changed_ns);
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "gateway/log_rotation.h"
+#include "gateway/log_position.h"
 
 /* 0; -ENOENT: there is none yet; -EBADMSG: the file is not one of ours; or another -errno. */
 int checkpoint_read(const char *file, struct log_position *out);

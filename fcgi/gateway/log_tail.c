@@ -38,7 +38,7 @@ static void read_head(struct log_tail *t)
 {
 	ssize_t bytes = log_reader_read(&t->reader, t->head, sizeof(t->head), 0);
 
-	t->head_bytes = bytes < 0 ? 0 : (size_t)bytes;
+	t->head_len = bytes < 0 ? 0 : (size_t)bytes;
 }
 
 /* Takes the file over and closes the one before. */
@@ -125,8 +125,8 @@ bool log_tail_position(const struct log_tail *t, uint64_t offset, uint64_t parts
 		.inode = t->inode,
 		.offset = offset,
 		.parts = parts,
-		.head_bytes = t->head_bytes,
-		.head = log_position_head(t->head, t->head_bytes),
+		.head_len = t->head_len,
+		.head = log_position_head(t->head, t->head_len),
 		.changed_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec,
 	};
 	return true;
@@ -154,15 +154,15 @@ static bool take_line(struct log_tail *t, struct log_tail_line *line)
 /* The file is not the one it was: it shrank, or it begins otherwise. */
 static bool is_replaced(const struct log_tail *t)
 {
-	char head[LOG_HEAD_BYTES];
+	char head[LOG_POSITION_HEAD_MAX];
 	struct stat st;
 
 	if (t->reader.gz)
 		return false;
 	if (fstat(t->reader.fd, &st) != 0 || (uint64_t)st.st_size < t->read_offset)
 		return true;
-	return pread(t->reader.fd, head, t->head_bytes, 0) != (ssize_t)t->head_bytes ||
-	       memcmp(head, t->head, t->head_bytes) != 0;
+	return pread(t->reader.fd, head, t->head_len, 0) != (ssize_t)t->head_len ||
+	       memcmp(head, t->head, t->head_len) != 0;
 }
 
 /* Reads what is behind the buffer's content. False: nothing. */
@@ -261,7 +261,7 @@ enum log_tail_event log_tail_next(struct log_tail *t, struct log_tail_line *line
 		t->caught_up = !read;
 		if (!read)
 			return at_end(t, line);
-		if (t->head_bytes < sizeof(t->head))
+		if (t->head_len < sizeof(t->head))
 			read_head(t);
 		log_reader_close(&t->next);
 	}

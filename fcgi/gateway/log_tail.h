@@ -36,8 +36,8 @@ struct log_tail {
 	uint64_t read_offset; /* in the file: behind what is in the buffer */
 	char *buffer;         /* LOG_TAIL_LINE_MAX bytes */
 	size_t begin, end;    /* the part of it that was not given yet */
-	char head[LOG_HEAD_BYTES];
-	size_t head_bytes;
+	char head[LOG_POSITION_HEAD_MAX];
+	size_t head_len;
 };
 
 /* A line without its newline, the caller's to write to until the next log_tail_next. */

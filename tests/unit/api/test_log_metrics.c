@@ -52,14 +52,14 @@ static void counts_what_the_log_says(void **state)
 	WRITE(0);
 	/* counted by the program before this one */
 	assert_int_equal(stat(log, &st), 0);
-	char head[LOG_HEAD_BYTES];
+	char head[LOG_POSITION_HEAD_MAX];
 	int fd = open(log, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, head, sizeof(head)), sizeof(head));
 	close(fd);
 	position = (struct log_position){.device = st.st_dev,
 					 .inode = st.st_ino,
 					 .offset = (uint64_t)st.st_size,
-					 .head_bytes = sizeof(head),
+					 .head_len = sizeof(head),
 					 .head = log_position_head(head, sizeof(head))};
 	assert_int_equal(checkpoint_write(checkpoint, &position, false), 0);
 

@@ -249,7 +249,7 @@ static void an_empty_file_of_another_name_is_ours_when_it_is_named_alike(void **
 	ASSERT_READ_LATER("one [rotated] two");
 	end();
 
-	position.offset = position.head_bytes = 0;
+	position.offset = position.head_len = 0;
 	position.head = log_position_head("", 0);
 	move(LOG, "other.log");
 	append_to(LOG, "three\n");
