@@ -7,7 +7,7 @@
 #include "base/hex.h"
 #include "gateway/json_scan.h"
 
-/* The members of a line in the order in which nginx writes them; the unused ones keep the next one expected. */
+/* The members of a line in the order in which nginx writes them. Unused ones are here so that the next is expected. */
 enum member {
 	TS,
 	LEVEL,
@@ -109,10 +109,13 @@ static bool scan_members(struct json_scan *s, struct slice *values)
 
 /* ---- the values ---- */
 
-/* "12", "12.345": digits after the point beyond `decimals` are dropped. False: no such number, or too large. */
-static bool parse_decimal(const char *s, size_t bytes, unsigned decimals, uint64_t *out)
+/*
+ * Reads "12" or "12.345" in units of 10^-decimals; further digits are dropped. Returns false when the text is no such
+ * number or too large.
+ */
+static bool parse_decimal(const struct slice *text, unsigned decimals, uint64_t *out)
 {
-	const char *end = s + bytes;
+	const char *s = text->data, *end = s + text->len;
 	uint64_t value = 0;
 	bool any = false;
 
@@ -140,25 +143,25 @@ static bool parse_decimal(const char *s, size_t bytes, unsigned decimals, uint64
 	return true;
 }
 
-static bool number(const struct slice *text, unsigned decimals, uint64_t max, uint64_t *out)
+static bool parse_number(const struct slice *text, unsigned decimals, uint64_t max, uint64_t *out)
 {
 	uint64_t value;
 
-	if (!parse_decimal(text->data, text->len, decimals, &value) || value > max)
+	if (!parse_decimal(text, decimals, &value) || value > max)
 		return false;
 	*out = value;
 	return true;
 }
 
-/* An identifier that must not be all zeros (W3C Trace Context). */
-static bool id(const struct slice *text, uint8_t *out, size_t bytes)
+/* Reads an id of `len` bytes, which must not be all zeros (W3C Trace Context). */
+static bool parse_id(const struct slice *text, size_t len, uint8_t *out)
 {
 	static const uint8_t zero[16];
 
-	return text->len == 2 * bytes && hex_decode(text->data, bytes, out) && memcmp(out, zero, bytes) != 0;
+	return text->len == 2 * len && hex_decode(text->data, len, out) && memcmp(out, zero, len) != 0;
 }
 
-/* Takes the next element off one of nginx's lists: "a, b : c". */
+/* Takes the next element off one of nginx's lists: "a, b : c". The separator depends on why nginx went on. */
 static struct slice next_element(struct slice *list)
 {
 	const char *p = list->data, *end = list->data + list->len;
@@ -197,9 +200,9 @@ static void set_attempts(struct access_line *out, struct slice addresses, struct
 		*attempt = (struct access_attempt){.address = address};
 		if (is_none(&address) && is_none(&status))
 			continue;
-		if (number(&status, 0, 999, &code))
+		if (parse_number(&status, 0, 999, &code))
 			attempt->status = code >= 100 ? (int)code : 0;
-		(void)number(&time, 9, 365 * NS_PER_DAY, &attempt->duration_ns);
+		(void)parse_number(&time, 9, 365 * NS_PER_DAY, &attempt->duration_ns);
 		out->attempt_count++;
 	}
 }
@@ -210,22 +213,22 @@ static bool set_facts(struct access_line *out, const struct slice *values)
 {
 	uint64_t status, port = 0;
 
-	if (!id(&values[TRACE_ID], out->trace_id, 16) || !id(&values[SPAN_ID], out->span_id, 8) ||
-	    !number(&values[STATUS], 0, 999, &status) || !number(&values[MSEC], 9, NS_MAX, &out->end_ns) ||
-	    !number(&values[DURATION_MS], 6, 365 * NS_PER_DAY, &out->duration_ns))
+	if (!parse_id(&values[TRACE_ID], 16, out->trace_id) || !parse_id(&values[SPAN_ID], 8, out->span_id) ||
+	    !parse_number(&values[STATUS], 0, 999, &status) || !parse_number(&values[MSEC], 9, NS_MAX, &out->end_ns) ||
+	    !parse_number(&values[DURATION_MS], 6, 365 * NS_PER_DAY, &out->duration_ns))
 		return false;
 	out->status = status >= 100 ? (int)status : 0;
 	if (values[TRACE_FLAGS].len != 2 || !hex_decode(values[TRACE_FLAGS].data, 1, &out->flags))
 		out->flags = 0;
 	out->trace_state = values[TRACE_STATE];
 	out->resampled = values[TRACE_RESAMPLED].len == 1 && values[TRACE_RESAMPLED].data[0] == '1';
-	if (!id(&values[PARENT_SPAN_ID], out->parent_span_id, 8))
+	if (!parse_id(&values[PARENT_SPAN_ID], 8, out->parent_span_id))
 		memset(out->parent_span_id, 0, 8);
-	if (number(&values[PORT], 0, 65535, &port))
+	if (parse_number(&values[PORT], 0, 65535, &port))
 		out->port = (int)port;
-	(void)number(&values[UP_START], 9, NS_MAX, &out->upstream_start_ns);
-	/* without an id of its own an attempt would have the id of another span */
-	if (id(&values[CLIENT_SPAN_ID], out->client_span_id, 8))
+	(void)parse_number(&values[UP_START], 9, NS_MAX, &out->upstream_start_ns);
+	/* Without an id of its own an attempt would have the id of another span. */
+	if (parse_id(&values[CLIENT_SPAN_ID], 8, out->client_span_id))
 		set_attempts(out, values[UP_ADDR], values[UP_STATUS], values[UP_TIME]);
 	out->method = values[METHOD];
 	out->route = values[ROUTE];
@@ -239,26 +242,27 @@ static bool set_facts(struct access_line *out, const struct slice *values)
 	return true;
 }
 
-bool access_log_parse(char *line, size_t bytes, struct access_line *out, bool *cut)
+bool access_log_parse(char *line, size_t len, struct access_line *out, bool *cut)
 {
 	*cut = false;
-	while (bytes) {
+	while (len) {
 		struct json_scan s;
 		struct slice values[MEMBERS];
 
 		for (unsigned i = 0; i < MEMBERS; i++)
 			values[i] = (struct slice){"", 0};
 		*out = (struct access_line){0};
-		json_scan_init(&s, line, bytes);
+		json_scan_init(&s, line, len);
 		if (scan_members(&s, values))
 			return set_facts(out, values);
 
-		/* Behind s.at the line is as nginx wrote it, and the brace may be the last byte of a string cut off. */
+		/* The bytes after s.at are unmodified. The brace before the name "ts" may be the last byte of a string
+		 * that was cut off, which the scanner has passed. */
 		char *from = s.at - line > 2 ? s.at - 2 : line + 1;
 		char *next = memmem(from, (size_t)(s.end - from), line_start, sizeof(line_start) - 1);
 		if (!next)
 			return false;
-		bytes -= (size_t)(next - line);
+		len -= (size_t)(next - line);
 		line = next;
 		*cut = true;
 	}

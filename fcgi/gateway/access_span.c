@@ -5,69 +5,13 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/hash.h"
 #include "base/hex.h"
 #include "base/redact.h"
+#include "gateway/access_time.h"
 #include "semconv/http_names.h"
 
-/* ---- times ---- */
-
-struct interval {
-	uint64_t start_ns, end_ns;
-};
-
-static uint64_t minus(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* nginx rounds both times down, so that the request has ended up to 1 ms later. */
-static struct interval server_interval(const struct access_line *line)
-{
-	return (struct interval){minus(line->end_ns, line->duration_ns), line->end_ns + NS_PER_MS};
-}
-
-static bool knows_upstream_start(const struct access_line *line, const struct interval *server)
-{
-	return line->upstream_start_ns >= server->start_ns && line->upstream_start_ns <= server->end_ns;
-}
-
-/*
- * Attempts follow one another. When the log does not say when the first began, they are taken to end with the request
- * (the body was read before, the answer is sent at once). Each duration may be wrong by 1 ms either way, and so may the
- * start.
- */
-static struct interval attempt_interval(const struct access_line *line, size_t attempt)
-{
-	struct interval server = server_interval(line);
-	bool exact = knows_upstream_start(line, &server);
-	uint64_t before = 0, total = 0;
-
-	for (size_t i = 0; i < line->attempt_count; i++) {
-		if (i < attempt)
-			before += line->attempts[i].duration_ns;
-		total += line->attempts[i].duration_ns;
-	}
-	uint64_t first = exact ? line->upstream_start_ns : minus(line->end_ns, total + NS_PER_MS);
-	struct interval out = {
-		.start_ns = minus(first + before, attempt * NS_PER_MS),
-		.end_ns = first + before + line->attempts[attempt].duration_ns + (attempt + 2) * NS_PER_MS,
-	};
-	if (!exact && attempt + 1 == line->attempt_count)
-		out.end_ns = server.end_ns;
-	if (out.start_ns < server.start_ns)
-		out.start_ns = server.start_ns;
-	if (out.start_ns > server.end_ns)
-		out.start_ns = server.end_ns;
-	if (out.end_ns > server.end_ns)
-		out.end_ns = server.end_ns;
-	if (out.end_ns < out.start_ns)
-		out.end_ns = out.start_ns;
-	return out;
-}
-
-/* ---- names and values of the semantic conventions ---- */
+/* ---- attributes ---- */
 
 static void set_text(struct tel_span *span, const char *key, const struct slice *text)
 {
@@ -84,13 +28,12 @@ static void set_method(struct tel_span *span, const struct slice *method)
 		set_text(span, "http.request.method_original", method);
 }
 
-/* "HTTP/1.1" -> "1.1", "HTTP/2.0" -> "2" */
+/* Sets "1.1" for "HTTP/1.1", and "2" for "HTTP/2.0". */
 static void set_protocol(struct tel_span *span, const struct slice *protocol)
 {
-	struct slice version = {protocol->data + 5, protocol->len - 5};
-
 	if (protocol->len <= 5 || memcmp(protocol->data, "HTTP/", 5) != 0)
 		return;
+	struct slice version = {protocol->data + 5, protocol->len - 5};
 	if (version.len == 3 && version.data[0] >= '2' && memcmp(version.data + 1, ".0", 2) == 0)
 		version.len = 1;
 	set_text(span, "network.protocol.version", &version);
@@ -121,10 +64,10 @@ static struct slice bare_host(struct slice host)
 	return bracketed ? (struct slice){host.data + 1, host.len - 2} : host;
 }
 
-/* nginx's configuration may be another one than ours, which has redacted it. */
+/* Our configuration of nginx has redacted the query; another one may not. */
 static void set_query(struct tel_span *span, const struct slice *query)
 {
-	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
+	char storage[TEL_SPAN_SIZE]; /* no attribute of a span is longer */
 	struct buf shown;
 
 	if (query->len == 0)
@@ -138,7 +81,7 @@ static void set_query(struct tel_span *span, const struct slice *query)
 void access_span_facts(const struct access_line *line, struct tel_span_facts *out)
 {
 	static const uint8_t none[8];
-	struct interval time = server_interval(line);
+	struct access_interval time = access_time_of_request(line);
 
 	*out = (struct tel_span_facts){.kind = TEL_SERVER,
 				       .context.flags = line->flags,
@@ -156,7 +99,7 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 
 	access_span_facts(line, &facts);
 	tel_span_from(out, &facts);
-	/* What is long or at the client's will comes last: a span has a fixed room. */
+	/* A span has a fixed size, so long texts and those of the client come last. */
 	tel_span_rename(out, http_span_name(line->method.data), is_route(&line->route) ? line->route.data : NULL);
 	set_method(out, &line->method);
 	if (is_route(&line->route))
@@ -176,7 +119,7 @@ static void server_span(const struct access_line *line, struct tel_span *out)
 	set_text(out, "user_agent.original", &line->user_agent);
 }
 
-/* The attempt that the programs' spans name as their parent: the last that answered, else the last. */
+/* Returns the attempt that is the parent of the program's span: the last that answered, else the last. */
 static size_t answered_attempt(const struct access_line *line)
 {
 	for (size_t i = line->attempt_count; i > 0; i--)
@@ -185,7 +128,8 @@ static size_t answered_attempt(const struct access_line *line)
 	return line->attempt_count - 1;
 }
 
-/* Every attempt sent the same traceparent; the others' ids are made from it, the same ones each time. */
+/* Each attempt sent the same traceparent. The others get ids derived from it, so that a line gives the same ids again.
+ */
 static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *out)
 {
 	uint64_t id;
@@ -200,7 +144,8 @@ static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *
 	} while (id == 0 || memcmp(out, line->span_id, 8) == 0 || memcmp(out, line->client_span_id, 8) == 0);
 }
 
-/* "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or the name of an upstream without a live server */
+/* The address is "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or an upstream's name when no server is live.
+ */
 static void set_peer(struct tel_span *span, const struct slice *address)
 {
 	struct slice host = *address;
@@ -221,7 +166,7 @@ static void set_peer(struct tel_span *span, const struct slice *address)
 
 static void set_url(struct tel_span *span, const struct access_line *line)
 {
-	char storage[TEL_SPAN_SIZE]; /* more than a span takes */
+	char storage[TEL_SPAN_SIZE]; /* no attribute of a span is longer */
 	struct buf url;
 	bool default_port = line->port == 0 || line->port == (strcmp(line->scheme.data, "https") == 0 ? 443 : 80);
 
@@ -255,7 +200,7 @@ static void fail_attempt(struct tel_span *span, const struct access_line *line, 
 static void attempt_span(const struct access_line *line, size_t attempt, struct tel_span *out)
 {
 	const struct access_attempt *seen = &line->attempts[attempt];
-	struct interval time = attempt_interval(line, attempt);
+	struct access_interval time = access_time_of_attempt(line, attempt);
 	struct tel_span_facts facts = {
 		.kind = TEL_CLIENT, .context.flags = line->flags, .start_ns = time.start_ns, .end_ns = time.end_ns};
 
@@ -279,7 +224,7 @@ size_t access_span_count(const struct access_line *line)
 	return line->flags & TEL_SAMPLED ? 1 + line->attempt_count : 0;
 }
 
-void access_span(const struct access_line *line, size_t index, struct tel_span *out)
+void access_span_make(const struct access_line *line, size_t index, struct tel_span *out)
 {
 	if (index == 0)
 		server_span(line, out);

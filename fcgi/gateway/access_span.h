@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The spans that a line of the access log stands for: one SERVER span, and one CLIENT span per upstream attempt. */
+/* The spans of a line of the access log: a SERVER span, and a CLIENT span for each upstream attempt. */
 #ifndef APM_GATEWAY_ACCESS_SPAN_H
 #define APM_GATEWAY_ACCESS_SPAN_H
 
@@ -8,21 +8,20 @@
 #include "gateway/access_log.h"
 #include "tel/ship.h"
 
-/* How many spans the line gives; 0 when it was not sampled. */
+/* Returns how many spans the line gives, 0 when it was not sampled. */
 size_t access_span_count(const struct access_line *line);
 
-/* The facts of the SERVER span. The line's `flags` say whether it was sampled. */
+/* Fills *out with the facts of the SERVER span. The line's `flags` say whether it was sampled. */
 void access_span_facts(const struct access_line *line, struct tel_span_facts *out);
 
 /*
- * Fills span `index` of the line: 0 is the SERVER span, the attempts follow in order. The same line always gives the
- * same spans, ids included. Names, status and attributes are those of the semantic conventions for HTTP spans; text is
- * copied into the span. The log's clock has 1 ms: the SERVER span is widened by that, and the CLIENT spans so far that
- * what they caused lies inside them.
+ * Makes span `index` of the line: 0 is the SERVER span, the attempts follow in order. The same line always gives the
+ * same spans, ids included. Names, status and attributes follow the semantic conventions for HTTP spans; text is copied
+ * into the span.
  */
-void access_span(const struct access_line *line, size_t index, struct tel_span *out);
+void access_span_make(const struct access_line *line, size_t index, struct tel_span *out);
 
-/* Fills `out` with the trace context of the line, for tel_span_set_tracestate: all its spans have the same tracestate.
+/* Fills *out with the trace context of the line, for tel_span_set_tracestate: all its spans have the same tracestate.
  */
 void access_span_context(const struct access_line *line, struct tel_parent *out);
 

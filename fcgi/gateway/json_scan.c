@@ -15,7 +15,7 @@ static void skip_space(struct json_scan *s)
 static bool take(struct json_scan *s, char c)
 {
 	if (s->at < s->end && *s->at != c)
-		skip_space(s); /* nginx writes none, so that this is rare */
+		skip_space(s); /* This is rare: nginx writes no space. */
 	if (s->at == s->end || *s->at != c)
 		return false;
 	s->at++;
@@ -38,7 +38,7 @@ static bool is_low_surrogate(int unit)
 	return unit >= 0xdc00 && unit < 0xe000;
 }
 
-/* What follows "\u". A lone surrogate, which has no UTF-8, becomes U+FFFD. */
+/* Reads the escape after its "\u". A lone surrogate, which has no UTF-8, becomes U+FFFD. */
 static bool unescape_unicode(struct json_scan *s, char **out)
 {
 	int unit = peek_unit(s, 0);
@@ -60,7 +60,7 @@ static bool unescape_unicode(struct json_scan *s, char **out)
 	return true;
 }
 
-/* The escape at s->at, behind its backslash. What is written is never longer than what was read. */
+/* Reads an escape after its backslash. It is never shorter than the text that it stands for. */
 static bool unescape_one(struct json_scan *s, char **out)
 {
 	static const char escapes[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
@@ -79,7 +79,7 @@ static bool unescape_one(struct json_scan *s, char **out)
 	return unescape_unicode(s, out);
 }
 
-/* A string, its opening quote behind us; leaves its closing quote behind, too. *end is where its NUL belongs. */
+/* Reads a string after its opening quote, with its closing quote. *end is the place for its NUL. */
 static bool scan_string(struct json_scan *s, char **end)
 {
 	char *quote = memchr(s->at, '"', (size_t)(s->end - s->at));
@@ -112,7 +112,7 @@ static bool is_bare(char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' || c == 'E';
 }
 
-/* A number, true, false or null; which one is for the reader to judge. */
+/* Reads a number, true, false or null; which of them it is, the caller judges. */
 static bool scan_bare(struct json_scan *s, char **end)
 {
 	char *start = s->at;
@@ -128,14 +128,14 @@ void json_scan_init(struct json_scan *s, char *object, size_t len)
 	*s = (struct json_scan){.at = object, .end = object + len};
 }
 
-static bool scan_member(struct json_scan *s, struct slice *key, struct slice *value)
+static bool scan_member(struct json_scan *s, struct slice *name, struct slice *value)
 {
-	char *key_end, *value_end;
+	char *name_end, *value_end;
 
 	if (!take(s, '"'))
 		return false;
-	char *key_start = s->at;
-	if (!scan_string(s, &key_end) || !take(s, ':'))
+	char *name_start = s->at;
+	if (!scan_string(s, &name_end) || !take(s, ':'))
 		return false;
 	bool quoted = take(s, '"');
 	char *value_start = s->at;
@@ -144,8 +144,8 @@ static bool scan_member(struct json_scan *s, struct slice *key, struct slice *va
 	s->last = take(s, '}');
 	if (!s->last && !take(s, ','))
 		return false;
-	*value_end = '\0'; /* at the latest the comma or brace just taken */
-	*key = (struct slice){key_start, (size_t)(key_end - key_start)};
+	*value_end = '\0'; /* At the latest that was the comma or brace just taken. */
+	*name = (struct slice){name_start, (size_t)(name_end - name_start)};
 	*value = (struct slice){value_start, (size_t)(value_end - value_start)};
 	return true;
 }
@@ -156,7 +156,7 @@ static bool at_end(struct json_scan *s)
 	return s->at == s->end;
 }
 
-enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct slice *value)
+enum json_scanned json_scan_next(struct json_scan *s, struct slice *name, struct slice *value)
 {
 	if (!s->started) {
 		if (!take(s, '{'))
@@ -166,5 +166,5 @@ enum json_scanned json_scan_next(struct json_scan *s, struct slice *key, struct 
 	}
 	if (s->last)
 		return at_end(s) ? JSON_SCAN_END : JSON_SCAN_BROKEN;
-	return scan_member(s, key, value) ? JSON_SCAN_MEMBER : JSON_SCAN_BROKEN;
+	return scan_member(s, name, value) ? JSON_SCAN_MEMBER : JSON_SCAN_BROKEN;
 }

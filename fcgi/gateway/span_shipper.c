@@ -77,7 +77,7 @@ static bool ship_line(const struct log_tail_line *line)
 	if (count)
 		access_span_context(&facts, &shipper.context);
 	for (size_t i = parts_done(line); i < count; i++) {
-		access_span(&facts, i, &span);
+		access_span_make(&facts, i, &span);
 		tel_span_set_tracestate(&span, &shipper.context);
 		if (tel_batch_add(shipper.batch, &span))
 			continue;

@@ -42,7 +42,7 @@ static void check_spans(const struct access_line *facts)
 	span_configure(true, &(struct sampler){0}, NULL);
 	access_span_context(facts, &context);
 	for (size_t i = 0; i < access_span_count(facts); i++) {
-		access_span(facts, i, &span);
+		access_span_make(facts, i, &span);
 		tel_span_set_tracestate(&span, &context);
 		assert(!span_of(&span)->tracestate || strlen(span_of(&span)->tracestate) <= TEL_TRACESTATE_MAX);
 		assert(!facts->resampled || !has_threshold(span_of(&span)->tracestate));
@@ -54,7 +54,7 @@ static void check_spans(const struct access_line *facts)
 		assert(memcmp(span_of(&span)->span_id, "\0\0\0\0\0\0\0", 8) != 0);
 		assert(i == 0 || memcmp(span_of(&span)->parent_span_id, span_of(&server)->span_id, 8) == 0);
 		assert(span_of(&span)->used <= SPAN_DATA_BYTES);
-		access_span(facts, i, &again);
+		access_span_make(facts, i, &again);
 		assert(memcmp(span_of(&span)->span_id, span_of(&again)->span_id, 8) == 0 &&
 		       span_of(&span)->used == span_of(&again)->used);
 	}

@@ -48,7 +48,7 @@ static void server_span_says_what_the_conventions_ask(void **state)
 {
 	(void)state;
 	assert_int_equal(PARSE(.parent_span_id = PARENT_ID, .query = "full=1"), 2);
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_string_equal(span_name(span_of(&span)), "GET /api/v1/users/{id}");
 	assert_int_equal(span_of(&span)->kind, TEL_SERVER);
 	assert_hex(span_of(&span)->trace_id, TRACE);
@@ -79,11 +79,11 @@ static void client_span_is_inside_and_names_the_peer(void **state)
 {
 	(void)state;
 	assert_int_equal(PARSE(.query = "full=1"), 2);
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_false(span_of(&span)->parent_remote);
 	assert_hex(span_of(&span)->parent_span_id, "0000000000000000");
 
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	assert_string_equal(span_name(span_of(&span)), "GET");
 	assert_int_equal(span_of(&span)->kind, TEL_CLIENT);
 	assert_hex(span_of(&span)->trace_id, TRACE);
@@ -105,24 +105,24 @@ static void knows_peers_of_every_kind(void **state)
 {
 	(void)state;
 	PARSE(.up_addr = "127.0.0.1:9001", .port = "80");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	ASSERT_ATTR("server.address", "127.0.0.1");
 	ASSERT_ATTR("server.port", "9001");
 	ASSERT_ATTR("url.full", "http://shop.example/api/v1/users/7");
 	PARSE(.up_addr = "[2001:db8::1]:9001", .scheme = "https", .port = "443");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	ASSERT_ATTR("server.address", "2001:db8::1");
 	ASSERT_ATTR("server.port", "9001");
 	ASSERT_ATTR("url.full", "https://shop.example/api/v1/users/7");
 	PARSE(.host = "[2001:db8::2]", .port = "8080", .client = "2001:db8::7");
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	ASSERT_ATTR("server.address", "2001:db8::2");
 	ASSERT_ATTR("server.port", "8080");
 	ASSERT_ATTR("client.address", "2001:db8::7");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	ASSERT_ATTR("url.full", "http://[2001:db8::2]:8080/api/v1/users/7");
 	PARSE(.up_addr = "users", .host = "");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	ASSERT_ATTR("server.address", "users");
 	ASSERT_ATTR("url.full", "(none)");
 }
@@ -142,11 +142,11 @@ static void status_decides_what_is_an_error(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		assert_int_equal(PARSE(.status = cases[i].status, .up_status = cases[i].up_status), 2);
-		access_span(&facts, 0, &span);
+		access_span_make(&facts, 0, &span);
 		assert_int_equal(span_of(&span)->status, cases[i].server_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].server_error ? cases[i].server_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].status == '0' ? "(none)" : cases[i].status);
-		access_span(&facts, 1, &span);
+		access_span_make(&facts, 1, &span);
 		assert_int_equal(span_of(&span)->status, cases[i].client_error ? SPAN_ERROR : SPAN_UNSET);
 		ASSERT_ATTR("error.type", cases[i].client_error ? cases[i].client_error : "(none)");
 		ASSERT_ATTR("http.response.status_code", *cases[i].up_status == '-' ? "(none)" : cases[i].up_status);
@@ -160,7 +160,7 @@ static void says_nothing_of_what_it_does_not_know(void **state)
 	assert_int_equal(PARSE(.method = "", .route = "", .path = "", .status = "400", .up_addr = "", .up_status = "",
 			       .up_time = "", .host = "", .user_agent = "", .protocol = ""),
 			 1);
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_string_equal(span_name(span_of(&span)), "HTTP");
 	ASSERT_ATTR("http.request.method", "_OTHER");
 	ASSERT_ATTR("http.request.method_original", "(none)");
@@ -174,7 +174,7 @@ static void says_nothing_of_what_it_does_not_know(void **state)
 	assert_int_equal(span_of(&span)->status, SPAN_UNSET);
 
 	PARSE(.method = "BREW", .route = "_unmatched", .protocol = "HTTP/2.0");
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_string_equal(span_name(span_of(&span)), "HTTP");
 	ASSERT_ATTR("http.request.method", "_OTHER");
 	ASSERT_ATTR("http.request.method_original", "BREW");
@@ -199,10 +199,10 @@ static void each_attempt_is_a_span_of_its_own(void **state)
 			       .up_status = "502, 200 : -", .up_time = "0.010, 0.020 : 0.030"),
 			 4);
 	for (size_t i = 0; i < 3; i++) {
-		access_span(&facts, i + 1, &attempt[i]);
+		access_span_make(&facts, i + 1, &attempt[i]);
 		assert_hex(span_of(&attempt[i])->parent_span_id, SERVER_ID);
 		assert_inside(span_of(&attempt[i]), END_NS - 100 * MS, END_NS + MS);
-		access_span(&facts, i + 1, &again);
+		access_span_make(&facts, i + 1, &again);
 		assert_memory_equal(span_of(&attempt[i])->span_id, span_of(&again)->span_id, 8);
 	}
 	/* the second is the last that answered: programs know it as their parent */
@@ -223,7 +223,7 @@ static void each_attempt_is_a_span_of_its_own(void **state)
 
 	/* none answered: the last one */
 	PARSE(.up_addr = "unix:/a, unix:/b", .up_status = "-, -", .up_time = "0.001, 0.002");
-	access_span(&facts, 2, &span);
+	access_span_make(&facts, 2, &span);
 	assert_hex(span_of(&span)->span_id, CLIENT_ID);
 }
 
@@ -256,8 +256,8 @@ static void the_programs_span_nests_whatever_is_rounded(void **state)
 									     (connect + phase) / ms) *
 									    ms;
 						struct tel_span server, client;
-						access_span(&l, 0, &server);
-						access_span(&l, 1, &client);
+						access_span_make(&l, 0, &server);
+						access_span_make(&l, 1, &client);
 						assert_true(span_of(&server)->start_ns <= start &&
 							    span_of(&server)->end_ns >= end);
 						assert_true(span_of(&client)->start_ns <= connect &&
@@ -272,12 +272,12 @@ static void a_slow_client_does_not_move_the_attempt(void **state)
 {
 	(void)state;
 	PARSE(.duration_ms = "10000", .up_time = "0.005", .up_start = "1795350590.125");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	assert_int_equal(span_of(&span)->start_ns, UINT64_C(1795350590125) * MS);
 	assert_int_equal(span_of(&span)->end_ns, UINT64_C(1795350590132) * MS);
 	/* a clock that was set meanwhile */
 	PARSE(.duration_ms = "10", .up_time = "0.005", .up_start = "1795350500.000");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	assert_int_equal(span_of(&span)->start_ns, END_NS - 6 * MS);
 	assert_int_equal(span_of(&span)->end_ns, END_NS + MS);
 }
@@ -286,10 +286,10 @@ static void impossible_times_stay_in_bounds(void **state)
 {
 	(void)state;
 	PARSE(.msec = "0.001", .duration_ms = "60000", .up_time = "70.000");
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_int_equal(span_of(&span)->start_ns, 0);
 	assert_int_equal(span_of(&span)->end_ns, 2 * MS);
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	assert_inside(span_of(&span), 0, 2 * MS);
 }
 
@@ -302,11 +302,11 @@ static void what_does_not_fit_is_dropped_and_counted(void **state)
 	path[0] = '/';
 	path[sizeof(path) - 1] = '\0';
 	PARSE(.path = path);
-	access_span(&facts, 0, &span);
+	access_span_make(&facts, 0, &span);
 	assert_int_equal(span_of(&span)->dropped_attributes, 1);
 	ASSERT_ATTR("url.path", "(none)");
 	ASSERT_ATTR("user_agent.original", "curl/7.88.1");
-	access_span(&facts, 1, &span);
+	access_span_make(&facts, 1, &span);
 	ASSERT_ATTR("url.full", "(none)");
 	ASSERT_ATTR("server.address", "/run/apm/users.sock");
 }
@@ -342,7 +342,7 @@ static void the_tracestate_is_judged_as_the_programs_do(void **state)
 		assert_int_equal(PARSE(.trace_state = cases[i].logged, .resampled = cases[i].resampled), 2);
 		access_span_context(&facts, &context);
 		for (size_t span_index = 0; span_index < 2; span_index++) {
-			access_span(&facts, span_index, &span);
+			access_span_make(&facts, span_index, &span);
 			assert_null(span_of(&span)->tracestate);
 			tel_span_set_tracestate(&span, &context);
 			if (cases[i].wanted)
