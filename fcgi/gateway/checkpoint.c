@@ -13,7 +13,7 @@
 
 #define TEXT_MAX 320 /* bytes of a checkpoint file */
 
-/* "end" tells a whole file from the beginning of one. */
+/* "end" tells a whole file from one that was cut off. */
 static const char write_format[] = "apm-checkpoint 1\n"
 				   "device %" PRIu64 "\ninode %" PRIu64 "\noffset %" PRIu64 "\nparts %" PRIu64 "\n"
 				   "head_bytes %" PRIu64 "\nhead %016" PRIx64 "\nchanged_ns %" PRId64 "\nend\n";
@@ -30,12 +30,12 @@ int checkpoint_read(const char *file, struct log_position *out)
 
 	if (fd < 0)
 		return -errno;
-	ssize_t bytes = read(fd, text, sizeof(text) - 1);
-	int error = bytes < 0 ? errno : 0;
+	ssize_t len = read(fd, text, sizeof(text) - 1);
+	int error = len < 0 ? errno : 0;
 	close(fd);
 	if (error)
 		return -error;
-	text[bytes] = '\0';
+	text[len] = '\0';
 	if (sscanf(text, read_format, &p.device, &p.inode, &p.offset, &p.parts, &p.head_len, &p.head, &p.changed_ns,
 		   &end) != 7 ||
 	    end == 0 || p.inode == 0)
@@ -44,13 +44,13 @@ int checkpoint_read(const char *file, struct log_position *out)
 	return 0;
 }
 
-static int write_text(int fd, const char *text, size_t bytes, bool durable)
+static int write_text(int fd, const char *text, size_t len, bool durable)
 {
-	ssize_t written = write(fd, text, bytes);
+	ssize_t written = write(fd, text, len);
 
 	if (written < 0)
 		return -errno;
-	if ((size_t)written != bytes)
+	if ((size_t)written != len)
 		return -ENOSPC;
 	return durable && fsync(fd) != 0 ? -errno : 0;
 }
@@ -73,12 +73,12 @@ int checkpoint_write(const char *file, const struct log_position *p, bool durabl
 
 	if ((size_t)snprintf(name, sizeof(name), "%s.new", file) >= sizeof(name))
 		return -ENAMETOOLONG;
-	int bytes = snprintf(text, sizeof(text), write_format, p->device, p->inode, p->offset, p->parts, p->head_len,
-			     p->head, p->changed_ns);
+	int len = snprintf(text, sizeof(text), write_format, p->device, p->inode, p->offset, p->parts, p->head_len,
+			   p->head, p->changed_ns);
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
-	int result = write_text(fd, text, (size_t)bytes, durable);
+	int result = write_text(fd, text, (size_t)len, durable);
 	close(fd);
 	if (result == 0 && rename(name, file) != 0)
 		result = -errno;

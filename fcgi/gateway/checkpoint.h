@@ -7,12 +7,13 @@
 
 #include "gateway/log_position.h"
 
-/* 0; -ENOENT: there is none yet; -EBADMSG: the file is not one of ours; or another -errno. */
+/* Returns 0, -ENOENT when there is none yet, -EBADMSG when the file is no checkpoint, or another -errno. */
 int checkpoint_read(const char *file, struct log_position *out);
 
 /*
- * Replaces the checkpoint at once or not at all, by renaming FILE.new. `durable`: it is on the disk when this returns;
- * otherwise only the kernel has it, which is enough for the death of the program. 0 or -errno; the old one stays then.
+ * Replaces the checkpoint at once or not at all, by renaming FILE.new. A `durable` one is on the disk when this
+ * returns; any other is with the kernel, which is enough when only the program dies. Returns 0, or -errno and keeps the
+ * old one.
  */
 int checkpoint_write(const char *file, const struct log_position *position, bool durable);
 

@@ -23,7 +23,7 @@ static void init_tail(struct log_follower *f, struct log_position *from)
 	case 0: log_tail_init(&f->tail, f->log_path, from, 0); return;
 	case -ENOENT: log_tail_init(&f->tail, f->log_path, NULL, FIRST_BACKLOG); return;
 	}
-	/* Twice is better than never. */
+	/* Reading a line twice is better than never. */
 	log_tail_init(&f->tail, f->log_path, NULL, UINT64_MAX);
 	tel_error("the checkpoint cannot be read: the access log is read from its start", tel_str("follower", f->name),
 		  tel_str("file", f->checkpoint_file), tel_str("reason", strerror(-error)));
@@ -32,7 +32,7 @@ static void init_tail(struct log_follower *f, struct log_position *from)
 int log_follower_start(struct log_follower *f, void (*run)(void *f), struct log_position *from)
 {
 	*from = (struct log_position){0};
-	tel_series_add(tel_series(&gaps, f->name), 0); /* a counter that is there from the start can be watched */
+	tel_series_add(tel_series(&gaps, f->name), 0); /* A counter that is there from the start can be watched. */
 	init_tail(f, from);
 	int error = thread_start(&f->thread, f->name, run, f);
 	if (error)

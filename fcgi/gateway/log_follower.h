@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread that follows the access log from where it has come to before, until it is told to stop. */
+/* A thread that follows the access log from its checkpoint until it is told to stop. */
 #ifndef APM_GATEWAY_LOG_FOLLOWER_H
 #define APM_GATEWAY_LOG_FOLLOWER_H
 
@@ -9,37 +9,37 @@
 #include "base/thread.h"
 #include "gateway/log_tail.h"
 
-#define LOG_FOLLOWER_POLL_MS 100 /* how often a log without news is looked at */
+#define LOG_FOLLOWER_POLL_MS 100 /* A log without news is looked at again after that. */
 
 /* Begin with {.name = …, .thread = THREAD_INITIALIZER}. */
 struct log_follower {
-	const char *name;     /* literal, for the log: "spans" */
+	const char *name;     /* literal, for the program's log: "spans" */
 	const char *log_path; /* owned by the caller, like checkpoint_file, until the stop */
 	const char *checkpoint_file;
 	struct log_tail tail;
 	struct thread thread;
 	uint64_t saved_ns;     /* monotonic; the last durable checkpoint */
-	uint64_t complaint_ns; /* the last complaint about checkpoints; 0: none, or it is settled */
+	uint64_t complaint_ns; /* the last complaint about checkpoints; 0: there is none that still holds */
 };
 
 /*
- * Reads the checkpoint (without one it begins at most 1 MiB before the end of the log) and starts `run` on a thread of
- * its own, with `f` as argument. *from is the checkpoint, inode 0 when there is none. 0 or -errno.
+ * Reads the checkpoint into *from and starts `run` on a thread of its own, with `f` as argument. Without a checkpoint
+ * (inode 0) reading begins at most 1 MiB before the end of the log. Returns 0 or -errno.
  */
 int log_follower_start(struct log_follower *f, void (*run)(void *f), struct log_position *from);
 
-/* Lets `run` see that it has to end, and waits until it has; calls `hurry` when it has not within `budget_ms`. */
+/* Tells `run` to end and waits until it has; calls `hurry` when that takes longer than `budget_ms`. */
 void log_follower_stop(struct log_follower *f, unsigned budget_ms, void (*hurry)(void));
 
 /* ---- for `run` ---- */
 
-/* Waits at most `ms` milliseconds, shorter when the follower is to stop. True: it is. */
+/* Waits for `ms` milliseconds, or until the follower is to stop; returns true when it is to stop. */
 bool log_follower_wait(struct log_follower *f, unsigned ms);
 
-/* The next line, in *line; rotations on the way are logged. False: nothing new. */
+/* Fills *line with the next line and logs rotations on the way. Returns false when there is nothing new. */
 bool log_follower_next(struct log_follower *f, struct log_tail_line *line);
 
-/* Moves the checkpoint. It is on the disk within a second or so of work; a failure is logged once a minute. */
+/* Moves the checkpoint. Once a second of work it is made durable; failures are logged once a minute. */
 void log_follower_save(struct log_follower *f, const struct log_position *position);
 
 #endif

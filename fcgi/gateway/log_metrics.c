@@ -36,7 +36,7 @@ static void observe(const struct access_line *line)
 			    line->flags & TEL_SAMPLED ? &exemplar : NULL);
 }
 
-/* The line itself is not logged: nobody knows what is in it. */
+/* The line itself is not logged: it may hold anything. */
 static void count_unparsed(const struct log_tail_line *line)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -46,14 +46,14 @@ static void count_unparsed(const struct log_tail_line *line)
 		return;
 	metrics.complaint_ns = now_ns;
 	tel_warn("a line of the access log is not understood", tel_str("file", metrics.follower.log_path),
-		 tel_int("offset", (int64_t)line->offset), tel_int("bytes", (int64_t)line->bytes));
+		 tel_int("offset", (int64_t)line->offset), tel_int("bytes", (int64_t)line->len));
 }
 
 static void read_line(const struct log_tail_line *line)
 {
 	struct access_line facts;
 	bool cut;
-	bool parsed = access_log_parse(line->text, line->bytes, &facts, &cut);
+	bool parsed = access_log_parse(line->text, line->len, &facts, &cut);
 
 	tel_counter_add(&lines, 1);
 	if (!parsed || cut)

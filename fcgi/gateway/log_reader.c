@@ -15,7 +15,7 @@ int log_reader_open(struct log_reader *r, int directory, const char *name, bool 
 	*r = (struct log_reader){.fd = fd};
 	if (!compressed)
 		return 0;
-	r->gz = gzdopen(fd, "r"); /* owns it from here on */
+	r->gz = gzdopen(fd, "r"); /* It owns the descriptor from here on. */
 	if (r->gz)
 		return 0;
 	close(fd);
@@ -32,11 +32,11 @@ void log_reader_close(struct log_reader *r)
 	*r = LOG_READER_NONE;
 }
 
-ssize_t log_reader_read(struct log_reader *r, void *out, size_t bytes, uint64_t offset)
+ssize_t log_reader_read(struct log_reader *r, void *out, size_t len, uint64_t offset)
 {
 	if (!r->gz)
-		return pread(r->fd, out, bytes, (off_t)offset);
+		return pread(r->fd, out, len, (off_t)offset);
 	if (gztell(r->gz) != (z_off_t)offset && gzseek(r->gz, (z_off_t)offset, SEEK_SET) < 0)
 		return -1;
-	return gzread(r->gz, out, (unsigned)bytes);
+	return gzread(r->gz, out, (unsigned)len);
 }

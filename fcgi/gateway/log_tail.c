@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/log_tail.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "gateway/log_rotation.h"
 
 #define GRACE_NS NS_PER_SECOND
-#define SEARCHES 3   /* a file that is being renamed can be missed once */
-#define FAILURES 600 /* to search: a minute or so, then nobody repairs it */
+#define SEARCHES 3   /* A file that is being renamed can be missed once. */
+#define FAILURES 600 /* So many searches that failed take a minute or so: nobody repairs the disk any more. */
 
 void log_tail_init(struct log_tail *t, const char *path, const struct log_position *from, uint64_t backlog_bytes)
 {
@@ -20,7 +20,8 @@ void log_tail_init(struct log_tail *t, const char *path, const struct log_positi
 			       .next = LOG_READER_NONE,
 			       .backlog_bytes = backlog_bytes,
 			       .buffer = malloc(LOG_TAIL_LINE_MAX)};
-	assert(t->buffer);
+	if (!t->buffer)
+		abort();
 	if (from)
 		t->from = *from;
 }
@@ -41,7 +42,7 @@ static void read_head(struct log_tail *t)
 	t->head_len = bytes < 0 ? 0 : (size_t)bytes;
 }
 
-/* Takes the file over and closes the one before. */
+/* Takes the file over and closes the previous one. */
 static void use_file(struct log_tail *t, const struct log_reader *reader, uint64_t offset)
 {
 	struct stat st = {0};
@@ -51,7 +52,7 @@ static void use_file(struct log_tail *t, const struct log_reader *reader, uint64
 	t->device = t->inode = 0;
 	t->offset = t->read_offset = offset;
 	t->begin = t->end = 0;
-	t->in_long_line = t->caught_up = t->lost = false;
+	t->in_long_line = t->was_at_end = t->lost = false;
 	if (!log_reader_is_open(reader) || fstat(reader->fd, &st) != 0)
 		return;
 	t->device = st.st_dev;
@@ -59,7 +60,7 @@ static void use_file(struct log_tail *t, const struct log_reader *reader, uint64
 	read_head(t);
 }
 
-/* The first start of a line at `offset` or behind. */
+/* Returns the first start of a line at or after `offset`. */
 static uint64_t line_start(int fd, uint64_t offset)
 {
 	char chunk[4096];
@@ -85,11 +86,11 @@ static enum log_tail_event open_without_position(struct log_tail *t)
 		uint64_t size = (uint64_t)st.st_size;
 		use_file(t, &reader, size > t->backlog_bytes ? line_start(reader.fd, size - t->backlog_bytes) : 0);
 	}
-	t->backlog_bytes = UINT64_MAX; /* a log that begins later is read from its start */
+	t->backlog_bytes = UINT64_MAX; /* A log that begins later is read from its start. */
 	return LOG_TAIL_IDLE;
 }
 
-/* Finds the file of a position: at the start, and when the file at hand is not what it was. */
+/* Finds the file of a position, at the start and after the file at hand was replaced. */
 static enum log_tail_event open_position(struct log_tail *t)
 {
 	struct log_reader reader;
@@ -127,14 +128,14 @@ bool log_tail_position(const struct log_tail *t, uint64_t offset, uint64_t parts
 		.parts = parts,
 		.head_len = t->head_len,
 		.head = log_position_head(t->head, t->head_len),
-		.changed_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_SECOND + st.st_mtim.tv_nsec,
+		.changed_ns = log_position_changed_ns(&st),
 	};
 	return true;
 }
 
 /* ---- lines ---- */
 
-/* The next line of the buffer. */
+/* Takes the next whole line of the buffer. */
 static bool take_line(struct log_tail *t, struct log_tail_line *line)
 {
 	char *start = t->buffer + t->begin;
@@ -144,14 +145,14 @@ static bool take_line(struct log_tail *t, struct log_tail_line *line)
 		return false;
 	*line = (struct log_tail_line){start, (size_t)(newline - start), t->offset};
 	if (t->in_long_line)
-		line->bytes = 0;
+		line->len = 0;
 	t->in_long_line = false;
 	t->begin = (size_t)(newline + 1 - t->buffer);
 	t->offset = t->read_offset - (t->end - t->begin);
 	return true;
 }
 
-/* The file is not the one it was: it shrank, or it begins otherwise. */
+/* Returns true when the file has shrunk or begins in another way than it did. */
 static bool is_replaced(const struct log_tail *t)
 {
 	char head[LOG_POSITION_HEAD_MAX];
@@ -165,7 +166,7 @@ static bool is_replaced(const struct log_tail *t)
 	       memcmp(head, t->head, t->head_len) != 0;
 }
 
-/* Reads what is behind the buffer's content. False: nothing. */
+/* Appends to the content of the buffer. Returns false when there is nothing more to read. */
 static bool read_more(struct log_tail *t)
 {
 	if (t->begin) {
@@ -204,7 +205,7 @@ static bool is_same_file(int a, int b)
 	       left.st_ino == right.st_ino;
 }
 
-/* True when the file was rotated and has had its time of grace; t->next is what follows then. */
+/* Returns true when the file was rotated and has had its time of grace; t->next is the one that follows then. */
 static bool is_finished(struct log_tail *t)
 {
 	struct log_position here;
@@ -230,7 +231,7 @@ static enum log_tail_event at_end(struct log_tail *t, struct log_tail_line *line
 {
 	if (!is_finished(t))
 		return LOG_TAIL_IDLE;
-	if (t->end > t->begin || t->in_long_line) { /* the rest never got its newline */
+	if (t->end > t->begin || t->in_long_line) { /* The rest never got its newline. */
 		*line = (struct log_tail_line){t->buffer + t->begin, t->end - t->begin, t->offset};
 		t->begin = t->end = 0;
 		t->in_long_line = false;
@@ -254,11 +255,12 @@ enum log_tail_event log_tail_next(struct log_tail *t, struct log_tail_line *line
 		if (take_line(t, line))
 			return LOG_TAIL_LINE;
 		bool read = read_more(t);
-		if (read ? t->caught_up && is_replaced(t) : is_replaced(t)) {
+		bool paused = !read || t->was_at_end; /* Between reads without a pause nothing is replaced. */
+		if (paused && is_replaced(t)) {
 			log_tail_position(t, t->offset, 0, &t->from);
 			return open_position(t);
 		}
-		t->caught_up = !read;
+		t->was_at_end = !read;
 		if (!read)
 			return at_end(t, line);
 		if (t->head_len < sizeof(t->head))

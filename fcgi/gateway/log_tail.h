@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Follows a log through rotation, truncation and restarts, line by line. Never blocks on anything but the disk. */
+/* Follows a log through rotation, truncation and restarts, line by line. It waits for nothing but the disk. */
 #ifndef APM_GATEWAY_LOG_TAIL_H
 #define APM_GATEWAY_LOG_TAIL_H
 
@@ -7,43 +7,44 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/log_rotation.h"
+#include "gateway/log_position.h"
+#include "gateway/log_reader.h"
 
 #define LOG_TAIL_LINE_MAX ((size_t)256 * 1024) /* bytes; a longer line comes as an empty one */
 
 enum log_tail_event {
 	LOG_TAIL_LINE,
-	LOG_TAIL_IDLE,      /* nothing new: ask again in a while */
-	LOG_TAIL_ROTATED,   /* the file is finished, the next one follows */
-	LOG_TAIL_TRUNCATED, /* the file was emptied and is read from its start; what was not read before is gone */
-	LOG_TAIL_LOST       /* a file or its end could not be read: lines are missing; what came after follows */
+	LOG_TAIL_IDLE,      /* nothing is new: ask again in a while */
+	LOG_TAIL_ROTATED,   /* the file is read to its end, the next one follows */
+	LOG_TAIL_TRUNCATED, /* the file was emptied and is read from its start; its unread lines are gone */
+	LOG_TAIL_LOST       /* a file or its end could not be read: lines are missing; the next file follows */
 };
 
-/* One thread's; private to tail.c but for reading `offset`. */
+/* One thread owns it. All but `offset` and `inode` is private to log_tail.c. */
 struct log_tail {
 	const char *path;
-	uint64_t offset;          /* in the file: behind the line given last */
-	struct log_reader reader; /* none: no file yet */
+	uint64_t offset;          /* in the file: the end of the last line that was given */
+	struct log_reader reader; /* LOG_READER_NONE while there is no file */
 	uint64_t device, inode;
-	struct log_position from; /* where to begin once a file is there; inode 0: see backlog_bytes */
+	struct log_position from; /* reading begins here once a file is there; inode 0: backlog_bytes says where */
 	uint64_t backlog_bytes;
-	unsigned searches;      /* for the file of `from`, in vain */
-	struct log_reader next; /* what the file was rotated to; none: nothing yet */
+	unsigned searches;      /* how often the file of `from` was not found */
+	struct log_reader next; /* the file that follows the rotated one; LOG_READER_NONE until there is one */
 	uint64_t next_seen_ns;
-	bool lost;            /* between the two a file is missing, or the end of the first */
-	bool caught_up;       /* the last read found nothing */
+	bool lost;            /* the end of this file, or a file before the next, is missing */
+	bool was_at_end;      /* the last read found nothing */
 	bool in_long_line;    /* of which nothing is kept */
-	uint64_t read_offset; /* in the file: behind what is in the buffer */
+	uint64_t read_offset; /* in the file: the end of the buffer's content */
 	char *buffer;         /* LOG_TAIL_LINE_MAX bytes */
 	size_t begin, end;    /* the part of it that was not given yet */
 	char head[LOG_POSITION_HEAD_MAX];
 	size_t head_len;
 };
 
-/* A line without its newline, the caller's to write to until the next log_tail_next. */
+/* A line without its newline. The caller may write to it until the next log_tail_next. */
 struct log_tail_line {
 	char *text;
-	size_t bytes;
+	size_t len;
 	uint64_t offset; /* of its first byte */
 };
 
@@ -55,15 +56,15 @@ void log_tail_init(struct log_tail *t, const char *path, const struct log_positi
 void log_tail_done(struct log_tail *t);
 
 /*
- * The next thing that happened. A line that has no newline yet is waited for; at the end of a rotated file it is given
- * as it is. A file that was rotated is left after a second without news, because nginx's workers write to it until the
- * signal has reached each of them.
+ * Returns the next thing that happened. A line without a newline is waited for, and given as it is at the end of a
+ * rotated file. A rotated file is left after a second without news: nginx's workers write to it until the signal has
+ * reached each of them.
  */
 enum log_tail_event log_tail_next(struct log_tail *t, struct log_tail_line *line);
 
 /*
- * The position at `offset` (that of the line given last, or t->offset) of the file being read, with `parts` of the line
- * there done. False: no file was there yet.
+ * Fills *out with the position at `offset` (that of the line given last, or t->offset) of the file being read, with
+ * `parts` of the line there done. Returns false when no file was there yet.
  */
 bool log_tail_position(const struct log_tail *t, uint64_t offset, uint64_t parts, struct log_position *out);
 

@@ -25,11 +25,11 @@ TEL_COUNTER(handled, "nginx.connections.handled", "{connection}",
 TEL_COUNTER(requests, "nginx.http.requests", "{request}", "Client requests since nginx was started.");
 
 static struct {
-	CURL *curl; /* scrape hooks run one at a time */
+	CURL *curl; /* Scrapes, which use it, run one at a time. */
 	struct buf page;
 } nginx;
 
-/* White space, the label, white space, a number. */
+/* Reads white space, the label, white space and a number. */
 static bool take_number(const char **at, const char *label, unsigned long long *out)
 {
 	char *end;
@@ -78,14 +78,14 @@ static bool fetch(struct nginx_status *out)
 	return status == 200 && nginx_status_parse(nginx.page.data, out);
 }
 
-/* Two of the requests under way are the scrape itself and our own for the page. */
+/* Returns the requests of clients: two of those under way are the scrape itself and our own for the page. */
 static double served(const struct nginx_status *status)
 {
 	unsigned long long busy = status->reading + status->writing;
 	return busy > 2 ? (double)(busy - 2) : 0;
 }
 
-/* Counters follow nginx: when it was started anew they start anew, which is what scrapers expect of a counter. */
+/* The counters start again at 0 when nginx does, which scrapers expect of a counter. */
 static void scrape(void)
 {
 	struct nginx_status status = {0};

@@ -10,13 +10,13 @@ struct nginx_status {
 	unsigned long long active, reading, writing, waiting;
 };
 
-/* Reads the page of ngx_http_stub_status_module; NUL-terminated. Pure. False: it is something else. */
+/* Reads the page of ngx_http_stub_status_module, which is NUL-terminated. Returns false when it is another. Pure. */
 bool nginx_status_parse(const char *page, struct nginx_status *out);
 
 /*
- * Mirrors the page at `url` in nginx_connections_*, nginx_http_requests_total and nginx_up, and the requests
- * that are being served in http_server_active_requests. A scrape waits for it for half a second at most. Before threads; `url` must outlive
- * the program.
+ * Mirrors the page at `url` in nginx_connections_*, nginx_http_requests_total and nginx_up, and the requests under way
+ * in http_server_active_requests. A scrape waits for the page for half a second at most. Call it before threads start;
+ * `url` must outlive the program. Aborts when memory is short.
  */
 void nginx_status_start(const char *url);
 void nginx_status_stop(void);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/readiness.h"
 
-#include <assert.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -53,7 +52,8 @@ static void add_service(const char *text)
 	else
 		snprintf(service->name, NAME_SIZE, "a service");
 	service->curl = curl_handle_new(TIME_OUT_MS);
-	assert(service->curl);
+	if (!service->curl)
+		abort();
 	curl_easy_setopt(service->curl, CURLOPT_URL, url);
 	curl_easy_setopt(service->curl, CURLOPT_WRITEFUNCTION, drop);
 }
@@ -62,9 +62,9 @@ void readiness_start(const char *urls)
 {
 	char *copy = strdup(urls), *rest = copy;
 
-	assert(copy);
 	readiness.multi = curl_multi_init();
-	assert(readiness.multi);
+	if (!copy || !readiness.multi)
+		abort();
 	for (const char *url; (url = strsep(&rest, " ")) && readiness.count < SERVICES_MAX;)
 		if (*url)
 			add_service(url);

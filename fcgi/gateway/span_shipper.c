@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/span_shipper.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "gateway/access_span.h"
 #include "gateway/log_follower.h"
+#include "gateway/log_rotation.h"
 #include "tel/ship.h"
 
 TEL_GAUGE(lag, "gateway.log.lag", "By", "Bytes of the access log whose spans have not been sent yet.");
@@ -19,15 +20,15 @@ static struct {
 	struct tel_batch *batch;
 	struct tel_parent context; /* of the line whose spans are made */
 	uint64_t delay_ns;
-	uint64_t oldest_ns; /* monotonic; when the first line after the checkpoint was seen; 0: none was */
-	atomic_bool hurry;  /* to end, whatever is left */
+	uint64_t oldest_ns; /* monotonic; when the first line after the checkpoint was seen; 0: there is none */
+	atomic_bool hurry;  /* to end, even when lines are left */
 	pthread_mutex_t lock;
 	struct log_position shipped; /* the checkpoint; the thread writes it under the lock, scrapes read it */
 } shipper = {.follower = {.name = "spans", .thread = THREAD_INITIALIZER}, .lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- the thread ---- */
 
-/* Everything before `offset`, and `parts` spans of the line there, is with the collector. */
+/* The collector has everything before `offset`, and `parts` spans of the line there. */
 static void move_checkpoint(uint64_t offset, uint64_t parts)
 {
 	struct log_position position;
@@ -41,7 +42,7 @@ static void move_checkpoint(uint64_t offset, uint64_t parts)
 	log_follower_save(&shipper.follower, &position);
 }
 
-/* Sends the batch, however long the collector is away. False: it is time to end, and the batch was not sent. */
+/* Sends the batch, however long the collector is away. Returns false when it is time to end and nothing was sent. */
 static bool send_batch(uint64_t offset, uint64_t parts)
 {
 	unsigned retry_ms = 0;
@@ -56,7 +57,7 @@ static bool send_batch(uint64_t offset, uint64_t parts)
 	return true;
 }
 
-/* How many spans of the line were sent before the last start. */
+/* Returns how many spans of the line were sent before the last start. */
 static size_t parts_done(const struct log_tail_line *line)
 {
 	const struct log_position *shipped = &shipper.shipped;
@@ -64,15 +65,15 @@ static size_t parts_done(const struct log_tail_line *line)
 	return line->offset == shipped->offset && shipper.follower.tail.inode == shipped->inode ? shipped->parts : 0;
 }
 
-/* False: it is time to end. */
+/* Returns false when it is time to end. */
 static bool ship_line(const struct log_tail_line *line)
 {
 	struct access_line facts;
 	struct tel_span span;
 	bool cut;
 
-	if (!access_log_parse(line->text, line->bytes, &facts, &cut))
-		return true; /* the metrics count it */
+	if (!access_log_parse(line->text, line->len, &facts, &cut))
+		return true; /* The metrics count it. */
 	size_t count = access_span_count(&facts);
 	if (count)
 		access_span_context(&facts, &shipper.context);
@@ -83,9 +84,8 @@ static bool ship_line(const struct log_tail_line *line)
 			continue;
 		if (!send_batch(line->offset, i))
 			return false;
-		bool added = tel_batch_add(shipper.batch, &span);
-		assert(added);
-		(void)added;
+		if (!tel_batch_add(shipper.batch, &span))
+			abort(); /* An empty batch has room for any span. */
 	}
 	return true;
 }
@@ -117,14 +117,14 @@ static void run(void *arg)
 			break;
 		if (stop && !more)
 			break;
-		if (!more && !shipper.shipped.inode) /* the first start: what follows is ours, whatever happens */
+		if (!more && !shipper.shipped.inode) /* The first start: all that follows is ours. */
 			move_checkpoint(f->tail.offset, 0);
 		if (!more)
 			stop = log_follower_wait(f, LOG_FOLLOWER_POLL_MS);
 	}
 }
 
-/* ---- from outside ---- */
+/* ---- its start and stop ---- */
 
 static void set_lag(void)
 {

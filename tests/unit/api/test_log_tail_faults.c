@@ -43,7 +43,7 @@ static void take_line(const struct log_tail_line *line)
 {
 	unsigned number = 0;
 
-	for (size_t i = 0; i < line->bytes && line->text[i] >= '0' && line->text[i] <= '9'; i++)
+	for (size_t i = 0; i < line->len && line->text[i] >= '0' && line->text[i] <= '9'; i++)
 		number = number * 10 + (unsigned)(line->text[i] - '0');
 	assert_in_range(number, 1, lines->written);
 	lines->seen[number]++;

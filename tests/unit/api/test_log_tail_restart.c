@@ -4,6 +4,8 @@
 
 #include <zlib.h>
 
+#include "gateway/log_rotation.h"
+
 /* ---- restarts ---- */
 
 static void goes_on_where_it_was(void **state)

@@ -41,8 +41,8 @@ static inline void tell(struct buf *out)
 			buf_addc(out, ' ');
 		if (event != LOG_TAIL_LINE)
 			buf_adds(out, marks[event]);
-		else if (line.bytes)
-			buf_add(out, line.text, line.bytes);
+		else if (line.len)
+			buf_add(out, line.text, line.len);
 		else
 			buf_adds(out, "()");
 	}
