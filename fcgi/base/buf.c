@@ -43,16 +43,16 @@ void buf_reset(struct buf *b)
 		b->data[0] = '\0';
 }
 
-bool buf_grow(struct buf *b, size_t bytes)
+bool buf_grow(struct buf *b, size_t len)
 {
 	if (b->failed)
 		return false;
-	if (bytes > b->max - b->len) {
+	if (len > b->max - b->len) {
 		b->failed = true;
 		return false;
 	}
 	size_t cap = b->cap ? b->cap : FIRST_CAPACITY;
-	while (cap <= b->len + bytes)
+	while (cap <= b->len + len)
 		cap = cap > b->max / 2 ? b->max + 1 : cap * 2;
 	char *data = realloc(b->data, cap);
 	if (!data) {
@@ -66,13 +66,13 @@ bool buf_grow(struct buf *b, size_t bytes)
 	return true;
 }
 
-void buf_add(struct buf *b, const void *data, size_t bytes)
+void buf_add(struct buf *b, const void *data, size_t len)
 {
-	if (!buf_reserve(b, bytes))
+	if (!buf_reserve(b, len))
 		return;
-	if (bytes)
-		memcpy(b->data + b->len, data, bytes);
-	b->len += bytes;
+	if (len)
+		memcpy(b->data + b->len, data, len);
+	b->len += len;
 	b->data[b->len] = '\0';
 }
 
@@ -96,18 +96,18 @@ void buf_addf(struct buf *b, const char *format, ...)
 	if (b->failed)
 		return;
 	va_start(args, format);
-	int bytes = vsnprintf(NULL, 0, format, args);
+	int len = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	if (bytes < 0) {
+	if (len < 0) {
 		b->failed = true;
 		return;
 	}
-	if (!buf_reserve(b, (size_t)bytes))
+	if (!buf_reserve(b, (size_t)len))
 		return;
 	va_start(args, format);
-	vsnprintf(b->data + b->len, (size_t)bytes + 1, format, args);
+	vsnprintf(b->data + b->len, (size_t)len + 1, format, args);
 	va_end(args);
-	b->len += (size_t)bytes;
+	b->len += (size_t)len;
 }
 
 void buf_add_int(struct buf *b, long long value)
@@ -128,7 +128,7 @@ void buf_add_int(struct buf *b, long long value)
 
 /*
  * Durations and amounts are mostly thousandths, which need no printf: below 10^12 they have 15 digits at most, so the
- * decimal reads back, and no shorter one does. False: it is something else.
+ * decimal reads back as the same number, and no shorter one does. Returns false when the value is no such number.
  */
 static bool add_thousandths(struct buf *b, double value)
 {
@@ -144,10 +144,10 @@ static bool add_thousandths(struct buf *b, double value)
 	buf_add_int(b, thousandths / 1000);
 	char fraction[4] = {'.', (char)('0' + thousandths / 100 % 10), (char)('0' + thousandths / 10 % 10),
 			    (char)('0' + thousandths % 10)};
-	size_t bytes = sizeof(fraction);
-	while (bytes > 1 && fraction[bytes - 1] == '0')
-		bytes--;
-	buf_add(b, fraction, bytes > 1 ? bytes : 0);
+	size_t len = sizeof(fraction);
+	while (len > 1 && fraction[len - 1] == '0')
+		len--;
+	buf_add(b, fraction, len > 1 ? len : 0);
 	return true;
 }
 

@@ -7,14 +7,13 @@
 #include <stddef.h>
 
 /*
- * Errors are sticky: once something did not fit under `max` bytes (or memory
- * ran out) `failed` is set and further additions do nothing. Build first, ask
- * once. Not thread-safe; the caller owns the struct.
+ * Errors are sticky: once an addition did not fit under `max` bytes, or memory ran out, `failed` is set and further
+ * additions do nothing. Build first, ask once. Not thread-safe; the caller owns the struct.
  */
 struct buf {
-	char *data; /* NUL-terminated after any addition; NULL while empty and never used */
+	char *data; /* NUL-terminated after any addition; NULL until the first one */
 	size_t len; /* bytes in use, without the NUL */
-	size_t cap;
+	size_t cap; /* bytes of `data` */
 	size_t max; /* `len` never exceeds it */
 	bool failed;
 };
@@ -23,12 +22,12 @@ struct buf {
 void buf_init(struct buf *b, size_t max_bytes);
 
 /*
- * Uses `storage` of `size` bytes (1 at least) and never allocates: `size` - 1 bytes fit. The storage stays the
- * caller's; no buf_done.
+ * Prepares an empty buffer in `storage` of `size` bytes (1 at least), which never allocates: `size` - 1 bytes fit. The
+ * storage stays the caller's, and buf_done must not be called.
  */
 void buf_init_fixed(struct buf *b, char *storage, size_t size);
 
-/* Lets a buffer on fixed storage use `len` more bytes, which the storage has: for an end that has to fit. */
+/* Lets a buffer in fixed storage use `len` more bytes, which the storage must have: for an end that has to fit. */
 void buf_widen(struct buf *b, size_t len);
 
 /* Frees the bytes. The struct may be initialised again. */
@@ -37,16 +36,17 @@ void buf_done(struct buf *b);
 /* Empties the buffer and clears `failed`; keeps the memory. */
 void buf_reset(struct buf *b);
 
-/* The slow way of buf_reserve. */
-bool buf_grow(struct buf *b, size_t bytes);
+/* The slow path of buf_reserve. */
+bool buf_grow(struct buf *b, size_t len);
 
-/* Makes room for `bytes` more, so that additions up to it cannot allocate. False: no room, `failed` is set. */
-static inline bool buf_reserve(struct buf *b, size_t bytes)
+/* Makes room for `len` more bytes, so that adding them allocates nothing. Returns false and sets `failed` otherwise. */
+static inline bool buf_reserve(struct buf *b, size_t len)
 {
-	return (!b->failed && bytes <= b->max - b->len && bytes < b->cap - b->len) || buf_grow(b, bytes);
+	return (!b->failed && len <= b->max - b->len && len < b->cap - b->len) || buf_grow(b, len);
 }
 
-void buf_add(struct buf *b, const void *data, size_t bytes);
+/* Append bytes, a NUL-terminated text, a character, and a text that printf() makes. */
+void buf_add(struct buf *b, const void *data, size_t len);
 void buf_adds(struct buf *b, const char *text);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -57,7 +57,7 @@ void buf_add_int(struct buf *b, long long value);
 /* Appends a finite number with the fewest digits that read back as the same double: 0.1, 1e-05, 10. */
 void buf_add_double(struct buf *b, double value);
 
-/* For `struct buf b __attribute__((cleanup(buf_done)))`. */
+/* Declares a buffer that is freed at the end of its scope. */
 #define BUF(name, max_bytes)                                                                                           \
 	struct buf name __attribute__((cleanup(buf_done)));                                                            \
 	buf_init(&(name), max_bytes)

@@ -36,7 +36,7 @@ static bool wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t dea
 	return false;
 }
 
-#else /* the condition waits by the wall clock, which may be set: so it looks again after a second at most */
+#else /* The condition waits by the wall clock, which may be set, so each wait ends after a second at most. */
 
 #define SLICE_NS NS_PER_SECOND
 
@@ -97,8 +97,7 @@ static char *put_digits(char *out, uint64_t value, int count)
 	return out + count;
 }
 
-/* Year, month, day from days since 1970-01-01, in the proleptic Gregorian calendar; eras of 400 years from 0000-03-01.
- */
+/* Writes the date of a day since 1970-01-01 in the Gregorian calendar, by eras of 400 years from 0000-03-01. */
 static char *put_date(char *out, uint64_t days)
 {
 	uint64_t shifted = days + 719468;

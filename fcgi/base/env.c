@@ -44,18 +44,18 @@ bool env_parse_number(const char *text, long min, long max, long *out)
 	return true;
 }
 
-/* What follows the host: nothing, or a colon and a port. */
-static bool is_port(const char *text, size_t bytes)
+/* Returns true when nothing follows a host in a URL, or a colon and a port. */
+static bool is_port(const char *text, size_t len)
 {
 	char digits[8];
 	long port;
 
-	if (bytes == 0)
+	if (len == 0)
 		return true;
-	if (*text != ':' || bytes > sizeof(digits))
+	if (*text != ':' || len > sizeof(digits))
 		return false;
-	memcpy(digits, text + 1, bytes - 1);
-	digits[bytes - 1] = '\0';
+	memcpy(digits, text + 1, len - 1);
+	digits[len - 1] = '\0';
 	return env_parse_number(digits, 1, 65535, &port);
 }
 
@@ -69,15 +69,15 @@ bool env_is_url(const char *text)
 		if (*c <= ' ' || *c > '~')
 			return false;
 	const char *host = text + scheme;
-	size_t bytes = strcspn(host, "/?#");
-	const char *user_end = memrchr(host, '@', bytes);
+	size_t len = strcspn(host, "/?#");
+	const char *user_end = memrchr(host, '@', len);
 	if (user_end) {
-		bytes -= (size_t)(user_end + 1 - host);
+		len -= (size_t)(user_end + 1 - host);
 		host = user_end + 1;
 	}
-	const char *bracket = *host == '[' ? memchr(host, ']', bytes) : NULL;
-	size_t host_bytes = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":/?#");
-	return host_bytes > 0 && (*host != '[' || host_bytes > 2) && is_port(host + host_bytes, bytes - host_bytes);
+	const char *bracket = *host == '[' ? memchr(host, ']', len) : NULL;
+	size_t host_len = bracket ? (size_t)(bracket + 1 - host) : strcspn(host, ":/?#");
+	return host_len > 0 && (*host != '[' || host_len > 2) && is_port(host + host_len, len - host_len);
 }
 
 const char *env_url_of(const char *text)
@@ -128,21 +128,21 @@ static bool is_valid(const struct env_setting *setting, const char *text)
 	return false;
 }
 
-/* A URL may hold a password, and a value may hold anything. */
+/* A URL may hold a password, which is not shown; other values are cut, and their control characters replaced. */
 static void add_value(struct buf *out, const struct env_setting *setting, const char *text)
 {
 	buf_adds(out, setting->name);
 	if (setting->kind >= ENV_URL && strchr(text, '@'))
 		return;
 	buf_adds(out, "=\"");
-	size_t bytes = strlen(text), shown = bytes < VALUE_SHOWN ? bytes : VALUE_SHOWN;
+	size_t len = strlen(text), shown = len < VALUE_SHOWN ? len : VALUE_SHOWN;
 	for (size_t i = 0; i < shown; i++) {
 		char c = text[i];
 		if ((c >= 0 && c < ' ') || c == 0x7f)
 			c = '?';
 		buf_addc(out, c);
 	}
-	buf_adds(out, shown < bytes ? "…\"" : "\"");
+	buf_adds(out, shown < len ? "…\"" : "\"");
 }
 
 static void add_demand(struct buf *out, const struct env_setting *setting)

@@ -10,24 +10,27 @@
 
 #include "base/buf.h"
 
-/* The value, or `fallback` when unset or empty (OpenTelemetry treats both alike). Owned by the environment. */
+/*
+ * Returns the value, which the environment owns, or `fallback` when it is unset or empty: OpenTelemetry treats both
+ * alike.
+ */
 const char *env_string(const char *name, const char *fallback);
 
-/* "true" in any case; all else is false, as the OpenTelemetry specification defines booleans. */
+/* Returns true for "true" in any case and false for all else, as OpenTelemetry defines booleans. */
 bool env_bool(const char *name);
 
-/* A whole decimal number within [min, max] and nothing else. False: it is none; *out is untouched. */
+/* Reads a whole decimal number within [min, max]. Returns false for any other text and leaves *out alone. */
 bool env_parse_number(const char *text, long min, long max, long *out);
 
-/* An absolute http or https URL: a host, perhaps a port from 1 to 65535, visible ASCII alone. */
+/* Returns true for an absolute http or https URL of visible ASCII, with a host and perhaps a port from 1 to 65535. */
 bool env_is_url(const char *text);
 
 /* Returns the URL of "NAME=URL", whose name has no capitals; the text itself when it has no such name. */
 const char *env_url_of(const char *text);
 
-#define ENV_URL_MAX 255 /* bytes of a URL of ours */
+#define ENV_URL_MAX 255 /* bytes; of a URL that is a setting of apm */
 
-/* ---- settings of our own: the program refuses to start with a value that it does not understand ---- */
+/* ---- settings of apm: its programs refuse to start with a value that they do not understand ---- */
 
 enum env_kind {
 	ENV_NUMBER,
@@ -42,7 +45,7 @@ struct env_setting {
 	const char *unit; /* of a number: "milliseconds" */
 	long fallback, min, max;
 	const char *const *choices; /* ends with NULL */
-	struct env_setting *next;   /* the registry's */
+	struct env_setting *next;   /* private */
 };
 
 /*
@@ -57,16 +60,16 @@ struct env_setting {
 	}                                                                                                              \
 	struct env_semicolon_
 
-/* Adds a setting to what env_check looks at; it must stay. Before main. */
+/* Adds a setting to those that env_check looks at. It must outlive the program. Called before main. */
 void env_register(struct env_setting *setting);
 
-/* Returns false when a registered setting has a bad value; adds what is wrong to `problems`, separated by "; ". */
+/* Returns false when a registered setting has a bad value, and appends the problems, separated by "; ". */
 bool env_check(struct buf *problems);
 
-/* Returns the value of a number, `fallback` when it is unset (or bad, which env_check has told). */
+/* Returns the value of a number, `fallback` when it is unset or bad (env_check tells that). */
 long env_number(const struct env_setting *setting);
 
-/* Returns the index of a choice, `fallback` when it is unset (or bad). */
+/* Returns the index of a choice, `fallback` when it is unset or bad. */
 unsigned env_choice(const struct env_setting *setting);
 
 #endif

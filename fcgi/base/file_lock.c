@@ -14,7 +14,7 @@
 #include "base/env.h"
 #include "base/fd.h"
 
-#define LOCK_MODE 0640 /* who may open it may lock it, and so keep the program from starting */
+#define LOCK_MODE 0640 /* Whoever may open the file may lock it, and so keep the program from starting. */
 
 static pid_t read_holder(int fd)
 {
@@ -30,7 +30,7 @@ static pid_t read_holder(int fd)
 	return (pid_t)pid;
 }
 
-/* For whoever is refused; the lock holds without it. */
+/* A process that is refused reads it; the lock holds without it. */
 static void write_holder(int fd)
 {
 	char text[32];
@@ -65,7 +65,7 @@ int file_lock_open(const char *name, pid_t *holder)
 		close(fd);
 		if (error)
 			return error == EWOULDBLOCK ? -EBUSY : -error;
-		/* it was released between the two calls, and its file is gone */
+		/* The lock was released between the two calls, and its file is gone. */
 	}
 }
 
@@ -78,7 +78,7 @@ int file_lock_take(struct file_lock *lock, const char *path, pid_t *holder)
 	if (snprintf(lock->name, sizeof(lock->name), "%.*s.%s.lock", directory, path, path + directory) >=
 	    (int)sizeof(lock->name))
 		return -ENAMETOOLONG;
-	/* "a.log" makes ".a-log.lock": who looks for *.log* does not find it */
+	/* "a.log" gives ".a-log.lock", which a pattern such as *.log* does not find. */
 	for (char *dot = lock->name + directory + 1; (dot = strchr(dot, '.')) && dot[strlen(".lock")];)
 		*dot = '-';
 	int fd = file_lock_open(lock->name, holder);
@@ -93,7 +93,7 @@ void file_lock_release(struct file_lock *lock)
 {
 	if (lock->fd < 0)
 		return;
-	unlink(lock->name); /* while nobody else can have it */
+	unlink(lock->name); /* before another process can have the lock */
 	close(lock->fd);
 	lock->fd = -1;
 }

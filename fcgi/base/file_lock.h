@@ -8,15 +8,15 @@
 #include <sys/types.h>
 
 struct file_lock {
-	int fd; /* below 0: not taken */
+	int fd; /* negative while the lock is not taken */
 	char name[PATH_MAX];
 };
 
 /*
- * Takes the lock of the file `path`, which need not exist and may be renamed at will: a hidden file beside it is
- * what is locked, and holds the owner's process id. Never waits. The kernel releases the lock when the process ends,
- * however it does. Returns 0; -EBUSY: another process has the lock, and *holder is its id, 0 when that is not known; or
- * another -errno: the lock cannot be made. Any thread.
+ * Takes the lock of the file `path`, which need not exist and may be renamed at will: the locked file is a hidden one
+ * in the same directory, which holds the owner's process id. It never waits. The kernel releases the lock when the
+ * process ends in any way. Returns 0, or -EBUSY when another process has the lock, whose id is *holder, 0 when it is
+ * not known; or another -errno when the lock cannot be made. Any thread.
  */
 int file_lock_take(struct file_lock *lock, const char *path, pid_t *holder);
 
@@ -26,7 +26,7 @@ int file_lock_take(struct file_lock *lock, const char *path, pid_t *holder);
  */
 int file_lock_open(const char *name, pid_t *holder);
 
-/* Returns false when the lock file was removed or replaced after it was opened: its lock excludes nobody any more. */
+/* Returns false when the lock file was removed or replaced after it was opened: its lock excludes nobody then. */
 bool file_lock_is_in_place(int fd, const char *name);
 
 /* Gives a lock back and removes its file; does nothing when it was not taken. */

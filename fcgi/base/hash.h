@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hashes without a key: to tell texts apart, not to resist who chooses them. Pure. */
+/* Hashes without a key: they tell texts apart, but not those that an attacker chooses. Pure. */
 #ifndef APM_BASE_HASH_H
 #define APM_BASE_HASH_H
 

@@ -10,13 +10,16 @@
 /* The digits by value. */
 extern const char hex_digits[17];
 
-/* Writes 2 * `bytes` characters to `out`, no NUL. */
-void hex_encode(const uint8_t *in, size_t bytes, char *out);
+/* Writes `len` bytes as 2 * `len` characters, without a NUL. */
+void hex_encode(const uint8_t *in, size_t len, char *out);
 
-/* Reads 2 * `bytes` characters; upper case is refused, as W3C Trace Context asks. False: `out` is untouched. */
-bool hex_decode(const char *in, size_t bytes, uint8_t *out);
+/*
+ * Reads 2 * `len` characters into `len` bytes. Returns false and leaves `out` alone when one is no digit; upper case is
+ * refused, as W3C Trace Context asks.
+ */
+bool hex_decode(const char *in, size_t len, uint8_t *out);
 
-/* The value of a digit of either case; -1: it is none. */
+/* Returns the value of a digit of either case, -1 for any other character. */
 static inline int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -8,9 +8,9 @@
 
 enum { A_VALUE, A_VALUE_OR_END, A_NAME, A_NAME_OR_END, A_COMMA_OR_END, THE_END };
 
-void json_lex_begin(struct json_lex *lex, const char *text, size_t bytes)
+void json_lex_begin(struct json_lex *lex, const char *text, size_t len)
 {
-	*lex = (struct json_lex){.begin = text, .at = text, .end = text + bytes, .expect = A_VALUE};
+	*lex = (struct json_lex){.begin = text, .at = text, .end = text + len, .expect = A_VALUE};
 }
 
 static enum json_token bad(struct json_lex *lex, const char *fault)
@@ -78,7 +78,7 @@ static enum json_token close_level(struct json_lex *lex)
 
 /* ---- values ---- */
 
-/* Over an escape, with `at` behind the backslash. */
+/* Skips an escape; `at` is after its backslash. */
 static bool skip_escape(struct json_lex *lex)
 {
 	int kind = peek(lex);
@@ -231,7 +231,10 @@ bool json_lex_skip(struct json_lex *lex)
 
 /* ---- texts ---- */
 
-/* \uXXXX, or two of them for a character beyond U+FFFF. `at` is behind the u; NULL: half of a pair. */
+/*
+ * Reads \uXXXX, or two of them for a character beyond U+FFFF; `at` is after the u. Returns the end, or NULL for half of
+ * a pair.
+ */
 static const char *add_unit(struct buf *out, const char *at, const char *end)
 {
 	uint32_t c = (uint32_t)hex_unit(at);

@@ -98,8 +98,7 @@ static size_t escape_unit(unsigned unit, char *out)
 	return 6;
 }
 
-/* Writes the JSON form (6 bytes at most) of the character at `s` to `out`, its length to *written; returns bytes read.
- */
+/* Writes the character at `s` as JSON, *written bytes and 6 at most, to `out`; returns how many bytes were read. */
 static size_t encode_character(const char *s, size_t left, char *out, size_t *written)
 {
 	size_t n = utf8_sequence(s, left);
@@ -124,23 +123,23 @@ static size_t encode_character(const char *s, size_t left, char *out, size_t *wr
 }
 
 /* True when everything was written. */
-static bool add_characters(struct buf *out, const char *text, size_t bytes, size_t max)
+static bool add_characters(struct buf *out, const char *text, size_t len, size_t max)
 {
 	size_t i = 0;
 
-	while (i < bytes) {
+	while (i < len) {
 		size_t plain = i;
-		while (plain < bytes && plain - i < max && is_plain(text[plain]))
+		while (plain < len && plain - i < max && is_plain(text[plain]))
 			plain++;
 		buf_add(out, text + i, plain - i);
 		max -= plain - i;
 		i = plain;
-		if (i == bytes)
+		if (i == len)
 			break;
 
 		char encoded[6];
 		size_t written;
-		size_t read = encode_character(text + i, bytes - i, encoded, &written);
+		size_t read = encode_character(text + i, len - i, encoded, &written);
 		if (written > max)
 			return false;
 		buf_add(out, encoded, written);
@@ -150,23 +149,23 @@ static bool add_characters(struct buf *out, const char *text, size_t bytes, size
 	return true;
 }
 
-bool json_string_cut(struct json_writer *w, const char *text, size_t bytes, size_t max)
+bool json_string_cut(struct json_writer *w, const char *text, size_t len, size_t max)
 {
 	separate(w);
 	buf_addc(w->out, '"');
-	bool whole = add_characters(w->out, text, bytes, max);
+	bool whole = add_characters(w->out, text, len, max);
 	buf_addc(w->out, '"');
 	return whole;
 }
 
-void json_string(struct json_writer *w, const char *text, size_t bytes)
+void json_string(struct json_writer *w, const char *text, size_t len)
 {
-	json_string_cut(w, text, bytes, SIZE_MAX);
+	json_string_cut(w, text, len, SIZE_MAX);
 }
 
-void json_key_string(struct json_writer *w, const char *key, size_t bytes)
+void json_key_string(struct json_writer *w, const char *key, size_t len)
 {
-	json_string(w, key, bytes);
+	json_string(w, key, len);
 	buf_addc(w->out, ':');
 	w->after_key = true;
 }
@@ -226,13 +225,13 @@ void json_hundredths(struct json_writer *w, int64_t hundredths)
 		buf_addc(w->out, (char)('0' + rest % 10));
 }
 
-void json_hex(struct json_writer *w, const uint8_t *in, size_t bytes)
+void json_hex(struct json_writer *w, const uint8_t *in, size_t len)
 {
 	separate(w);
 	buf_addc(w->out, '"');
-	if (buf_reserve(w->out, 2 * bytes)) {
-		hex_encode(in, bytes, w->out->data + w->out->len);
-		w->out->len += 2 * bytes;
+	if (buf_reserve(w->out, 2 * len)) {
+		hex_encode(in, len, w->out->data + w->out->len);
+		w->out->len += 2 * len;
 		w->out->data[w->out->len] = '\0';
 	}
 	buf_addc(w->out, '"');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes JSON (RFC 8259) into a buf: always valid UTF-8, commas and nesting kept by the writer. */
+/* Writes JSON (RFC 8259) into a buf: always valid UTF-8; the writer sets commas and knows the nesting. */
 #ifndef APM_BASE_JSON_WRITE_H
 #define APM_BASE_JSON_WRITE_H
 
@@ -10,12 +10,12 @@
 #include "base/buf.h"
 
 /*
- * The caller owns both structs. Errors are those of `out` (sticky). Nesting is
- * limited to 127 levels (assert). Not thread-safe.
+ * The caller owns both structs. Errors are those of `out` (sticky). Nesting is limited to 127 levels (assert). Not
+ * thread-safe.
  */
 struct json_writer {
 	struct buf *out;
-	uint64_t has_member[2]; /* bit d: something was written at depth d, so a comma is due */
+	uint64_t has_member[2]; /* bit d: a member was written at depth d, so a comma is due */
 	unsigned depth;
 	bool after_key;
 };
@@ -27,23 +27,23 @@ void json_end_object(struct json_writer *w);
 void json_begin_array(struct json_writer *w);
 void json_end_array(struct json_writer *w);
 
-/* Member names are literals of ours and must need no escape. */
+/* Writes a member name, a literal that needs no escape. */
 void json_key(struct json_writer *w, const char *key);
 
-/* A member name of any bytes, escaped as json_string does. */
-void json_key_string(struct json_writer *w, const char *key, size_t bytes);
+/* Writes a member name of any bytes, escaped as by json_string. */
+void json_key_string(struct json_writer *w, const char *key, size_t len);
 
 /*
  * Each maximal ill-formed part of the text becomes one U+FFFD. Quotes, backslashes, control characters (U+0000-001F,
  * U+007F-009F) and the line separators U+2028 and U+2029 are escaped, so that no reader sees a second line.
  */
-void json_string(struct json_writer *w, const char *text, size_t bytes);
+void json_string(struct json_writer *w, const char *text, size_t len);
 
 /*
- * The same, but at most `max` bytes between the quotes, cut before the first character that does not fit. False: it
- * was cut.
+ * The same, but at most `max` bytes between the quotes, cut before the first character that does not fit. Returns false
+ * when it was cut.
  */
-bool json_string_cut(struct json_writer *w, const char *text, size_t bytes, size_t max);
+bool json_string_cut(struct json_writer *w, const char *text, size_t len, size_t max);
 
 void json_text(struct json_writer *w, const char *text); /* NUL-terminated; NULL writes null */
 void json_int(struct json_writer *w, int64_t value);
@@ -54,7 +54,7 @@ void json_null(struct json_writer *w);
 /* Integer hundredths as a number with at most two decimals: 9999 -> 99.99, 990 -> 9.9, 1000 -> 10. */
 void json_hundredths(struct json_writer *w, int64_t hundredths);
 
-/* Hexadecimal text of `bytes` bytes. */
-void json_hex(struct json_writer *w, const uint8_t *in, size_t bytes);
+/* Writes `len` bytes as hexadecimal text. */
+void json_hex(struct json_writer *w, const uint8_t *in, size_t len);
 
 #endif

@@ -24,18 +24,17 @@ void protobuf_add_packed_fixed64(struct buf *out, unsigned field, const uint64_t
 /* Appends a string; each part of it that is not UTF-8 becomes one U+FFFD. */
 void protobuf_add_text(struct buf *out, unsigned field, const char *text, size_t bytes);
 
-/* True when protobuf_add_text would change nothing. */
+/* Returns true when protobuf_add_text would change nothing. */
 bool protobuf_is_text(const char *text, size_t bytes);
 
 /*
- * What is appended between the two is a message inside, or a packed repeated field. Its length is written at its end,
- * into one byte kept for it; a longer one moves the message. Give the result to protobuf_end.
+ * The fields appended between the two are a message inside, or a packed repeated field. Its length is written at its
+ * end, into one byte kept for it; a longer one moves the message. Give the result to protobuf_end.
  */
 size_t protobuf_begin(struct buf *out, unsigned field);
 void protobuf_end(struct buf *out, size_t begin);
 
-/* ---- for what is written in one go, its sizes known beforehand: into room that is there, returning the new end ----
- */
+/* ---- for messages whose size is known beforehand: these write into reserved room and return the new end ---- */
 
 #define PROTOBUF_VARINT_MAX ((size_t)10) /* bytes */
 
@@ -44,10 +43,10 @@ char *protobuf_put_varint(char *p, uint64_t value);
 char *protobuf_put_length(char *p, unsigned field, size_t bytes); /* the beginning of a field of bytes */
 char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes);
 
-/* Size of a field of bytes whose number is below 16, so that its tag takes a byte. */
+/* Returns the size of a field of bytes whose number is below 16, so that its tag takes a byte. */
 size_t protobuf_field_size(size_t bytes);
 
-/* The end of the buffer with room for `bytes`; NULL: `out` has failed. protobuf_commit stores the new end. */
+/* Returns the end of the buffer with room for `bytes`, NULL without room. protobuf_commit stores the new end. */
 char *protobuf_room(struct buf *out, size_t bytes);
 void protobuf_commit(struct buf *out, const char *end);
 
@@ -63,7 +62,7 @@ struct protobuf_field {
 	struct slice whole; /* with tag and length */
 };
 
-/* What is left of a message. */
+/* The rest of a message; begin with protobuf_reader. */
 struct protobuf {
 	struct slice left;
 	bool malformed;
@@ -75,8 +74,8 @@ static inline struct protobuf protobuf_reader(struct slice message)
 }
 
 /*
- * The next field. False: the end, or `malformed` is set: cut off, a number longer than its type, field number 0, or a
- * group. Any bytes may come; reads nothing outside of the message.
+ * Reads the next field. Returns false at the end, and sets `malformed` when a field is cut off, a number is longer than
+ * its type, a field has number 0, or is a group. Any bytes may come; nothing outside of the message is read.
  */
 bool protobuf_next(struct protobuf *w, struct protobuf_field *out);
 

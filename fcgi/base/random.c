@@ -31,7 +31,7 @@ static inline uint64_t step(void)
 	return result;
 }
 
-/* Where getrandom(2) is not allowed: what no other thread on no other machine is likely to have at this moment. */
+/* For places where getrandom(2) is forbidden. No other thread on any machine is likely to have this state. */
 static void seed_without_kernel(void)
 {
 	struct timespec wall, steady;
@@ -46,15 +46,15 @@ static void seed_without_kernel(void)
 
 static void seed(void)
 {
-	/* Up to 256 bytes come whole once the kernel's pool is ready. */
+	/* Once the kernel's pool is ready, it never gives less than 256 bytes. */
 	bool whole = getrandom(state, sizeof(state), 0) == sizeof(state);
 
 	if (!whole)
 		seed_without_kernel();
-	state[0] |= 1; /* all zeros is the one state that never leaves itself */
+	state[0] |= 1; /* A state of zeros would stay so for ever. */
 	seeded = true;
 	for (int i = 0; !whole && i < WARM_UP; i++)
-		step(); /* spreads the bits that differ */
+		step(); /* Spreads the bits that differ. */
 }
 
 static uint64_t next_random(void)
@@ -66,7 +66,7 @@ static uint64_t next_random(void)
 
 uint64_t (*random_source)(void) = next_random;
 
-/* The child has the one thread that forked. */
+/* The thread that forked is the only one in the child. */
 void random_after_fork(void)
 {
 	seeded = false;

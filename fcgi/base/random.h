@@ -8,7 +8,7 @@
 /* Tests replace it for byte-exact output, before threads start. */
 extern uint64_t (*random_source)(void);
 
-/* In a forked child: its bits differ from its parent's from here on. (pthread_atfork calls it, where there is one.) */
+/* Called in a forked child, by pthread_atfork where there is one: makes its bits differ from its parent's. */
 void random_after_fork(void);
 
 static inline uint64_t random_u64(void)

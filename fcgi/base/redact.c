@@ -8,10 +8,10 @@ static const char *const names[] = {
 	"AWSAccessKeyId",   "Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X-Amz-Signature",
 	"X-Goog-Signature", "sig"};
 
-static bool is_secret(const char *name, size_t bytes)
+static bool is_secret(const char *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strlen(names[i]) == bytes && memcmp(name, names[i], bytes) == 0)
+		if (strlen(names[i]) == len && memcmp(name, names[i], len) == 0)
 			return true;
 	return false;
 }
@@ -22,9 +22,9 @@ static const char *find(const char *at, const char *end, char c)
 	return found ? found : end;
 }
 
-void redact_query(struct buf *out, const char *query, size_t bytes)
+void redact_query(struct buf *out, const char *query, size_t len)
 {
-	const char *stop = query + bytes, *end = find(query, stop, '#');
+	const char *stop = query + len, *end = find(query, stop, '#');
 
 	for (const char *at = query, *next; at < end; at = next + (next < end)) {
 		next = find(at, end, '&');
@@ -42,11 +42,11 @@ void redact_query(struct buf *out, const char *query, size_t bytes)
 	buf_add(out, end, (size_t)(stop - end));
 }
 
-void redact_url(struct buf *out, const char *url, size_t bytes)
+void redact_url(struct buf *out, const char *url, size_t len)
 {
-	const char *end = url + bytes, *mark = find(url, end, '?');
+	const char *end = url + len, *mark = find(url, end, '?');
 	size_t before = (size_t)(mark - url) + (mark < end);
 
 	buf_add(out, url, before);
-	redact_query(out, url + before, bytes - before);
+	redact_query(out, url + before, len - before);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A piece of a text, and the lists that headers are made of. Internal to tel/. */
+/* Pieces of a text, and the lists that headers are made of. */
 #ifndef APM_BASE_SLICE_H
 #define APM_BASE_SLICE_H
 
@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct slice {
-	const char *data; /* NULL: there is none */
+	const char *data; /* NULL: there is no text, which is not the same as an empty one */
 	size_t len;
 };
 
@@ -23,7 +23,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Takes the part of `rest` up to `separator`; false at the end. `rest->data` NULL is the end. */
+/* Takes the part of `rest` up to `separator`. Returns false at the end, where `rest->data` is NULL. */
 static inline bool slice_take(struct slice *rest, char separator, struct slice *part)
 {
 	if (!rest->data)
@@ -35,7 +35,7 @@ static inline bool slice_take(struct slice *rest, char separator, struct slice *
 	return true;
 }
 
-/* Without the spaces and tabs around it (RFC 9110: OWS). */
+/* Returns the slice without the spaces and tabs around it (OWS in RFC 9110). */
 static inline struct slice slice_trim(struct slice s)
 {
 	while (s.len && (s.data[0] == ' ' || s.data[0] == '\t')) {
@@ -47,7 +47,7 @@ static inline struct slice slice_trim(struct slice s)
 	return s;
 }
 
-/* RFC 9110, section 5.6.2: the names of headers and of baggage. */
+/* Returns true for a token of RFC 9110, section 5.6.2, as names of headers and of baggage are. */
 static inline bool slice_is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
@@ -56,6 +56,7 @@ static inline bool slice_is_token(struct slice s)
 	return s.len > 0;
 }
 
+/* The same as slice_take, and trims the part. */
 static inline bool slice_take_trimmed(struct slice *rest, char separator, struct slice *part)
 {
 	bool taken = slice_take(rest, separator, part);
