@@ -78,8 +78,7 @@ static const char *const member_names[MEMBERS] = {
 /* Every line begins with this. A client cannot write it into a value, where nginx escapes the quotes. */
 static const char line_start[] = "{\"ts\":\"";
 
-/* Returns MEMBERS when the name is none of ours. `expected`, which follows when nginx wrote the line, is tried first.
- */
+/* Returns MEMBERS for a name that is not in the list. `expected`, which nginx writes next, is tried first. */
 static unsigned find_member(const struct slice *name, unsigned expected)
 {
 	for (unsigned i = 0; i < MEMBERS; i++) {

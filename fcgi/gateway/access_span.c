@@ -128,8 +128,7 @@ static size_t answered_attempt(const struct access_line *line)
 	return line->attempt_count - 1;
 }
 
-/* Each attempt sent the same traceparent. The others get ids derived from it, so that a line gives the same ids again.
- */
+/* All attempts sent the same traceparent. The others get ids derived from it, the same ones each time. */
 static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *out)
 {
 	uint64_t id;
@@ -144,8 +143,7 @@ static void attempt_id(const struct access_line *line, size_t attempt, uint8_t *
 	} while (id == 0 || memcmp(out, line->span_id, 8) == 0 || memcmp(out, line->client_span_id, 8) == 0);
 }
 
-/* The address is "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or an upstream's name when no server is live.
- */
+/* An address is "unix:/run/users.sock", "127.0.0.1:8081", "[::1]:8081", or an upstream's name if no server is live. */
 static void set_peer(struct tel_span *span, const struct slice *address)
 {
 	struct slice host = *address;

@@ -21,8 +21,7 @@ void access_span_facts(const struct access_line *line, struct tel_span_facts *ou
  */
 void access_span_make(const struct access_line *line, size_t index, struct tel_span *out);
 
-/* Fills *out with the trace context of the line, for tel_span_set_tracestate: all its spans have the same tracestate.
- */
+/* Fills *out with the trace context of the line, for tel_span_set_tracestate: all its spans have one tracestate. */
 void access_span_context(const struct access_line *line, struct tel_parent *out);
 
 #endif

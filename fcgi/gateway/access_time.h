@@ -9,8 +9,7 @@ struct access_interval {
 	uint64_t start_ns, end_ns; /* realtime */
 };
 
-/* Returns the interval of the SERVER span. nginx rounds both its times down, so the request may have ended 1 ms later.
- */
+/* Returns the interval of the SERVER span. nginx rounds both times down: the request may have ended 1 ms later. */
 struct access_interval access_time_of_request(const struct access_line *line);
 
 /*

@@ -35,8 +35,7 @@ static bool is_rotation(const char *suffix, enum log_file_kind *kind)
 	return false;
 }
 
-/* Files changed within one tick of the file system's clock are ordered by name: .2 is older than .1, -2025 than -2026.
- */
+/* Files changed in one tick of the file system's clock go by name: .2 is older than .1, -2025 than -2026. */
 static int by_age(const void *left, const void *right)
 {
 	const struct log_file *a = left, *b = right;

@@ -26,9 +26,9 @@ static struct {
 	struct service service[SERVICES_MAX];
 	size_t count;
 	CURLM *multi;
-	pthread_mutex_t lock; /* one round at a time */
-	uint64_t began_ns;    /* of the last round */
-	const char *missing;  /* its result */
+	pthread_mutex_t lock; /* of a round: only one is under way */
+	uint64_t began_ns;    /* monotonic; of the last round */
+	const char *missing;  /* the result of that round */
 } readiness = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- start ---- */
@@ -40,7 +40,7 @@ static size_t drop(char *data, size_t size, size_t count, void *user)
 	return size * count;
 }
 
-/* `text`: NAME=URL, or a URL alone */
+/* Adds the service of NAME=URL, or of a URL alone. */
 static void add_service(const char *text)
 {
 	struct service *service = &readiness.service[readiness.count++];
@@ -96,7 +96,7 @@ static const char *ask_all(void)
 
 	for (size_t i = 0; i < readiness.count; i++)
 		curl_multi_add_handle(readiness.multi, readiness.service[i].curl);
-	/* every transfer has its time-out, and so has the loop */
+	/* Every transfer has a time-out, so the loop ends. */
 	while (running && curl_multi_perform(readiness.multi, &running) == CURLM_OK && running)
 		curl_multi_poll(readiness.multi, NULL, 0, (int)TIME_OUT_MS, NULL);
 	for (size_t i = readiness.count; i > 0; i--) {
@@ -113,7 +113,7 @@ const char *readiness_missing(void)
 	uint64_t arrived_ns = clock_monotonic_ns();
 
 	pthread_mutex_lock(&readiness.lock);
-	if (readiness.began_ns <= arrived_ns) { /* else others have asked since */
+	if (readiness.began_ns <= arrived_ns) { /* Otherwise a round has begun since. */
 		readiness.began_ns = clock_monotonic_ns();
 		readiness.missing = ask_all();
 	}
