@@ -38,11 +38,11 @@ static int get_health(struct request *req, struct reply *reply)
 static int get_readiness(struct request *req, struct reply *reply)
 {
 	const char *part = served->unready ? served->unready() : NULL;
-	char trouble[512];
+	char why[512];
 
-	if (req->database && database_trouble(req->database, trouble, sizeof(trouble))) {
+	if (req->database && database_unusable(req->database, why, sizeof(why))) {
 		reply_header(reply, "Retry-After", "1");
-		return reply_problem(reply, 503, "%s", trouble);
+		return reply_problem(reply, 503, "%s", why);
 	}
 	if (req->database && !(req->db && db_ready(req->db)))
 		part = "database";

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "database/connection.h"
+#include "database/steady_clock.h"
+#include "database/timestamp.h"
 
 DB_STATEMENT(find_key, "SELECT", "idempotency",
 	     "SELECT resource_id FROM idempotency WHERE key = ?1 AND created_at > ?2");
@@ -105,10 +107,10 @@ void idempotency_release(struct idempotency_key *key)
 
 /* ---- the table ---- */
 
-/* The store's time, so long ago. */
+/* Binds the time of `ago_ms` before now by the database's clock, as text in `storage`. */
 static void bind_time(struct db_query *q, int64_t ago_ms, char *storage)
 {
-	db_time(steady_now_ms(q->db->database) - ago_ms, storage);
+	db_time(steady_clock_now_ms(q->db->clock) - ago_ms, storage);
 	db_bind_text(q, storage);
 }
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "database/database.h"
+#include "database/query.h"
 
 #define IDEMPOTENCY_KEY_MAX 255 /* characters */
 

@@ -7,9 +7,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/env.h"
 #include "base/file_lock.h"
 
 #define POLL_NS (20 * NS_PER_MS)
+
+ENV_SETTING(busy_time_out, .name = "BUSY_TIMEOUT_MS", .unit = "milliseconds", .fallback = 1000, .max = 60000);
+
+unsigned database_lock_timeout_ms(void)
+{
+	return (unsigned)env_number(&busy_time_out);
+}
 
 void database_lock_init(struct database_lock *lock, const char *database)
 {
@@ -40,12 +48,12 @@ int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *hold
 void database_lock_describe(const struct database_lock *lock, const struct stat files[2])
 {
 	char text[128];
-	int bytes = snprintf(text, sizeof(text), "%d %llu:%llu %llu:%llu\n", (int)getpid(),
-			     (unsigned long long)files[0].st_dev, (unsigned long long)files[0].st_ino,
-			     (unsigned long long)files[1].st_dev, (unsigned long long)files[1].st_ino);
+	int len = snprintf(text, sizeof(text), "%d %llu:%llu %llu:%llu\n", (int)getpid(),
+			   (unsigned long long)files[0].st_dev, (unsigned long long)files[0].st_ino,
+			   (unsigned long long)files[1].st_dev, (unsigned long long)files[1].st_ino);
 
-	/* Without it only the messages of others say less. */
-	if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)bytes, 0) != bytes)
+	/* When this fails, only messages of others say less. */
+	if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)len, 0) != len)
 		return;
 }
 
@@ -59,13 +67,13 @@ bool database_lock_keep(struct database_lock *lock, const struct stat files[2])
 	int error = database_lock_take(&again, 0, &holder);
 	if (error)
 		return error != -EBUSY;
-	database_lock_drop(lock);
+	database_lock_done(lock);
 	*lock = again;
 	database_lock_describe(lock, files);
 	return true;
 }
 
-void database_lock_drop(struct database_lock *lock)
+void database_lock_done(struct database_lock *lock)
 {
 	if (lock->fd >= 0)
 		close(lock->fd);

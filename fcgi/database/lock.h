@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One program at a time has a database: it holds a lock (flock) on a file beside it, from its start to its end. The
- * kernel lets go of the lock with the process, so that a file which is left over is no obstacle, and children do not
- * inherit it. In the file are the process and the database that it has open ("PID DEVICE:INODE DEVICE:INODE", the
- * second its log), for messages and for db/backup, which would not see otherwise that the file at the path is not the
- * program's.
+ * A database belongs to one program at a time, which holds a lock (flock) on a file beside it from its start to its
+ * end. The kernel releases the lock with the process, so a lock file that is left over is no obstacle, and children do
+ * not inherit it. The file names the process and the database that it has open ("PID DEVICE:INODE DEVICE:INODE", the
+ * second is its log): for messages, and for db/backup, which cannot see otherwise that the file at the path is not the
+ * one that the program has open.
  */
 #ifndef APM_DATABASE_LOCK_H
 #define APM_DATABASE_LOCK_H
@@ -20,27 +20,31 @@ struct database_lock {
 	char path[PATH_MAX];
 };
 
-/* `database`: a path that ends in ".db"; the lock's ends in ".lock". */
+/* Returns for how long a lock of somebody else is waited for ($BUSY_TIMEOUT_MS), in milliseconds. */
+unsigned database_lock_timeout_ms(void);
+
+/* `database` is a path that ends in ".db"; the lock's ends in ".lock". */
 void database_lock_init(struct database_lock *lock, const char *database);
 
 /*
- * Waits up to `wait_ms` for another program to end. 0: held. -EBUSY: another one has it, whose process id, 0 when it is
- * not known, is in *holder. Else -errno.
+ * Waits up to `wait_ms` for another program to end. Returns 0 with the lock; -EBUSY when another program has it, with
+ * its process id, 0 when that is not known, in *holder; or another -errno.
  */
 int database_lock_take(struct database_lock *lock, unsigned wait_ms, pid_t *holder);
 
-/* A program before has had a database open: the file says so until another one is described. */
+/* Returns true if an earlier program had a database open here: the file says so until another one is described. */
 bool database_lock_had_database(const struct database_lock *lock);
 
-/* Says what is open: the database and its log. */
+/* Writes into the file which database and which log are open. */
 void database_lock_describe(const struct database_lock *lock, const struct stat files[2]);
 
 /*
- * Puts the file at its path again, where others look, when somebody has removed it. False: another program has taken
- * the lock meanwhile.
+ * Makes the lock file again, where others look for it, when somebody has removed it. Returns false if another program
+ * has taken the lock meanwhile.
  */
 bool database_lock_keep(struct database_lock *lock, const struct stat files[2]);
 
-void database_lock_drop(struct database_lock *lock);
+/* Releases the lock; does nothing when it is not held. */
+void database_lock_done(struct database_lock *lock);
 
 #endif

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The schema file holds numbered steps, each headed by a line "-- step N: what it does". PRAGMA user_version counts the
- * steps that a database has. It is read and written inside the transaction of the step, so that a program that is
- * killed, or another one that starts at the same time, leaves every step done once.
- */
+#include "database/migration.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +9,14 @@
 #include "base/buf.h"
 #include "base/env.h"
 #include "database/connection.h"
-#include "database/trouble.h"
+#include "database/refusal.h"
 
 #define FILE_MAX_BYTES (1 << 20)
 #define STEPS_MAX 256
 
 struct migration {
-	struct database *database;
+	struct db_connection *db;
+	struct refusal *refusal;
 	struct buf text;
 	const char *steps[STEPS_MAX]; /* SQL of step i + 1, in `text` */
 	int64_t count;
@@ -31,15 +29,15 @@ struct migration {
 static bool read_file(const char *path, struct buf *out)
 {
 	char chunk[4096];
-	size_t bytes;
+	size_t len;
 
 	errno = 0;
 	FILE *file = fopen(path, "re");
 
 	if (!file)
 		return false;
-	while ((bytes = fread(chunk, 1, sizeof(chunk), file)) > 0)
-		buf_add(out, chunk, bytes);
+	while ((len = fread(chunk, 1, sizeof(chunk), file)) > 0)
+		buf_add(out, chunk, len);
 	bool ok = !ferror(file) && !out->failed;
 	if (!ok && !errno)
 		errno = EFBIG;
@@ -47,7 +45,7 @@ static bool read_file(const char *path, struct buf *out)
 	return ok;
 }
 
-/* The number of a line "-- step N: …"; 0: it is another line. */
+/* Returns the number of a line "-- step N: …", 0 for another line. */
 static long step_number(const char *line)
 {
 	static const char head[] = "-- step ";
@@ -82,11 +80,11 @@ static bool split_steps(struct migration *m)
 static bool load_steps(struct migration *m)
 {
 	if (!read_file(m->schema_path, &m->text))
-		return database_refuse(m->database, false, "set SCHEMA_DIR to the directory db/schema",
-				       "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
+		return refusal_set(m->refusal, false, "set SCHEMA_DIR to the directory db/schema",
+				   "the schema %s cannot be read: %s", m->schema_path, strerror(errno));
 	if (!split_steps(m))
-		return database_refuse(m->database, false, "head every step by a line \"-- step N: what it does\"",
-				       "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
+		return refusal_set(m->refusal, false, "head every step by a line \"-- step N: what it does\"",
+				   "the steps of the schema %s are not numbered 1, 2, 3", m->schema_path);
 	return true;
 }
 
@@ -94,7 +92,7 @@ static bool load_steps(struct migration *m)
 
 static bool run_step(struct migration *m, int64_t number)
 {
-	struct db_connection *db = m->database->writer;
+	struct db_connection *db = m->db;
 	char version[48];
 
 	snprintf(m->doing, sizeof(m->doing), "step %d", (int)number);
@@ -117,16 +115,15 @@ static bool run_seed(struct migration *m)
 	if (!directory)
 		return true;
 	snprintf(m->doing, sizeof(m->doing), "seed");
-	snprintf(path, sizeof(path), "%s/%s.sql", directory, m->database->name);
+	snprintf(path, sizeof(path), "%s/%s.sql", directory, m->db->vitals->location->name);
 	if (!read_file(path, &text)) {
-		struct db_connection *db = m->database->writer;
-		snprintf(db->error_text, sizeof(db->error_text), "%s", strerror(errno));
+		snprintf(m->db->error_text, sizeof(m->db->error_text), "%s", strerror(errno));
 		return errno == ENOENT; /* a database without seed data */
 	}
-	return connection_exec(m->database->writer, text.data);
+	return connection_exec(m->db, text.data);
 }
 
-/* One transaction for all of it: a program that is killed half-way leaves an empty file, which is new again. */
+/* All steps and the seed are one transaction: a program that is killed half-way leaves an empty file. */
 static bool make_new(struct migration *m)
 {
 	for (int64_t number = 1; number <= m->count; number++)
@@ -135,10 +132,10 @@ static bool make_new(struct migration *m)
 	return run_seed(m);
 }
 
-/* Inside a transaction: the next thing to do. Sets *version to what the database has come to. */
+/* Does the next thing, inside a transaction. Sets *version to the version that the database then has. */
 static bool advance(struct migration *m, int64_t *version)
 {
-	struct db_connection *db = m->database->writer;
+	struct db_connection *db = m->db;
 
 	if (!connection_int(db, "PRAGMA user_version", version))
 		return false;
@@ -152,17 +149,17 @@ static bool advance(struct migration *m, int64_t *version)
 	return run_step(m, *version);
 }
 
-/* What was done of the step is undone. */
+/* Says why, and undoes the part of the step that was done. */
 static bool step_failed(struct migration *m)
 {
-	struct db_connection *db = m->database->writer;
-	struct trouble trouble = trouble_of(db->error_code, db->error_errno, m->database->path);
-	/* A database of another program, or of another time, does not fit to the steps. */
-	bool damaged = trouble_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
+	struct db_connection *db = m->db;
+	struct diagnosis diagnosis = diagnosis_of(db->error_code, db->error_errno, db->vitals->location->path);
+	/* The steps do not fit a database of another program or another version. */
+	bool damaged = diagnosis_is_damage(db->error_code) || (db->error_code & 0xff) == SQLITE_ERROR;
 
-	database_refuse(m->database, damaged, trouble.remedy ? trouble.remedy : "correct the schema or the seed",
-			"%s of %s failed: %s (%s)", m->doing, m->schema_path, trouble.what ? trouble.what : "SQL error",
-			db->error_text);
+	refusal_set(m->refusal, damaged, diagnosis.remedy ? diagnosis.remedy : "correct the schema or the seed",
+		    "%s of %s failed: %s (%s)", m->doing, m->schema_path,
+		    diagnosis.cause ? diagnosis.cause : "SQL error", db->error_text);
 	if (!sqlite3_get_autocommit(db->sqlite))
 		connection_exec(db, "ROLLBACK");
 	return false;
@@ -170,7 +167,7 @@ static bool step_failed(struct migration *m)
 
 static bool run(struct migration *m)
 {
-	struct db_connection *db = m->database->writer;
+	struct db_connection *db = m->db;
 	int64_t version = 0;
 
 	do {
@@ -179,8 +176,8 @@ static bool run(struct migration *m)
 	} while (version < m->count);
 
 	if (version > m->count)
-		return database_refuse(
-			m->database, true, "run that version of the program, or restore a backup of this one",
+		return refusal_set(
+			m->refusal, true, "run that version of the program, or restore a backup of this one",
 			"it was made by a newer version of the program (schema step %d; this one knows %d)",
 			(int)version, (int)m->count);
 	return true;
@@ -188,7 +185,7 @@ static bool run(struct migration *m)
 
 /* ---- a cache: its tables are those of the schema ---- */
 
-/* Owned by the caller. "": there are none, or they cannot be read. */
+/* Returns the definition of all tables, "" if there are none or they cannot be read. The caller frees it. */
 static char *tables_of(sqlite3 *sqlite)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -207,7 +204,7 @@ static char *tables_of(sqlite3 *sqlite)
 	return copy;
 }
 
-/* A new one in memory shows how they should be. */
+/* Compares them with the tables of a new database in memory. */
 static bool check_tables(const struct migration *m)
 {
 	sqlite3 *fresh = NULL;
@@ -215,23 +212,24 @@ static bool check_tables(const struct migration *m)
 
 	for (int64_t i = 0; i < m->count && made; i++)
 		made = sqlite3_exec(fresh, m->steps[i], NULL, NULL, NULL) == SQLITE_OK;
-	char *wanted = tables_of(fresh), *found = tables_of(m->database->writer->sqlite);
+	char *wanted = tables_of(fresh), *found = tables_of(m->db->sqlite);
 	bool same = strcmp(found, wanted) == 0;
 	free(found);
 	free(wanted);
 	sqlite3_close(fresh);
 	return !made || same ||
-	       database_refuse(m->database, true, "move it away", "its tables are not those of %s", m->schema_path);
+	       refusal_set(m->refusal, true, "move it away", "its tables are not those of %s", m->schema_path);
 }
 
-bool migrate(struct database *database)
+bool migration_run(struct db_connection *writer, struct refusal *refusal)
 {
-	struct migration m = {.database = database, .doing = "begin"};
+	const struct location *location = writer->vitals->location;
+	struct migration m = {.db = writer, .refusal = refusal, .doing = "begin"};
 
 	buf_init(&m.text, FILE_MAX_BYTES);
 	snprintf(m.schema_path, sizeof(m.schema_path), "%s/%s.sql", env_string("SCHEMA_DIR", "db/schema"),
-		 database->name);
-	bool ok = load_steps(&m) && run(&m) && (!database->cache || check_tables(&m));
+		 location->name);
+	bool ok = load_steps(&m) && run(&m) && (!location->cache || check_tables(&m));
 	buf_done(&m.text);
 	return ok;
 }

@@ -1,57 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 #include "database/steady_clock.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "database/connection.h"
+#include "database/timestamp.h"
 
-DB_STATEMENT(save_clock, "INSERT", "clock",
-	     "INSERT INTO clock (id, steady_ms, wall_ms) VALUES (1, ?1, ?2)"
-	     " ON CONFLICT (id) DO UPDATE SET steady_ms = excluded.steady_ms, wall_ms = excluded.wall_ms");
+#define KEEP_EVERY_NS (3600 * NS_PER_SECOND)
+#define RETRY_NS (60 * NS_PER_SECOND)
+#define JUMP_MS 1000 /* by so much the machine's clock differs when it was set */
 
-int64_t steady_now_ms(const struct database *database)
+int64_t steady_clock_now_ms(const struct steady_clock *clock)
 {
-	const struct steady *steady = &database->steady;
-
-	return steady->start_ms + (int64_t)((clock_monotonic_ns() - steady->start_ns) / NS_PER_MS);
+	return clock->start_ms + (int64_t)((clock_monotonic_ns() - clock->start_ns) / NS_PER_MS);
 }
 
-/* Where the clock stands after a stop. */
-static int64_t go_on(int64_t steady_ms, int64_t wall_ms, int64_t now_ms)
+void steady_clock_start(struct steady_clock *clock, struct db_connection *writer, int64_t stop_max_ms)
 {
-	int64_t stopped_ms = now_ms > wall_ms ? now_ms - wall_ms : 0;
+	int64_t tables, steady_ms, wall_ms;
 
-	return steady_ms + (stopped_ms < STEADY_STOP_MAX_MS ? stopped_ms : STEADY_STOP_MAX_MS);
+	clock->start_ns = clock_monotonic_ns();
+	clock->start_ms = db_now_ms();
+	clock->kept = connection_int(writer, "SELECT 1 FROM sqlite_schema WHERE name = 'clock'", &tables);
+	if (!clock->kept || !connection_int(writer, "SELECT steady_ms FROM clock", &steady_ms) ||
+	    !connection_int(writer, "SELECT wall_ms FROM clock", &wall_ms))
+		return;
+	int64_t stop_ms = clock->start_ms > wall_ms ? clock->start_ms - wall_ms : 0;
+	clock->start_ms = steady_ms + (stop_ms < stop_max_ms ? stop_ms : stop_max_ms);
 }
 
-void steady_start(struct database *database)
+static int64_t ahead_ms(const struct steady_clock *clock)
 {
-	struct steady *steady = &database->steady;
-	int64_t steady_ms, wall_ms;
-
-	steady->start_ns = clock_monotonic_ns();
-	steady->start_ms = db_now_ms();
-	if (connection_int(database->writer, "SELECT steady_ms FROM clock", &steady_ms) &&
-	    connection_int(database->writer, "SELECT wall_ms FROM clock", &wall_ms))
-		steady->start_ms = go_on(steady_ms, wall_ms, steady->start_ms);
+	return steady_clock_now_ms(clock) - db_now_ms();
 }
 
-enum db_result steady_save(struct db_connection *tx)
+bool steady_clock_is_due(const struct steady_clock *clock)
 {
-	struct db_query q;
+	int64_t moved_ms = ahead_ms(clock) - clock->ahead_ms;
 
-	db_query(&q, tx, &save_clock);
-	db_bind_int(&q, steady_now_ms(tx->database));
-	db_bind_int(&q, db_now_ms());
-	return db_end(&q);
+	return clock->kept && (clock_monotonic_ns() >= clock->due_ns || moved_ms >= JUMP_MS || moved_ms <= -JUMP_MS);
 }
 
-static enum db_result save(struct db_connection *tx, void *arg)
+enum db_result steady_clock_keep(struct db_connection *tx, void *arg)
 {
-	(void)arg;
-	return steady_save(tx);
-}
+	struct steady_clock *clock = arg;
+	char sql[160];
 
-enum db_result steady_keep(struct database *database)
-{
-	return db_write(database, &save_clock, save, NULL);
+	snprintf(sql, sizeof(sql), "INSERT OR REPLACE INTO clock (id, steady_ms, wall_ms) VALUES (1, %lld, %lld)",
+		 (long long)steady_clock_now_ms(clock), (long long)db_now_ms());
+	enum db_result result = connection_exec(tx, sql) ? DB_OK : db_result_of(tx->error_code);
+	clock->ahead_ms = ahead_ms(clock);
+	clock->due_ns = clock_monotonic_ns() + (result == DB_OK ? KEEP_EVERY_NS : RETRY_NS);
+	return result;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock of a store, which ages and waits of its rows are judged by. It goes on from where it stood, at the speed of
- * the monotonic clock, and whoever sets the machine's clock moves it in nothing: no message waits for a day and no key
- * expires at once. A new store takes its first time from the machine's clock. While the program is stopped the
- * machine's clock is all there is to go by: it is believed from nothing up to an hour.
+ * The clock of a database, by which the ages and waits of its rows are judged. It goes at the speed of the monotonic
+ * clock, and over a stop of the program it goes on from where it stood. Setting the machine's clock does not move it:
+ *no message waits for a day and no key expires at once. A new database takes its first time from the machine's clock.
+ * While the program is stopped there is only the machine's clock to go by: it is believed from nothing up to a limit.
  *
- * A schema that has the table `clock` lets it go on at the next start:
+ * The time outlives a stop in a database whose schema has the table `clock`:
  *
  *	CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), steady_ms INTEGER NOT NULL,
  *		wall_ms INTEGER NOT NULL) STRICT;
@@ -13,27 +13,29 @@
 #ifndef APM_DATABASE_STEADY_CLOCK_H
 #define APM_DATABASE_STEADY_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "database/database.h"
+#include "database/query.h"
 
-#define STEADY_STOP_MAX_MS 3600000 /* what a stop counts at most; save as often */
-
-struct steady {
-	int64_t start_ms;  /* its time when the store was opened */
+struct steady_clock {
+	int64_t start_ms;  /* its time when the database was opened */
 	uint64_t start_ns; /* the monotonic clock then */
+	bool kept;         /* there is a table to keep the time in */
+	int64_t ahead_ms;  /* of the machine's clock, when the time was kept */
+	uint64_t due_ns;   /* it is kept again at this monotonic time, or when the machine's clock is set */
 };
 
-/* Milliseconds since 1970 by the store's clock; to be compared with times of the same store only. Any thread. */
-int64_t steady_now_ms(const struct database *database);
+/* Starts the clock of a new, zeroed struct. When the database is opened, after its schema is there. */
+void steady_clock_start(struct steady_clock *clock, struct db_connection *writer, int64_t stop_max_ms);
 
-/* When the store is opened, after its schema is there. */
-void steady_start(struct database *database);
+/* Returns milliseconds since 1970 by the clock; to be compared with times of the same database only. Any thread. */
+int64_t steady_clock_now_ms(const struct steady_clock *clock);
 
-/* Inside a job: keeps the present time in `clock`. Within STEADY_STOP_MAX_MS after the last time. */
-enum db_result steady_save(struct db_connection *tx);
+/* Returns true if the time is to be kept now: every hour, and a second after the machine's clock was set. */
+bool steady_clock_is_due(const struct steady_clock *clock);
 
-/* The same as a write of its own. Any thread. */
-enum db_result steady_keep(struct database *database);
+/* The job that keeps the time; `clock` is the database's. */
+db_job steady_clock_keep;
 
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "database/wal.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "database/connection.h"
+#include "tel/tel.h"
 
-#define STAYS_NS NS_PER_SECOND            /* a reader that is there for as long is not waited for at all */
-#define SAY_AFTER_NS (5 * NS_PER_SECOND)  /* a reader holds the log, which is longer than its limit */
-#define SAY_EVERY_NS (60 * NS_PER_SECOND) /* again, while it does */
+#define STAYS_NS NS_PER_SECOND            /* a reader that has been there for so long is not waited for */
+#define LOG_AFTER_NS (5 * NS_PER_SECOND)  /* a reader that holds a log over its limit is logged after so long, */
+#define LOG_EVERY_NS (60 * NS_PER_SECOND) /* and again so often */
 
 TEL_GAUGE(size_gauge, "db.wal.size", "By", "Size of the database's write-ahead log.", "db.namespace");
 TEL_GAUGE(pinned_gauge, "db.wal.pinned", "s",
@@ -18,22 +19,21 @@ TEL_GAUGE(pinned_gauge, "db.wal.pinned", "s",
 
 static int on_commit(void *arg, sqlite3 *sqlite, const char *schema, int pages)
 {
-	struct database *database = arg;
-	struct wal *wal = &database->wal;
+	struct wal *wal = arg;
 
 	(void)sqlite;
 	(void)schema;
-	if (pages < wal->pages) { /* it has started over: nobody holds it */
+	if (pages < wal->pages) { /* the log has started over: nobody holds it */
 		wal->due_pages = WAL_PAGES_DUE;
 		wal->held_at = -1;
 		wal->held_since_ns = 0;
 	}
 	wal->pages = pages;
-	watch_written(database);
+	vitals_written(wal->vitals);
 	return SQLITE_OK;
 }
 
-/* One that is held at the same page as before is held by the same reader. */
+/* A log that is held at the same page as before is held by the same reader. */
 static void note_reader(struct wal *wal, int pages, int copied)
 {
 	int held_at = copied < pages ? copied : -1;
@@ -43,15 +43,15 @@ static void note_reader(struct wal *wal, int pages, int copied)
 	wal->held_at = held_at;
 }
 
-/* Waits for nobody. A failure is no harm: the next turn tries again. */
-static void copy(struct database *database)
+/* Copies the log into the database without waiting for anybody. A failure is harmless: the next turn tries again. */
+static void copy(struct wal *wal)
 {
 	int pages, copied;
 
-	int rc = sqlite3_wal_checkpoint_v2(database->writer->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
-	database->wal.due_pages = database->wal.pages + WAL_PAGES_DUE;
+	int rc = sqlite3_wal_checkpoint_v2(wal->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+	wal->due_pages = wal->pages + WAL_PAGES_DUE;
 	if (rc == SQLITE_OK)
-		note_reader(&database->wal, pages, copied);
+		note_reader(wal, pages, copied);
 }
 
 static uint64_t held_ns(const struct wal *wal)
@@ -62,19 +62,17 @@ static uint64_t held_ns(const struct wal *wal)
 }
 
 /*
- * Those who read now end in a moment, and those who come meanwhile read the database itself; or this gives up. By
- * itself the log starts over only at a write that finds no reader in it, which under steady reading may never come.
+ * Makes the log start over: waits for its present readers to end, while new ones read the database itself, and gives up
+ * after WAL_PATIENCE_MS. By itself the log starts over only at a write that finds no reader in it, which under steady
+ * reading may never come.
  */
-static void start_over(struct database *database)
+static void start_over(struct wal *wal)
 {
-	struct wal *wal = &database->wal;
-	sqlite3 *sqlite = database->writer->sqlite;
-
 	if (clock_monotonic_ns() < wal->next_start_ns || held_ns(wal) >= STAYS_NS)
 		return;
-	sqlite3_busy_timeout(sqlite, WAL_PATIENCE_MS);
-	int rc = sqlite3_wal_checkpoint_v2(sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-	sqlite3_busy_timeout(sqlite, (int)busy_time_out_ms());
+	sqlite3_busy_timeout(wal->sqlite, WAL_PATIENCE_MS);
+	int rc = sqlite3_wal_checkpoint_v2(wal->sqlite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	sqlite3_busy_timeout(wal->sqlite, (int)database_lock_timeout_ms());
 	if (rc == SQLITE_OK) {
 		wal->pages = 0;
 		wal->due_pages = WAL_PAGES_DUE;
@@ -84,82 +82,83 @@ static void start_over(struct database *database)
 	wal->next_start_ns = clock_monotonic_ns() + NS_PER_SECOND;
 }
 
-void wal_init(struct database *database)
+void wal_init(struct wal *wal, struct vitals *vitals)
 {
-	database->wal.due_pages = WAL_PAGES_DUE;
-	database->wal.held_at = -1;
-	database->wal.size = tel_series(&size_gauge, database->name);
-	database->wal.pinned = tel_series(&pinned_gauge, database->name);
+	wal->vitals = vitals;
+	wal->due_pages = WAL_PAGES_DUE;
+	wal->held_at = -1;
+	wal->size = tel_series(&size_gauge, vitals->location->name);
+	wal->pinned = tel_series(&pinned_gauge, vitals->location->name);
 }
 
-void wal_start(struct database *database)
+void wal_start(struct wal *wal, struct sqlite3 *sqlite)
 {
-	sqlite3_wal_hook(database->writer->sqlite, on_commit, database); /* replaces SQLite's own checkpoints */
-	copy(database);
+	wal->sqlite = sqlite;
+	sqlite3_wal_hook(sqlite, on_commit, wal); /* replaces SQLite's own checkpoints */
+	copy(wal);
 }
 
-void wal_tend(struct database *database)
+void wal_tend(struct wal *wal)
 {
-	const struct wal *wal = &database->wal;
-
 	if (wal->pages < wal->due_pages)
 		return;
-	copy(database);
+	copy(wal);
 	if (wal->pages >= WAL_PAGES_LONG)
-		start_over(database);
+		start_over(wal);
 }
 
-static int64_t size_of_log(const struct database *database)
+static int64_t size_of_log(const struct wal *wal)
 {
 	struct stat status;
 
-	return stat(database->watch.paths[WATCH_LOG], &status) == 0 ? status.st_size : 0;
+	return stat(wal->vitals->paths[FILE_LOG], &status) == 0 ? status.st_size : 0;
 }
 
-void wal_rest(struct database *database)
+void wal_rest(struct wal *wal)
 {
-	bool is_long = size_of_log(database) > WAL_LIMIT_BYTES;
+	bool is_long = size_of_log(wal) > WAL_LIMIT_BYTES;
 
-	if (is_long || database->wal.held_at >= 0)
-		copy(database);
+	if (is_long || wal->held_at >= 0)
+		copy(wal);
 	if (is_long)
-		start_over(database);
+		start_over(wal);
 }
 
-void wal_empty(struct database *database)
+void wal_empty(struct wal *wal)
 {
-	database->wal.next_start_ns = 0;
-	database->wal.held_since_ns = 0;
-	start_over(database);
+	wal->next_start_ns = 0;
+	wal->held_since_ns = 0;
+	start_over(wal);
 }
 
-/* ---- what is said of it ---- */
+/* ---- metrics and log lines ---- */
 
-static void say_held(struct database *database, double seconds, int64_t bytes)
+static void log_reader(struct wal *wal, double seconds, int64_t bytes)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 
-	if (database->wal.said_ns && now_ns - database->wal.said_ns < SAY_EVERY_NS)
+	if (wal->logged_ns && now_ns - wal->logged_ns < LOG_EVERY_NS)
 		return;
-	database->wal.said_ns = now_ns;
-	tel_warn("a reader keeps the write-ahead log from starting over, and it grows", tel_str("path", database->path),
-		 tel_int("wal.bytes", bytes), tel_double("reader.seconds", seconds),
+	wal->logged_ns = now_ns;
+	tel_warn("a reader keeps the write-ahead log from starting over, and it grows",
+		 tel_str("path", wal->vitals->location->path), tel_int("wal.bytes", bytes),
+		 tel_double("reader.seconds", seconds),
 		 tel_lit("remedy", "end the transaction of who has the database open, such as a sqlite3 shell or a "
 				   "copy of it (fuser shows them); writes go on meanwhile"));
 }
 
-void wal_tell(struct database *database)
+void wal_report(struct wal *wal)
 {
-	uint64_t age_ns = held_ns(&database->wal);
-	int64_t bytes = size_of_log(database);
+	uint64_t age_ns = held_ns(wal);
+	int64_t bytes = size_of_log(wal);
 
-	tel_series_set(database->wal.size, (double)bytes);
-	tel_series_set(database->wal.pinned, (double)age_ns / 1e9);
-	if (age_ns >= SAY_AFTER_NS && bytes > WAL_LIMIT_BYTES) {
-		say_held(database, (double)age_ns / 1e9, bytes);
-	} else if (database->wal.said_ns && !age_ns) {
-		database->wal.said_ns = 0;
-		tel_info("the write-ahead log can start over again", tel_str("path", database->path),
+	tel_series_set(wal->size, (double)bytes);
+	tel_series_set(wal->pinned, (double)age_ns / 1e9);
+	if (age_ns >= LOG_AFTER_NS && bytes > WAL_LIMIT_BYTES) {
+		log_reader(wal, (double)age_ns / 1e9, bytes);
+	} else if (wal->logged_ns && !age_ns) {
+		wal->logged_ns = 0;
+		tel_info("the write-ahead log can start over again", tel_str("path", wal->vitals->location->path),
 			 tel_int("wal.bytes", bytes));
 	}
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "database/connection.h"
 #include "database/idempotency.h"
 #include "outbox/rows.h"
 
@@ -79,7 +78,7 @@ void outbox_message_init(struct outbox_message *message)
 
 enum db_result outbox_add(struct db_connection *tx, struct outbox_message *message)
 {
-	int64_t now_ms = steady_now_ms(tx->database);
+	int64_t now_ms = db_steady_ms(tx);
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
@@ -116,7 +115,7 @@ enum db_result outbox_due(struct db_connection *db, const struct outbox_claims *
 
 	*count = 0;
 	db_query(&q, db, &due_messages);
-	db_bind_int(&q, steady_now_ms(db->database));
+	db_bind_int(&q, db_steady_ms(db));
 	db_bind_int(&q, (int64_t)(max + claims->count));
 	while (*count < max && db_next(&q))
 		if (!claims->is_claimed(db_int(&q, 0)))
@@ -133,7 +132,7 @@ enum db_result outbox_next_attempt(struct db_connection *db, const struct outbox
 	db_bind_int(&q, (int64_t)(1 + claims->count));
 	while (*wait_ms == INT64_MAX && db_next(&q))
 		if (!claims->is_claimed(db_int(&q, 0)))
-			*wait_ms = db_int(&q, 1) - steady_now_ms(db->database);
+			*wait_ms = db_int(&q, 1) - db_steady_ms(db);
 	return db_end(&q);
 }
 
@@ -142,7 +141,7 @@ enum db_result outbox_backlog(struct db_connection *db, int64_t *pending, int64_
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
-	db_time(steady_now_ms(db->database), now);
+	db_time(db_steady_ms(db), now);
 	db_query(&q, db, &backlog);
 	db_bind_text(&q, now);
 	if (db_next(&q)) {
@@ -178,7 +177,7 @@ static enum db_result record_all(struct db_connection *tx, void *arg)
 	enum db_result result = DB_OK;
 	char now[DB_TIME_SIZE];
 
-	db_time(steady_now_ms(tx->database), now);
+	db_time(db_steady_ms(tx), now);
 	for (size_t i = 0; i < job->count && result == DB_OK; i++)
 		result = record_one(tx, &job->outcomes[i], now);
 	return result;
@@ -202,7 +201,7 @@ static enum db_result bound_one(struct db_connection *tx, struct db_statement *s
 
 static enum db_result bound_all(struct db_connection *tx, void *arg)
 {
-	int64_t now_ms = steady_now_ms(tx->database);
+	int64_t now_ms = db_steady_ms(tx);
 	char now[DB_TIME_SIZE];
 	struct db_query q;
 
@@ -216,7 +215,7 @@ static enum db_result bound_all(struct db_connection *tx, void *arg)
 		result = bound_one(tx, &bound_deliveries, now);
 	if (result == DB_OK)
 		result = idempotency_bound(tx);
-	return result == DB_OK ? steady_save(tx) : result;
+	return result;
 }
 
 enum db_result outbox_bound_times(struct database *database, int64_t wait_max_ms)
@@ -231,7 +230,7 @@ static enum db_result purge_some(struct db_connection *tx, void *arg)
 	struct db_query q;
 	int64_t keys = 0;
 
-	db_time(steady_now_ms(tx->database) - DB_DAY_MS, expired);
+	db_time(db_steady_ms(tx) - DB_DAY_MS, expired);
 	db_query(&q, tx, &purge_messages);
 	db_bind_text(&q, expired);
 	db_bind_int(&q, PURGE_ROWS);
@@ -242,7 +241,7 @@ static enum db_result purge_some(struct db_connection *tx, void *arg)
 
 	result = idempotency_purge(tx, PURGE_ROWS, &keys);
 	*more = *more || keys == PURGE_ROWS;
-	return result == DB_OK ? steady_save(tx) : result;
+	return result;
 }
 
 enum db_result outbox_purge(struct database *database, bool *more)

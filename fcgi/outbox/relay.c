@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
-#include "database/steady_clock.h"
 #include "outbox/couriers.h"
 #include "outbox/outbox.h"
 #include "outbox/rows.h"
@@ -81,7 +80,7 @@ static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 	*outcome(relay.told++) = (struct outbox_outcome){
 		.id = id,
 		.delivered = delivered,
-		.next_attempt_ms = steady_now_ms(relay.database) + backoff_ms(attempts),
+		.next_attempt_ms = database_steady_ms(relay.database) + backoff_ms(attempts),
 	};
 }
 
@@ -276,7 +275,6 @@ static void run(void *arg)
 		relay.store_ns = ok ? 0 : clock_monotonic_ns() + PAUSE_NS;
 	}
 	store_outcomes();
-	steady_keep(relay.database);
 }
 
 /* ---- start and stop ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries: values, errors, and the span and observation of each. */
-#include "database/connection.h"
+#include "database/parts.h"
 #include "database_fixture.h"
 
 static const char schema[] =
@@ -247,11 +247,11 @@ static void test_durability_settings(void **state)
 	int64_t value;
 
 	(void)state;
-	assert_true(connection_int(database->writer, "PRAGMA synchronous", &value));
+	assert_true(connection_int(database->writer.db, "PRAGMA synchronous", &value));
 	assert_int_equal(value, 2);
-	assert_true(connection_int(database->writer, "PRAGMA foreign_keys", &value));
+	assert_true(connection_int(database->writer.db, "PRAGMA foreign_keys", &value));
 	assert_int_equal(value, 1);
-	assert_true(connection_int(database->writer, "PRAGMA busy_timeout", &value));
+	assert_true(connection_int(database->writer.db, "PRAGMA busy_timeout", &value));
 	assert_int_equal(value, 200);
 	assert_true(connection_int(db, "PRAGMA query_only", &value));
 	assert_int_equal(value, 1);

@@ -10,11 +10,11 @@
 #include <sys/wait.h>
 
 #include "count_allocations.h"
-#include "database/connection.h"
 #include "database/idempotency.h"
+#include "database/parts.h"
+#include "database_fixture.h"
 #include "fault_vfs.h"
 #include "outbox/outbox.h"
-#include "database_fixture.h"
 
 #define ORDERS 6
 #define PRODUCT "测试商品, long enough that it does not lie in the record's first bytes"
@@ -91,7 +91,7 @@ static void run_scenario(bool (*repair)(void))
 	outcome->opened = reader;
 	for (int64_t id = 1; id <= ORDERS && reader; id++) {
 		if (id % 3 == 0)
-			database->wal.due_pages = 1; /* due after this write */
+			database->writer.wal.due_pages = 1; /* due after this write */
 		store_one(database, id);
 		read_one(reader, id);
 	}

@@ -7,9 +7,9 @@
 #include <stdatomic.h>
 
 #include "base/hex.h"
+#include "database_fixture.h"
 #include "outbox/couriers.h"
 #include "outbox/outbox.h"
-#include "database_fixture.h"
 #include "virtual_clock.h"
 
 #define TRACEPARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -406,22 +406,16 @@ static void test_a_clock_that_is_set(void **state)
 	}
 }
 
-static void restart(void)
-{
-	outbox_stop();
-	database_close(database);
-	database = database_open("orders");
-	assert_non_null(database);
-	start();
-}
-
 /* The age of the one message, when the program stops for a second and the clock is moved meanwhile. */
 static double age_after_stop(int64_t move_ns)
 {
 	outbox_stop();
+	database_close(database);
 	virtual_move_wall_clock(move_ns);
 	virtual_pass(VIRTUAL_SECOND);
-	restart();
+	database = database_open("orders");
+	assert_non_null(database);
+	start();
 	virtual_settle();
 	return metric("order_outbox_oldest_seconds");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The store's clock: it moves at the speed of the monotonic clock, and goes on after a stop. */
+/* A database's clock: it goes at the speed of the monotonic clock, and goes on after a stop. */
 #include "base/clock.h"
-#include "database/connection.h"
+#include "database/parts.h"
 #include "database_fixture.h"
 
 static const char schema[] = "-- step 1: the clock\n"
@@ -20,7 +20,7 @@ static uint64_t wall_ns(void)
 	return (uint64_t)wall_ms * 1000000;
 }
 
-/* Threads wait in real time: the store's clock is read by this thread alone. */
+/* Threads wait in real time; this thread reads the database's clock. */
 static _Thread_local bool is_test;
 
 static uint64_t monotonic_ns(void)
@@ -66,7 +66,6 @@ static void pass(int64_t ms)
 /* A stop, in which the wall clock moves by so much. */
 static void stop_for(int64_t ms)
 {
-	assert_int_equal(steady_keep(database), DB_OK);
 	database_close(database);
 	wall_ms += ms;
 	monotonic_ms += 77 * SECOND_MS; /* means nothing between two processes */
@@ -77,9 +76,9 @@ static void test_it_begins_with_the_machines(void **state)
 {
 	(void)state;
 	open_it("kept");
-	assert_int_equal(steady_now_ms(database), wall_ms);
+	assert_int_equal(database_steady_ms(database), wall_ms);
 	pass(HOUR_MS);
-	assert_int_equal(steady_now_ms(database), wall_ms);
+	assert_int_equal(database_steady_ms(database), wall_ms);
 }
 
 static void test_setting_the_machines_clock_moves_nothing(void **state)
@@ -88,13 +87,13 @@ static void test_setting_the_machines_clock_moves_nothing(void **state)
 
 	(void)state;
 	open_it("kept");
-	int64_t before = steady_now_ms(database);
+	int64_t before = database_steady_ms(database);
 	for (int i = 0; i < 3; i++) {
 		wall_ms += moves[i];
-		assert_int_equal(steady_now_ms(database), before);
+		assert_int_equal(database_steady_ms(database), before);
 		pass(SECOND_MS);
 		before += SECOND_MS;
-		assert_int_equal(steady_now_ms(database), before);
+		assert_int_equal(database_steady_ms(database), before);
 	}
 }
 
@@ -116,23 +115,56 @@ static void test_a_stop_counts_up_to_an_hour(void **state)
 	open_it("kept");
 	for (size_t i = 0; i < sizeof(stops) / sizeof(*stops); i++) {
 		pass(10 * SECOND_MS);
-		int64_t before = steady_now_ms(database);
+		int64_t before = database_steady_ms(database);
 		stop_for(stops[i].moved_ms);
-		assert_int_equal(steady_now_ms(database), before + stops[i].counts_ms);
+		assert_int_equal(database_steady_ms(database), before + stops[i].counts_ms);
 	}
 }
 
-/* kill -9: what went by since it was kept counts as a stop. */
-static void test_it_need_not_be_kept_at_the_end(void **state)
+/* A cache's rows age while nobody looks. */
+static void test_the_whole_stop_of_a_cache_counts(void **state)
 {
 	(void)state;
+	database = database_open_cache("kept");
+	assert_non_null(database);
+	pass(10 * SECOND_MS);
+	int64_t before = database_steady_ms(database);
+	for (int i = 0; i < 2; i++) {
+		database_close(database);
+		wall_ms += i ? -HOUR_MS : 1000 * HOUR_MS;
+		database = database_open_cache("kept");
+		assert_non_null(database);
+		assert_int_equal(database_steady_ms(database), before + 1000 * HOUR_MS);
+	}
+}
+
+/* kill -9: the time since it was kept counts as a stop. */
+static void test_it_need_not_be_kept_at_the_end(void **state)
+{
+	char kept[128];
+
+	(void)state;
 	open_it("kept");
-	assert_int_equal(steady_keep(database), DB_OK);
+	snprintf(kept, sizeof(kept), "UPDATE clock SET steady_ms = %lld, wall_ms = %lld",
+		 (long long)database_steady_ms(database), (long long)wall_ms);
 	pass(HOUR_MS / 2);
-	int64_t before = steady_now_ms(database);
+	int64_t before = database_steady_ms(database);
 	database_close(database);
+	run_outside("kept", kept);
 	open_it("kept");
-	assert_int_equal(steady_now_ms(database), before);
+	assert_int_equal(database_steady_ms(database), before);
+}
+
+static void test_it_is_kept_when_the_machines_clock_is_set(void **state)
+{
+	(void)state;
+	clock_source.monotonic_ns = machine.monotonic_ns;
+	open_it("kept");
+	WAIT_UNTIL(number_of("kept", "SELECT count(*) FROM clock") == 1, 10);
+	assert_true(number_of("kept", "SELECT abs(steady_ms - wall_ms) FROM clock") < 60 * SECOND_MS);
+	wall_ms += 24 * HOUR_MS;
+	WAIT_UNTIL(number_of("kept", "SELECT wall_ms FROM clock") == wall_ms, 10);
+	assert_true(number_of("kept", "SELECT abs(wall_ms - steady_ms - 86400000) FROM clock") < 60 * SECOND_MS);
 }
 
 static void test_without_a_table_it_begins_anew(void **state)
@@ -143,7 +175,7 @@ static void test_without_a_table_it_begins_anew(void **state)
 	database_close(database);
 	wall_ms += 24 * HOUR_MS;
 	open_it("bare");
-	assert_int_equal(steady_now_ms(database), wall_ms);
+	assert_int_equal(database_steady_ms(database), wall_ms);
 }
 
 int main(void)
@@ -153,7 +185,9 @@ int main(void)
 		CLOCK_TEST(test_it_begins_with_the_machines),
 		CLOCK_TEST(test_setting_the_machines_clock_moves_nothing),
 		CLOCK_TEST(test_a_stop_counts_up_to_an_hour),
+		CLOCK_TEST(test_the_whole_stop_of_a_cache_counts),
 		CLOCK_TEST(test_it_need_not_be_kept_at_the_end),
+		CLOCK_TEST(test_it_is_kept_when_the_machines_clock_is_set),
 		CLOCK_TEST(test_without_a_table_it_begins_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

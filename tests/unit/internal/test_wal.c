@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "database/connection.h"
+#include "database/parts.h"
 #include "database_fixture.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text BLOB) STRICT;\n";
@@ -40,24 +40,24 @@ static enum db_result insert(struct db_connection *tx, void *arg)
 static void begin_leading(void)
 {
 	for (bool free = false; !free;) {
-		pthread_mutex_lock(&database->lock);
-		free = !database->leading;
-		database->leading = true;
-		pthread_mutex_unlock(&database->lock);
+		pthread_mutex_lock(&database->writer.lock);
+		free = !database->writer.leading;
+		database->writer.leading = true;
+		pthread_mutex_unlock(&database->writer.lock);
 	}
 }
 
 static void end_leading(void)
 {
-	pthread_mutex_lock(&database->lock);
-	database->leading = false;
-	pthread_mutex_unlock(&database->lock);
+	pthread_mutex_lock(&database->writer.lock);
+	database->writer.leading = false;
+	pthread_mutex_unlock(&database->writer.lock);
 }
 
 static uint64_t next_start_ns(void)
 {
 	begin_leading();
-	uint64_t next_ns = database->wal.next_start_ns;
+	uint64_t next_ns = database->writer.wal.next_start_ns;
 	end_leading();
 	return next_ns;
 }
@@ -93,7 +93,7 @@ static void test_the_log_stays_short(void **state)
 	(void)state;
 	for (int i = 0; i < 5; i++) {
 		write_pages(2 * WAL_PAGES_DUE);
-		assert_true(database->wal.pages <= WAL_PAGES_DUE + 200);
+		assert_true(database->writer.wal.pages <= WAL_PAGES_DUE + 200);
 		assert_true(log_bytes() <= WAL_LIMIT_BYTES);
 	}
 	assert_true(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") == 0);
@@ -131,9 +131,9 @@ static void test_overlapping_readers_do_not_let_it_grow(void **state)
 		assert_int_equal(pthread_create(&readers[i], NULL, read_again_and_again, path), 0);
 	for (uint64_t start_ns = clock_monotonic_ns();
 	     started_over < 2 && clock_monotonic_ns() - start_ns < 60000000000;) {
-		int before = database->wal.pages;
+		int before = database->writer.wal.pages;
 		write_pages(WAL_PAGES_DUE / 2);
-		started_over += database->wal.pages < before && before >= WAL_PAGES_LONG;
+		started_over += database->writer.wal.pages < before && before >= WAL_PAGES_LONG;
 		longest = before > longest ? before : longest;
 		nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL);
 	}
@@ -154,14 +154,14 @@ static void test_a_reader_that_stays_is_told_and_then_it_is_short_again(void **s
 	write_pages(100);
 	reader = begin_reading();
 	write_pages(3 * WAL_PAGES_LONG);
-	assert_true(database->wal.pages >= 3 * WAL_PAGES_LONG); /* cannot start over */
-	assert_true(database->wal.held_since_ns > 0);
+	assert_true(database->writer.wal.pages >= 3 * WAL_PAGES_LONG); /* cannot start over */
+	assert_true(database->writer.wal.held_since_ns > 0);
 	WAIT_UNTIL(metric("db_wal_pinned_seconds{db_namespace=\"rows\"}") > 0, 10);
 	WAIT_UNTIL(metric("db_wal_size_bytes{db_namespace=\"rows\"}") > 3.0 * WAL_PAGES_LONG * 4096, 10);
 
-	uint64_t since_ns = database->wal.held_since_ns;
+	uint64_t since_ns = database->writer.wal.held_since_ns;
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(database->wal.held_since_ns == since_ns); /* the same reader still */
+	assert_true(database->writer.wal.held_since_ns == since_ns); /* the same reader still */
 	uint64_t next_ns = next_start_ns();
 	WAIT_UNTIL(clock_monotonic_ns() > since_ns + 2000000000, 10);
 	write_pages(2 * WAL_PAGES_DUE);
@@ -188,17 +188,17 @@ static void test_it_is_tried_in_vain_once_a_second_at_most(void **state)
 	sqlite3_close(reader);
 	reader = begin_reading();
 	begin_leading();
-	database->wal.next_start_ns = 0;
-	database->wal.held_since_ns = 0;
-	database->wal.due_pages = 0;
+	database->writer.wal.next_start_ns = 0;
+	database->writer.wal.held_since_ns = 0;
+	database->writer.wal.due_pages = 0;
 	uint64_t before_ns = clock_monotonic_ns();
-	wal_tend(database);
-	uint64_t next_ns = database->wal.next_start_ns;
+	wal_tend(&database->writer.wal);
+	uint64_t next_ns = database->writer.wal.next_start_ns;
 	assert_true(next_ns > before_ns && log_bytes() > WAL_LIMIT_BYTES);
-	database->wal.due_pages = 0;
-	wal_tend(database);
+	database->writer.wal.due_pages = 0;
+	wal_tend(&database->writer.wal);
 	if (clock_monotonic_ns() < next_ns)
-		assert_true(database->wal.next_start_ns == next_ns);
+		assert_true(database->writer.wal.next_start_ns == next_ns);
 	end_leading();
 	sqlite3_close(reader);
 	WAIT_UNTIL(log_bytes() <= WAL_LIMIT_BYTES, 10);
@@ -212,16 +212,16 @@ static void test_another_reader_is_another_age(void **state)
 	write_pages(100);
 	first = begin_reading();
 	write_pages(2 * WAL_PAGES_DUE);
-	uint64_t since_ns = database->wal.held_since_ns;
+	uint64_t since_ns = database->writer.wal.held_since_ns;
 	assert_true(since_ns > 0);
 	second = begin_reading();
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(database->wal.held_since_ns == since_ns);
+	assert_true(database->writer.wal.held_since_ns == since_ns);
 	sqlite3_close(first);
 	write_pages(2 * WAL_PAGES_DUE);
-	assert_true(database->wal.held_since_ns > since_ns);
+	assert_true(database->writer.wal.held_since_ns > since_ns);
 	sqlite3_close(second);
-	WAIT_UNTIL(database->wal.held_since_ns == 0, 10);
+	WAIT_UNTIL(database->writer.wal.held_since_ns == 0, 10);
 }
 
 static void test_closing_waits_for_no_reader(void **state)

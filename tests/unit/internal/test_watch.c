@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "database/connection.h"
-#include "database/trouble.h"
-#include "fault_vfs.h"
+#include "database/diagnosis.h"
+#include "database/parts.h"
 #include "database_fixture.h"
+#include "fault_vfs.h"
 
 static const char schema[] = "-- things\n\n-- step 1: things\n"
 			     "CREATE TABLE things (id INTEGER PRIMARY KEY, size INTEGER) STRICT;\n";
@@ -85,16 +85,16 @@ static void put_back(const char *end)
 	assert_int_equal(rename(file("other"), file(end)), 0);
 }
 
-static bool trouble(const char *part)
+static bool unusable(const char *part)
 {
 	char text[512];
 
-	return database_trouble(database, text, sizeof(text)) && strstr(text, part);
+	return database_unusable(database, text, sizeof(text)) && strstr(text, part);
 }
 
-static bool in_trouble(void)
+static bool is_unusable(void)
 {
-	return trouble("");
+	return unusable("");
 }
 
 /* ---- one program ---- */
@@ -127,7 +127,7 @@ static void test_one_program_at_a_time(void **state)
 	assert_false(opens_elsewhere());
 	unlink(linked);
 	setenv("DATA_DIR", fixture_dir, 1);
-	assert_true(fcntl(database->lock_file.fd, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(database->location.lock.fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(insert(), DB_OK);
 
 	db_connection_close(db);
@@ -146,7 +146,7 @@ static void test_a_removed_lock_is_put_back(void **state)
 	assert_int_equal(unlink(lock), 0);
 	WAIT_UNTIL(access(lock, F_OK) == 0, 10);
 	assert_false(opens_elsewhere());
-	assert_false(in_trouble());
+	assert_false(is_unusable());
 }
 
 static void test_a_lock_that_another_has_taken(void **state)
@@ -157,13 +157,13 @@ static void test_a_lock_that_another_has_taken(void **state)
 	snprintf(lock, sizeof(lock), "%s/things.lock", fixture_dir);
 	struct database_lock other;
 	pid_t holder;
-	database_lock_init(&other, database->path);
+	database_lock_init(&other, database->location.path);
 	assert_int_equal(unlink(lock), 0);
 	assert_int_equal(database_lock_take(&other, 0, &holder), 0);
-	WAIT_UNTIL(trouble("another program has taken things.db"), 10);
+	WAIT_UNTIL(unusable("another program has taken things.db"), 10);
 	assert_int_equal(insert(), DB_UNAVAILABLE);
-	database_lock_drop(&other);
-	WAIT_UNTIL(!in_trouble(), 10);
+	database_lock_done(&other);
+	WAIT_UNTIL(!is_unusable(), 10);
 	assert_int_equal(insert(), DB_OK);
 }
 
@@ -179,11 +179,11 @@ static void test_writes_into_a_moved_file_are_refused(void **state)
 		assert_int_equal(insert(), DB_OK);
 		move_away(ends[i]);
 		assert_int_equal(insert(), DB_UNAVAILABLE); /* at once, not after a second */
-		assert_true(in_trouble());
+		assert_true(is_unusable());
 		assert_int_equal(read_count(&count), DB_UNAVAILABLE);
 		assert_null(db_connection_open(database));
 		put_back(ends[i]);
-		WAIT_UNTIL(!in_trouble(), 10);
+		WAIT_UNTIL(!is_unusable(), 10);
 		assert_int_equal(read_count(&count), DB_OK);
 		assert_int_equal(count, i + 1); /* what was refused is not there */
 	}
@@ -211,16 +211,16 @@ static void test_a_file_that_is_moved_in_the_midst_of_a_write(void **state)
 	(void)state;
 	assert_int_equal(db_write(database, &insert_thing, insert_and_move, NULL), DB_UNAVAILABLE);
 	put_back("");
-	WAIT_UNTIL(!in_trouble(), 10);
+	WAIT_UNTIL(!is_unusable(), 10);
 	assert_int_equal(read_count(&count), DB_OK);
 	assert_int_equal(count, 0);
 
 	/* After the last look before the commit: it is done, but nobody hears that it is. */
-	sqlite3_commit_hook(database->writer->sqlite, move_in_commit, NULL);
+	sqlite3_commit_hook(database->writer.db->sqlite, move_in_commit, NULL);
 	assert_int_equal(insert(), DB_UNAVAILABLE);
-	sqlite3_commit_hook(database->writer->sqlite, NULL, NULL);
+	sqlite3_commit_hook(database->writer.db->sqlite, NULL, NULL);
 	put_back("");
-	WAIT_UNTIL(!in_trouble(), 10);
+	WAIT_UNTIL(!is_unusable(), 10);
 }
 
 static void test_what_a_removed_log_held_is_saved(void **state)
@@ -231,7 +231,7 @@ static void test_what_a_removed_log_held_is_saved(void **state)
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(insert(), DB_OK);
 	assert_int_equal(unlink(file("-wal")), 0);
-	WAIT_UNTIL(trouble("things.db-wal was moved or deleted") && database->rescued, 10);
+	WAIT_UNTIL(unusable("things.db-wal was moved or deleted") && database->vitals.rescued, 10);
 	/* Alone, as after kill -9. */
 	snprintf(copied, sizeof(copied), "cp %s %s/copied.db", file(""), fixture_dir);
 	assert_int_equal(system(copied), 0);
@@ -245,7 +245,7 @@ static void test_a_look_is_cheap(void **state)
 
 	(void)state;
 	for (int i = 0; i < LOOKS; i++)
-		assert_true(watch_look(database));
+		assert_true(vitals_look(&database->vitals));
 	print_message("a look: %g us\n", (double)(clock_monotonic_ns() - start_ns) / 1e3 / LOOKS);
 }
 
@@ -256,11 +256,11 @@ static void test_a_full_disk_is_told_until_there_is_room(void **state)
 	(void)state;
 	fault_fail_write = true;
 	assert_int_equal(insert(), DB_UNAVAILABLE);
-	assert_true(trouble("Nothing can be stored in things.db: the disk is full."));
+	assert_true(unusable("Nothing can be stored in things.db: the disk is full."));
 	nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 500000000}, NULL); /* it tries in vain meanwhile */
-	assert_true(in_trouble());
+	assert_true(is_unusable());
 	fault_fail_write = false;
-	WAIT_UNTIL(!in_trouble(), 10);
+	WAIT_UNTIL(!is_unusable(), 10);
 	assert_int_equal(number_of("things", "SELECT count(*) FROM things"), 0);
 	assert_int_equal(number_of("things", "PRAGMA user_version"), 1);
 }
@@ -272,11 +272,11 @@ static void test_other_failures_say_nothing_of_the_disk(void **state)
 	(void)state;
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(insert(), DB_BUSY);
-	assert_false(in_trouble());
+	assert_false(is_unusable());
 	sqlite3_close(other);
-	watch_failed(database, SQLITE_ERROR, 0);
-	watch_failed(database, SQLITE_CONSTRAINT_UNIQUE, 0);
-	assert_false(in_trouble());
+	vitals_failed(&database->vitals, SQLITE_ERROR, 0);
+	vitals_failed(&database->vitals, SQLITE_CONSTRAINT_UNIQUE, 0);
+	assert_false(is_unusable());
 }
 
 /* Nobody writes, so the watch has to find out by itself. */
@@ -286,17 +286,17 @@ static void test_a_lock_that_stays_is_told_until_it_is_gone(void **state)
 
 	(void)state;
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	WAIT_UNTIL(trouble("Nothing can be stored in things.db: another process holds a lock on it. Remedy: end that"),
+	WAIT_UNTIL(unusable("Nothing can be stored in things.db: another process holds a lock on it. Remedy: end that"),
 		   10);
 	assert_int_equal(insert(), DB_BUSY);
-	assert_true(in_trouble());
+	assert_true(is_unusable());
 	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
-	WAIT_UNTIL(!in_trouble(), 10);
+	WAIT_UNTIL(!is_unusable(), 10);
 	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
-	WAIT_UNTIL(in_trouble(), 10);
+	WAIT_UNTIL(is_unusable(), 10);
 	sqlite3_close(other);
 	assert_int_equal(insert(), DB_OK);
-	assert_false(in_trouble()); /* a write that succeeds is enough */
+	assert_false(is_unusable()); /* a write that succeeds is enough */
 }
 
 static void *insert_slowly(void *result)
@@ -313,19 +313,19 @@ static void test_a_disk_that_does_not_answer_is_told(void **state)
 	(void)state;
 	fault_hang_sync = true;
 	assert_int_equal(pthread_create(&writer, NULL, insert_slowly, &result), 0);
-	WAIT_UNTIL(trouble("Nothing can be stored in things.db: the disk has not answered for seconds. Remedy: "), 20);
+	WAIT_UNTIL(unusable("Nothing can be stored in things.db: the disk has not answered for seconds. Remedy: "), 20);
 	fault_hang_sync = false;
 	pthread_join(writer, NULL);
 	assert_int_equal(result, DB_OK);
-	WAIT_UNTIL(!in_trouble(), 10);
+	WAIT_UNTIL(!is_unusable(), 10);
 }
 
 static void test_damage_does_not_pass(void **state)
 {
 	(void)state;
-	watch_failed(database, SQLITE_CORRUPT, 0);
+	vitals_failed(&database->vitals, SQLITE_CORRUPT, 0);
 	assert_int_equal(insert(), DB_OK);
-	assert_true(trouble("The program cannot rely on things.db: it is damaged. Remedy: restore a backup"));
+	assert_true(unusable("The program cannot rely on things.db: it is damaged. Remedy: restore a backup"));
 }
 
 /* ---- why it is not opened ---- */
@@ -398,18 +398,19 @@ static void test_every_reason_has_a_remedy(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
-		struct trouble of_call = trouble_of_errno(errors[i]);
-		struct trouble of_open = trouble_of(SQLITE_CANTOPEN, errors[i], "/");
-		assert_true(of_call.what && of_call.remedy);
-		assert_string_equal(of_call.what, of_open.what);
+		struct diagnosis of_call = diagnosis_of_errno(errors[i]);
+		struct diagnosis of_open = diagnosis_of(SQLITE_CANTOPEN, errors[i], "/");
+		assert_true(of_call.cause && of_call.remedy);
+		assert_string_equal(of_call.cause, of_open.cause);
 	}
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
-		struct trouble found = trouble_of(codes[i], 0, "/");
-		assert_true(found.what && found.remedy);
+		struct diagnosis found = diagnosis_of(codes[i], 0, "/");
+		assert_true(found.cause && found.remedy);
 	}
-	assert_string_equal(trouble_of(SQLITE_IOERR_WRITE, ENOSPC, "/").what, trouble_of(SQLITE_FULL, 0, "/").what);
-	assert_null(trouble_of_errno(0).what);
-	assert_null(trouble_of(SQLITE_ERROR, 0, "/").what);
+	assert_string_equal(diagnosis_of(SQLITE_IOERR_WRITE, ENOSPC, "/").cause,
+			    diagnosis_of(SQLITE_FULL, 0, "/").cause);
+	assert_null(diagnosis_of_errno(0).cause);
+	assert_null(diagnosis_of(SQLITE_ERROR, 0, "/").cause);
 }
 
 int main(void)

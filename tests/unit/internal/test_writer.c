@@ -4,9 +4,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "database/connection.h"
-#include "fault_vfs.h"
+#include "database/parts.h"
 #include "database_fixture.h"
+#include "fault_vfs.h"
 
 static const char schema[] = "-- step 1: rows\nCREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT) STRICT;\n";
 
@@ -78,9 +78,9 @@ static atomic_uint group_size; /* that the leader waits for */
 
 static unsigned waiting(void)
 {
-	pthread_mutex_lock(&database->lock);
-	unsigned count = database->waiting;
-	pthread_mutex_unlock(&database->lock);
+	pthread_mutex_lock(&database->writer.lock);
+	unsigned count = database->writer.waiting;
+	pthread_mutex_unlock(&database->writer.lock);
 	return count;
 }
 
@@ -110,9 +110,9 @@ static void *join(void *arg)
 
 static bool is_leading(void)
 {
-	pthread_mutex_lock(&database->lock);
-	bool leading = database->leading;
-	pthread_mutex_unlock(&database->lock);
+	pthread_mutex_lock(&database->writer.lock);
+	bool leading = database->writer.leading;
+	pthread_mutex_unlock(&database->writer.lock);
 	return leading;
 }
 
@@ -224,7 +224,7 @@ static void test_a_full_disk(void **state)
 	assert_int_equal(rows(), 0);
 
 	/* Full in the midst of a statement: SQLite rolls back the whole transaction, the jobs before it too. */
-	assert_true(connection_int(database->writer, "PRAGMA max_page_count = 5", &limit));
+	assert_true(connection_int(database->writer.db, "PRAGMA max_page_count = 5", &limit));
 	struct member members[] = {
 		{.job = insert_one, .id = 1},
 		{.job = insert_much, .id = 1000},
@@ -234,7 +234,7 @@ static void test_a_full_disk(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(members[i].result, DB_UNAVAILABLE);
 	assert_int_equal(rows(), 0);
-	assert_true(connection_int(database->writer, "PRAGMA max_page_count = 1000000", &limit));
+	assert_true(connection_int(database->writer.db, "PRAGMA max_page_count = 1000000", &limit));
 	assert_int_equal(db_write(database, &insert_row, insert_much, &first), DB_OK);
 }
 
@@ -254,26 +254,26 @@ static void test_locked_by_another_process(void **state)
 
 static void test_the_queue_is_bounded(void **state)
 {
-	static struct member members[DB_QUEUE_MAX];
+	static struct member members[WRITER_QUEUE_MAX];
 	pthread_t leader;
 	enum db_result result;
 
 	(void)state;
-	group_size = DB_QUEUE_MAX + 1; /* held until it is lowered */
+	group_size = WRITER_QUEUE_MAX + 1; /* held until it is lowered */
 	start_leader(&leader, &result);
-	for (unsigned i = 0; i < DB_QUEUE_MAX; i++) {
+	for (unsigned i = 0; i < WRITER_QUEUE_MAX; i++) {
 		members[i] = (struct member){.job = insert_one, .id = i + 1};
 		assert_int_equal(pthread_create(&members[i].thread, NULL, join, &members[i]), 0);
 	}
-	WAIT_UNTIL(waiting() == DB_QUEUE_MAX, 30);
+	WAIT_UNTIL(waiting() == WRITER_QUEUE_MAX, 30);
 	assert_int_equal(write_one(5000), DB_BUSY);
 	group_size = 0;
-	for (unsigned i = 0; i < DB_QUEUE_MAX; i++) {
+	for (unsigned i = 0; i < WRITER_QUEUE_MAX; i++) {
 		pthread_join(members[i].thread, NULL);
 		assert_int_equal(members[i].result, DB_OK);
 	}
 	pthread_join(leader, NULL);
-	assert_int_equal(rows(), DB_QUEUE_MAX);
+	assert_int_equal(rows(), WRITER_QUEUE_MAX);
 }
 
 /* ---- many threads, and readers beside them ---- */
@@ -367,12 +367,12 @@ static void test_a_reader_that_stays_holds_up_no_writer(void **state)
 	assert_true(db_next(&q)); /* sees the rows of now, however long it takes */
 	for (int i = 0; i < 2500; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(database->wal.pages > 2500); /* cannot start over yet */
+	assert_true(database->writer.wal.pages > 2500); /* cannot start over yet */
 	assert_false(db_next(&q));
 	assert_int_equal(db_end(&q), DB_OK);
 	for (int i = 0; i < 1100; i++)
 		assert_int_equal(write_one(++id), DB_OK);
-	assert_true(database->wal.pages < 1100);
+	assert_true(database->writer.wal.pages < 1100);
 	db_connection_close(db);
 	assert_int_equal(rows(), id);
 }
