@@ -55,3 +55,9 @@ CREATE TABLE clock (
 ) STRICT;
 
 INSERT INTO clock VALUES (1, 0);
+
+-- step 3: the clock is kept as in other databases (fcgi/database/steady_clock.h); pieces.received_ms is its time
+ALTER TABLE clock RENAME COLUMN offset_ms TO steady_ms;
+ALTER TABLE clock ADD COLUMN wall_ms INTEGER NOT NULL DEFAULT 0;
+UPDATE clock SET wall_ms = CAST(strftime('%s', 'now') AS INTEGER) * 1000;
+UPDATE clock SET steady_ms = steady_ms + wall_ms;

@@ -72,8 +72,6 @@ static int start(struct database *database)
 	setpriority(PRIO_PROCESS, 0, NICENESS); /* of this thread, and of those that it starts */
 	if (!database_forgo_durability(database))
 		return -EIO;
-	if (trace_table_start_clock(database) != DB_OK)
-		return -EIO;
 	return ageing_start(database);
 }
 

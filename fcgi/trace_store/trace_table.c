@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "trace_store/limits.h"
-#include "trace_store/store_clock.h"
 
 #define PAGE_BYTES 4096
 #define OLDEST_TRACES "(SELECT trace_id FROM pieces ORDER BY id LIMIT 256)"
@@ -28,9 +27,6 @@ DB_STATEMENT(delete_resources, "DELETE", "resources",
 	     "DELETE FROM resources WHERE id < coalesce((SELECT resource_id FROM sources ORDER BY id LIMIT 1), 1e18)");
 DB_STATEMENT(select_used, "SELECT", "pragma",
 	     "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count");
-DB_STATEMENT(select_clock, "SELECT", "clock",
-	     "SELECT offset_ms, coalesce((SELECT received_ms FROM pieces ORDER BY id DESC LIMIT 1), 0) FROM clock");
-DB_STATEMENT(put_clock, "UPDATE", "clock", "UPDATE clock SET offset_ms = ?1");
 static int64_t max_pages, max_age_ms;
 static _Atomic int64_t used_pages;
 
@@ -101,59 +97,23 @@ enum db_result trace_table_make_room(struct db_connection *tx)
 	return result;
 }
 
-struct removal {
-	bool more;   /* there may be more to remove */
-	bool jumped; /* the wall clock was set */
-	int64_t offset_ms;
-};
-
 static enum db_result remove_old_job(struct db_connection *tx, void *arg)
 {
-	struct removal *removal = arg;
-	int64_t before_ms = store_clock_ms() - max_age_ms;
-	enum db_result result = removal->jumped ? run_with(tx, &put_clock, removal->offset_ms) : DB_OK;
+	bool *more = arg;
+	int64_t before_ms = db_steady_ms(tx) - max_age_ms;
+	enum db_result result = run_with(tx, &forget_old, before_ms);
 
 	if (result == DB_OK)
-		result = run_with(tx, &forget_old, before_ms);
-	if (result == DB_OK)
 		result = run_with(tx, &delete_old, before_ms);
-	removal->more = result == DB_OK && db_changes(tx) > 0;
-	if (removal->more)
+	*more = result == DB_OK && db_changes(tx) > 0;
+	if (*more)
 		result = delete_unnamed(tx);
 	return result == DB_OK ? count_pages(tx) : result;
 }
 
 enum db_result trace_table_remove_old(struct database *database, bool *more)
 {
-	struct removal removal = {0};
-
-	removal.jumped = store_clock_jumped(&removal.offset_ms);
-	enum db_result result = db_write(database, &delete_old, remove_old_job, &removal);
-	if (result == DB_OK && removal.jumped)
-		store_clock_kept(removal.offset_ms);
-	*more = removal.more;
-	return result;
-}
-
-/* ---- the clock ---- */
-
-enum db_result trace_table_start_clock(struct database *database)
-{
-	struct db_connection *db = db_connection_open(database);
-	struct db_query q;
-	int64_t offset_ms = 0, newest_ms = 0;
-
-	if (!db)
-		return DB_FAILED;
-	db_query(&q, db, &select_clock);
-	if (db_next(&q)) {
-		offset_ms = db_int(&q, 0);
-		newest_ms = db_int(&q, 1);
-	}
-	enum db_result result = db_end(&q);
-	db_connection_close(db);
-	store_clock_start(offset_ms, newest_ms);
-	return result;
+	return db_write(database, &delete_old, remove_old_job, more);
 }
 
 /* ---- reading ---- */

@@ -13,9 +13,6 @@
 /* Once, before threads start. `bytes`: of the database with its write-ahead log, 32 MiB at least. */
 void trace_table_init(int64_t bytes, int64_t age_ms);
 
-/* After trace_table_init, before threads start: the clock by which traces age goes on where it was (store_clock.h). */
-enum db_result trace_table_start_clock(struct database *database);
-
 /* What became of the spans of a request. */
 struct trace_table_inserted {
 	size_t cut;      /* over a limit (limits.h): not stored */

@@ -7,7 +7,6 @@
 #include "trace_store/hash_table.h"
 #include "trace_store/limits.h"
 #include "trace_store/recent_set.h"
-#include "trace_store/store_clock.h"
 #include "trace_store/trace_table.h"
 
 DB_STATEMENT(insert_resource, "INSERT", "resources", "INSERT INTO resources (fields) VALUES (?1)");
@@ -121,7 +120,7 @@ static enum db_result add_piece(struct db_connection *tx, const struct storing *
 	db_query(&q, tx, &insert_piece);
 	db_bind_bytes(&q, piece->trace_id, 16);
 	db_bind_int(&q, s->sources[piece->source].id);
-	db_bind_int(&q, store_clock_ms());
+	db_bind_int(&q, db_steady_ms(tx));
 	db_bind_bytes(&q, s->spans.data, s->spans.len);
 	db_bind_int(&q, s->sources_from);
 	return db_end(&q);

@@ -37,17 +37,21 @@ static inline void copy_schema(void)
 	write_file("traces.sql", text);
 }
 
-static inline int open_traces(void **state)
+static inline void open_cache(void)
 {
-	make_dir(state);
-	copy_schema();
-	database = database_open("traces");
+	database = database_open_cache("traces");
 	assert_non_null(database);
 	assert_true(database_forgo_durability(database));
 	db = db_connection_open(database);
 	assert_non_null(db);
+}
+
+static inline int open_traces(void **state)
+{
+	make_dir(state);
+	copy_schema();
+	open_cache();
 	trace_table_init(256 * MIB, 3600000);
-	assert_int_equal(trace_table_start_clock(database), DB_OK);
 	return 0;
 }
 
