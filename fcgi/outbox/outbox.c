@@ -1,251 +1,347 @@
 /* SPDX-License-Identifier: MIT */
-#include "outbox/outbox.h"
+/*
+ * The relay: one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between. Requests
+ * and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any
+ * moment.
+ */
+#include <errno.h>
 
-#include <stdio.h>
-#include <string.h>
-
+#include "base/clock.h"
 #include "base/random.h"
-#include "database/idempotency.h"
+#include "base/thread.h"
+#include "outbox/couriers.h"
+#include "outbox/outbox.h"
 #include "outbox/rows.h"
 
-#define OWN_TRY_MS 5000 /* the request tries by itself for as long */
-#define PURGE_ROWS 500  /* in one transaction: it holds up requests that store */
+#define GATHER_NS (NS_PER_SECOND / 2) /* outcomes wait as long for others to share their commit */
+#define PURGE_INTERVAL_NS (3600 * NS_PER_SECOND)
+#define PAUSE_NS NS_PER_SECOND /* after a store operation failed */
+#define STOP_NS NS_PER_SECOND  /* couriers are waited for as long before what they told is stored */
+#define BACKOFF_MIN_MS 500
+#define BACKOFF_MAX_MS 30000
+#define BATCH 64           /* messages that are read at once */
+#define STORED_AT_ONCE 512 /* outcomes in one transaction: it holds up requests that store */
+#define OUTCOMES_MAX 16384 /* that are not stored yet: one more is forgotten, and its row tried again */
+#define NEVER UINT64_MAX
 
-DB_STATEMENT(add_message, "INSERT", "outbox",
-	     "INSERT INTO outbox (order_id, event_id, payload, traceparent, next_attempt_ms, created_at)"
-	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
+TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
 
-DB_STATEMENT(due_messages, "SELECT", "outbox",
-	     "SELECT id, order_id, event_id, payload, traceparent, attempts FROM outbox"
-	     " WHERE delivered_at IS NULL AND next_attempt_ms <= ?1 ORDER BY next_attempt_ms, id LIMIT ?2");
+static struct relay {
+	struct database *database;
+	bool started;
 
-DB_STATEMENT(next_attempt, "SELECT", "outbox",
-	     "SELECT id, next_attempt_ms FROM outbox WHERE delivered_at IS NULL ORDER BY next_attempt_ms, id LIMIT ?1");
+	/* the relay's thread alone; times are monotonic, of what is to be done next */
+	struct db_connection *db;
+	bool bounded;      /* stored times are not from the future */
+	uint64_t due_ns;   /* the next try */
+	uint64_t purge_ns; /* the next purge */
+	uint64_t store_ns; /* after a failed store operation: nothing before */
+	struct outbox_message batch[BATCH];
 
-DB_STATEMENT(backlog, "SELECT", "outbox",
-	     "SELECT (SELECT count(*) FROM outbox WHERE delivered_at IS NULL),"
-	     " (SELECT CAST((julianday(?1) - julianday(created_at)) * 86400000 AS INTEGER) FROM outbox"
-	     " WHERE delivered_at IS NULL ORDER BY order_id LIMIT 1)");
+	struct thread thread; /* with the lock of the rest */
+	bool hungry;          /* the couriers' queue was full and has room again */
+	/* A ring: outcome number n is in slot n % OUTCOMES_MAX. remembered <= stored <= told. */
+	struct outbox_outcome outcomes[OUTCOMES_MAX];
+	uint64_t told;       /* outcomes ever */
+	uint64_t stored;     /* of these; only the relay's thread changes it */
+	uint64_t remembered; /* as `stored` was a turn before: readers may still see older rows */
+	uint64_t first_ns;   /* when the oldest one that is not stored was told */
+} relay = {.thread = THREAD_INITIALIZER};
 
-DB_STATEMENT(mark_delivered, "UPDATE", "outbox",
-	     "UPDATE outbox SET delivered_at = ?2 WHERE id = ?1 AND delivered_at IS NULL");
+/* The scrape's own connection: scrapes run on any thread. */
+static pthread_mutex_t scrape_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct db_connection *scrape_db;
 
-DB_STATEMENT(mark_failed, "UPDATE", "outbox",
-	     "UPDATE outbox SET attempts = attempts + 1, next_attempt_ms = ?2 WHERE id = ?1 AND delivered_at IS NULL");
+/* ---- what requests and tries tell ---- */
 
-DB_STATEMENT(bound_waits, "UPDATE", "outbox",
-	     "UPDATE outbox SET next_attempt_ms = ?1 WHERE delivered_at IS NULL AND next_attempt_ms > ?1");
-
-DB_STATEMENT(bound_ages, "UPDATE", "outbox",
-	     "UPDATE outbox SET created_at = ?1 WHERE delivered_at IS NULL AND created_at > ?1");
-
-DB_STATEMENT(bound_deliveries, "UPDATE", "outbox",
-	     "UPDATE outbox SET delivered_at = ?1 WHERE delivered_at IS NOT NULL AND delivered_at > ?1");
-
-DB_STATEMENT(purge_messages, "DELETE", "outbox",
-	     "DELETE FROM outbox WHERE id IN"
-	     " (SELECT id FROM outbox WHERE delivered_at IS NOT NULL AND delivered_at <= ?1"
-	     " ORDER BY delivered_at LIMIT ?2)");
-
-/* ---- a message ---- */
-
-/*
- * UUID version 7 (RFC 9562 section 5.7): begins with the time, so that the receiver's index of them grows at its end,
- * where random ones would touch a page of their own each.
- */
-static void make_uuid(char *out)
+static struct outbox_outcome *outcome(uint64_t number)
 {
-	uint64_t high = (uint64_t)db_now_ms() << 16 | 0x7000 | (random_u64() & 0xfff);
-	uint64_t low = (random_u64() >> 2) | UINT64_C(0x8000000000000000);
-
-	snprintf(out, OUTBOX_EVENT_ID_SIZE, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
-		 (unsigned)(high >> 16) & 0xffff, (unsigned)high & 0xffff, (unsigned)(low >> 48),
-		 (unsigned long long)(low & UINT64_C(0xffffffffffff)));
+	return &relay.outcomes[number % OUTCOMES_MAX];
 }
 
-void outbox_message_init(struct outbox_message *message)
+static int64_t backoff_ms(int64_t attempts)
 {
-	struct tel_carrier carrier;
+	int64_t longest = attempts < 6 ? 2 * BACKOFF_MIN_MS << attempts : BACKOFF_MAX_MS;
 
-	message->id = 0;
-	message->order_id = 0;
-	message->payload_bytes = 0;
-	message->attempts = 0;
-	make_uuid(message->event_id);
-	tel_span_inject(tel_span_current(), &carrier);
-	memcpy(message->traceparent, carrier.traceparent, sizeof(message->traceparent));
+	if (longest > BACKOFF_MAX_MS)
+		longest = BACKOFF_MAX_MS;
+	return longest / 2 + (int64_t)(random_u64() % (uint64_t)(longest / 2 + 1));
 }
 
-enum db_result outbox_add(struct db_connection *tx, struct outbox_message *message)
+static void add_outcome(int64_t id, bool delivered, int64_t attempts)
 {
-	int64_t now_ms = db_steady_ms(tx);
-	char now[DB_TIME_SIZE];
-	struct db_query q;
-
-	db_time(now_ms, now);
-	db_query(&q, tx, &add_message);
-	db_bind_int(&q, message->order_id);
-	db_bind_text(&q, message->event_id);
-	db_bind_text(&q, message->payload);
-	db_bind_text(&q, message->traceparent);
-	db_bind_int(&q, now_ms + OWN_TRY_MS);
-	db_bind_text(&q, now);
-	enum db_result result = db_end(&q);
-	message->id = db_inserted_id(tx);
-	return result;
-}
-
-/* ---- reading ---- */
-
-static void read_message(struct db_query *q, struct outbox_message *m)
-{
-	m->id = db_int(q, 0);
-	m->order_id = db_int(q, 1);
-	db_copy(q, 2, m->event_id, sizeof(m->event_id));
-	db_copy(q, 3, m->payload, sizeof(m->payload));
-	m->payload_bytes = strlen(m->payload);
-	db_copy(q, 4, m->traceparent, sizeof(m->traceparent));
-	m->attempts = db_int(q, 5);
-}
-
-enum db_result outbox_due(struct db_connection *db, const struct outbox_claims *claims, struct outbox_message *out,
-			  size_t max, size_t *count)
-{
-	struct db_query q;
-
-	*count = 0;
-	db_query(&q, db, &due_messages);
-	db_bind_int(&q, db_steady_ms(db));
-	db_bind_int(&q, (int64_t)(max + claims->count));
-	while (*count < max && db_next(&q))
-		if (!claims->is_claimed(db_int(&q, 0)))
-			read_message(&q, &out[(*count)++]);
-	return db_end(&q);
-}
-
-enum db_result outbox_next_attempt(struct db_connection *db, const struct outbox_claims *claims, int64_t *wait_ms)
-{
-	struct db_query q;
-
-	*wait_ms = INT64_MAX;
-	db_query(&q, db, &next_attempt);
-	db_bind_int(&q, (int64_t)(1 + claims->count));
-	while (*wait_ms == INT64_MAX && db_next(&q))
-		if (!claims->is_claimed(db_int(&q, 0)))
-			*wait_ms = db_int(&q, 1) - db_steady_ms(db);
-	return db_end(&q);
-}
-
-enum db_result outbox_backlog(struct db_connection *db, int64_t *pending, int64_t *oldest_ms)
-{
-	char now[DB_TIME_SIZE];
-	struct db_query q;
-
-	db_time(db_steady_ms(db), now);
-	db_query(&q, db, &backlog);
-	db_bind_text(&q, now);
-	if (db_next(&q)) {
-		*pending = db_int(&q, 0);
-		*oldest_ms = db_int(&q, 1);
+	if (relay.told - relay.stored == OUTCOMES_MAX)
+		return;
+	if (relay.told == relay.stored) {
+		relay.first_ns = clock_monotonic_ns();
+		thread_wake(&relay.thread);
 	}
-	return db_end(&q);
+	*outcome(relay.told++) = (struct outbox_outcome){
+		.id = id,
+		.delivered = delivered,
+		.next_attempt_ms = database_steady_ms(relay.database) + backoff_ms(attempts),
+	};
 }
 
-/* ---- writing ---- */
-
-struct record_job {
-	const struct outbox_outcome *outcomes;
-	size_t count;
-};
-
-static enum db_result record_one(struct db_connection *tx, const struct outbox_outcome *o, const char *now)
+static void tell(int64_t id, bool delivered, int64_t attempts)
 {
-	struct db_query q;
+	pthread_mutex_lock(&relay.thread.lock);
+	add_outcome(id, delivered, attempts);
+	pthread_mutex_unlock(&relay.thread.lock);
+}
 
-	db_query(&q, tx, o->delivered ? &mark_delivered : &mark_failed);
-	db_bind_int(&q, o->id);
-	if (o->delivered)
-		db_bind_text(&q, now);
+void outbox_delivered(int64_t id)
+{
+	tell(id, true, 0);
+	couriers_cheer(); /* the receiver lives: no need to go easy on it */
+}
+
+void outbox_retry(int64_t id)
+{
+	tell(id, false, 0);
+}
+
+bool outbox_is_delivered(int64_t id)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&relay.thread.lock);
+	uint64_t oldest = relay.told > OUTCOMES_MAX ? relay.told - OUTCOMES_MAX : 0;
+	if (oldest < relay.remembered)
+		oldest = relay.remembered;
+	for (uint64_t n = relay.told; n > oldest && !found; n--)
+		found = outcome(n - 1)->id == id && outcome(n - 1)->delivered;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return found;
+}
+
+/* ---- couriers: on their threads ---- */
+
+static void courier_told(const struct outbox_message *message, bool delivered)
+{
+	tell(message->id, delivered, message->attempts);
+}
+
+static void couriers_are_hungry(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	relay.hungry = true;
+	thread_wake(&relay.thread);
+	pthread_mutex_unlock(&relay.thread.lock);
+}
+
+/* ---- one turn of the relay's thread; false: a store operation has failed ---- */
+
+static bool bound_times(void)
+{
+	if (!relay.bounded)
+		relay.bounded = outbox_bound_times(relay.database, BACKOFF_MAX_MS) == DB_OK;
+	return relay.bounded;
+}
+
+/* Slots between stored and told are not written by others, so they are read without the lock. */
+static bool store_outcomes(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	uint64_t from = relay.stored, to = relay.told;
+	relay.remembered = from;
+	pthread_mutex_unlock(&relay.thread.lock);
+
+	while (from < to) {
+		size_t slot = from % OUTCOMES_MAX, count = to - from;
+		if (count > OUTCOMES_MAX - slot)
+			count = OUTCOMES_MAX - slot;
+		if (count > STORED_AT_ONCE)
+			count = STORED_AT_ONCE;
+		if (outbox_record(relay.database, &relay.outcomes[slot], count) != DB_OK)
+			return false;
+		from += count;
+		pthread_mutex_lock(&relay.thread.lock);
+		relay.stored = from;
+		relay.first_ns = clock_monotonic_ns();
+		pthread_mutex_unlock(&relay.thread.lock);
+	}
+	return true;
+}
+
+static bool purge(void)
+{
+	bool more;
+
+	if (clock_monotonic_ns() < relay.purge_ns)
+		return true;
+	if (outbox_purge(relay.database, &more) != DB_OK)
+		return false;
+	relay.purge_ns = clock_monotonic_ns() + (more ? 0 : PURGE_INTERVAL_NS);
+	return true;
+}
+
+/* A courier has it, or how its try ended is not stored yet. */
+static bool is_claimed(int64_t id)
+{
+	bool found = couriers_have(id); /* first: it tells before it lets go */
+
+	pthread_mutex_lock(&relay.thread.lock);
+	for (uint64_t n = relay.stored; n < relay.told && !found; n++)
+		found = outcome(n)->id == id;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return found;
+}
+
+static struct outbox_claims claims(void)
+{
+	pthread_mutex_lock(&relay.thread.lock);
+	size_t unstored = relay.told - relay.stored;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return (struct outbox_claims){is_claimed, COURIERS_QUEUE + COURIERS + unstored};
+}
+
+static bool hand_out(void)
+{
+	struct outbox_claims claimed = claims();
+	size_t room, wanted, count;
+
+	pthread_mutex_lock(&relay.thread.lock);
+	bool due = relay.hungry || clock_monotonic_ns() >= relay.due_ns;
+	relay.hungry = false;
+	pthread_mutex_unlock(&relay.thread.lock);
+	while (due && (room = couriers_room()) > 0) {
+		wanted = room < BATCH ? room : BATCH;
+		if (outbox_due(relay.db, &claimed, relay.batch, wanted, &count) != DB_OK)
+			return false;
+		for (size_t i = 0; i < count; i++)
+			couriers_give(&relay.batch[i]);
+		due = count == wanted;
+	}
+	return true;
+}
+
+/* With the queue full, the couriers will say when to go on. */
+static bool look_ahead(void)
+{
+	struct outbox_claims claimed = claims();
+	int64_t wait_ms = INT64_MAX;
+
+	if (couriers_room() > 0 && outbox_next_attempt(relay.db, &claimed, &wait_ms) != DB_OK)
+		return false;
+	if (wait_ms == INT64_MAX)
+		relay.due_ns = NEVER;
 	else
-		db_bind_int(&q, o->next_attempt_ms);
-	return db_end(&q);
+		relay.due_ns = clock_monotonic_ns() + (wait_ms > 0 ? (uint64_t)wait_ms * NS_PER_MS : 0);
+	return true;
 }
 
-static enum db_result record_all(struct db_connection *tx, void *arg)
-{
-	const struct record_job *job = arg;
-	enum db_result result = DB_OK;
-	char now[DB_TIME_SIZE];
+/* ---- the thread ---- */
 
-	db_time(db_steady_ms(tx), now);
-	for (size_t i = 0; i < job->count && result == DB_OK; i++)
-		result = record_one(tx, &job->outcomes[i], now);
-	return result;
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
-enum db_result outbox_record(struct database *database, const struct outbox_outcome *outcomes, size_t count)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	struct record_job job = {.outcomes = outcomes, .count = count};
-
-	return db_write(database, &mark_delivered, record_all, &job);
+	return a > b ? a : b;
 }
 
-static enum db_result bound_one(struct db_connection *tx, struct db_statement *statement, const char *now)
+/* With the lock held. */
+static uint64_t next_turn_ns(void)
 {
-	struct db_query q;
+	uint64_t work_ns = earlier(relay.purge_ns, relay.hungry ? 0 : relay.due_ns);
 
-	db_query(&q, tx, statement);
-	db_bind_text(&q, now);
-	return db_end(&q);
+	if (relay.told > relay.stored)
+		work_ns = earlier(work_ns, relay.first_ns + GATHER_NS);
+	return later(work_ns, relay.store_ns);
 }
 
-static enum db_result bound_all(struct db_connection *tx, void *arg)
+/* False: the relay is to end. */
+static bool wait_for_work(void)
 {
-	int64_t now_ms = db_steady_ms(tx);
-	char now[DB_TIME_SIZE];
-	struct db_query q;
+	uint64_t turn_ns;
 
-	db_time(now_ms, now);
-	db_query(&q, tx, &bound_waits);
-	db_bind_int(&q, now_ms + *(const int64_t *)arg);
-	enum db_result result = db_end(&q);
-	if (result == DB_OK)
-		result = bound_one(tx, &bound_ages, now);
-	if (result == DB_OK)
-		result = bound_one(tx, &bound_deliveries, now);
-	if (result == DB_OK)
-		result = idempotency_bound(tx);
-	return result;
+	pthread_mutex_lock(&relay.thread.lock);
+	while (!relay.thread.stopping && (turn_ns = next_turn_ns()) > clock_monotonic_ns())
+		thread_wait(&relay.thread, turn_ns);
+	bool go_on = !relay.thread.stopping;
+	pthread_mutex_unlock(&relay.thread.lock);
+	return go_on;
 }
 
-enum db_result outbox_bound_times(struct database *database, int64_t wait_max_ms)
+static void run(void *arg)
 {
-	return db_write(database, &bound_waits, bound_all, &wait_max_ms);
+	(void)arg;
+	while (wait_for_work()) {
+		bool ok = bound_times() && store_outcomes() && purge() && hand_out() && look_ahead();
+		relay.store_ns = ok ? 0 : clock_monotonic_ns() + PAUSE_NS;
+	}
+	store_outcomes();
 }
 
-static enum db_result purge_some(struct db_connection *tx, void *arg)
+/* ---- start and stop ---- */
+
+static void on_scrape(void)
 {
-	bool *more = arg;
-	char expired[DB_TIME_SIZE];
-	struct db_query q;
-	int64_t keys = 0;
+	int64_t pending, oldest_ms;
 
-	db_time(db_steady_ms(tx) - DB_DAY_MS, expired);
-	db_query(&q, tx, &purge_messages);
-	db_bind_text(&q, expired);
-	db_bind_int(&q, PURGE_ROWS);
-	enum db_result result = db_end(&q);
-	if (result != DB_OK)
-		return result;
-	*more = db_changes(tx) == PURGE_ROWS;
-
-	result = idempotency_purge(tx, PURGE_ROWS, &keys);
-	*more = *more || keys == PURGE_ROWS;
-	return result;
+	pthread_mutex_lock(&scrape_lock);
+	if (scrape_db && outbox_backlog(scrape_db, &pending, &oldest_ms) == DB_OK) {
+		pthread_mutex_lock(&relay.thread.lock);
+		for (uint64_t n = relay.stored; n < relay.told; n++)
+			pending -= outcome(n)->delivered;
+		pthread_mutex_unlock(&relay.thread.lock);
+		tel_gauge_set(&pending_gauge, pending > 0 ? (double)pending : 0);
+		tel_gauge_set(&oldest_gauge, pending > 0 && oldest_ms > 0 ? (double)oldest_ms / 1000 : 0);
+	}
+	pthread_mutex_unlock(&scrape_lock);
 }
 
-enum db_result outbox_purge(struct database *database, bool *more)
+static void init_relay(struct database *database)
 {
-	*more = false;
-	return db_write(database, &purge_messages, purge_some, more);
+	relay.database = database;
+	relay.bounded = relay.hungry = false;
+	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* all is to be looked at */
+	relay.told = relay.stored = relay.remembered = 0;
+}
+
+static void close_readers(void)
+{
+	pthread_mutex_lock(&scrape_lock);
+	db_connection_close(scrape_db);
+	scrape_db = NULL;
+	pthread_mutex_unlock(&scrape_lock);
+	db_connection_close(relay.db);
+	relay.db = NULL;
+}
+
+int outbox_start(struct database *database, outbox_deliver *deliver, void (*thread_done)(void))
+{
+	const struct couriers_calls calls = {deliver, courier_told, couriers_are_hungry, thread_done};
+
+	init_relay(database);
+	relay.db = db_connection_open(database);
+	scrape_db = db_connection_open(database);
+	int error = relay.db && scrape_db ? couriers_start(&calls) : -EIO;
+	if (!error && (error = thread_start(&relay.thread, "relay", run, NULL)) != 0)
+		couriers_stop(CLOCK_NEVER);
+	if (error) {
+		close_readers();
+		return error;
+	}
+	relay.started = true;
+	tel_metrics_hook(on_scrape);
+	return 0;
+}
+
+void outbox_stop(void)
+{
+	if (!relay.started)
+		return;
+	bool ended = couriers_stop(clock_monotonic_ns() + STOP_NS);
+	thread_stop(&relay.thread, CLOCK_NEVER); /* it stores what they have told */
+	if (!ended) {
+		couriers_stop(CLOCK_NEVER);
+		store_outcomes();
+	}
+	relay.started = false;
+	close_readers();
 }
