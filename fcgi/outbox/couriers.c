@@ -4,19 +4,19 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
-#define PAUSE_NS (1200 * NS_PER_MS) /* between tries while the receiver seems dead; longer than a circuit is open */
+#define PAUSE_NS (1200 * NS_PER_MS) /* between tries while the receiver seems dead; a circuit is open for less */
 #define PAUSE_AFTER 3               /* failures in a row */
 
 struct courier {
 	struct thread thread;
 	bool runs;
-	int64_t carries; /* the message's row; 0: none. With the lock */
+	int64_t carries; /* the message's row, 0 without one; with the lock */
 	struct outbox_message message;
 	struct tel_parent parent;
 };
 
 static struct {
-	struct couriers_calls calls;
+	struct couriers_setup setup;
 	struct courier couriers[COURIERS];
 
 	pthread_mutex_t lock; /* of the rest */
@@ -26,11 +26,11 @@ static struct {
 	size_t first, count;
 	bool was_full;     /* since `hungry` was called last */
 	unsigned busy;     /* couriers with a message */
-	unsigned failures; /* of theirs, since somebody had success */
-	uint64_t pause_ns; /* no try before */
+	unsigned failures; /* of theirs, since the last success of anybody */
+	uint64_t pause_ns; /* no try before that time */
 } all = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
-/* With the lock: each looks anew at what there is to do. */
+/* With the lock: each looks again for something to do. */
 static void wake_all(void)
 {
 	for (int i = 0; i < COURIERS; i++)
@@ -79,7 +79,7 @@ static void take(struct courier *c)
 	all.busy++;
 }
 
-/* ---- the pace, all with the lock ---- */
+/* ---- the pace; all with the lock ---- */
 
 static bool may_try(void)
 {
@@ -128,11 +128,12 @@ static bool try_one(struct courier *c)
 
 	tel_span_start_remote(&span, "deliver outbox message", TEL_INTERNAL, NULL);
 	link_request(c, &span);
-	tel_span_set(&span, tel_int("order.id", message->order_id), tel_int("outbox.attempt", message->attempts + 1));
-	bool delivered = all.calls.deliver(message);
+	tel_span_set(&span, tel_int(all.setup.subject, message->subject_id),
+		     tel_int("outbox.attempt", message->attempts + 1));
+	bool delivered = all.setup.deliver(message);
 	if (!delivered) {
 		tel_span_fail(&span, "not_delivered");
-		tel_warn("message not delivered, will be tried again", tel_int("order.id", message->order_id),
+		tel_warn("message not delivered, will be tried again", tel_int(all.setup.subject, message->subject_id),
 			 tel_int("outbox.attempt", message->attempts + 1));
 	}
 	tel_span_end(&span);
@@ -141,11 +142,11 @@ static bool try_one(struct courier *c)
 
 static void carry(struct courier *c)
 {
-	bool known = outbox_is_delivered(c->message.id); /* by its request, meanwhile */
+	bool known = all.setup.is_delivered(c->message.id); /* by its request, meanwhile */
 	bool delivered = known || try_one(c);
 
 	if (!known)
-		all.calls.told(&c->message, delivered);
+		all.setup.told(&c->message, delivered);
 	pthread_mutex_lock(&all.lock);
 	c->carries = 0;
 	all.busy--;
@@ -154,7 +155,7 @@ static void carry(struct courier *c)
 	pthread_mutex_unlock(&all.lock);
 }
 
-/* False: the courier is to end. */
+/* Returns false if the courier is to end. */
 static bool wait_for_message(struct courier *c, bool *hungry)
 {
 	pthread_mutex_lock(&all.lock);
@@ -176,20 +177,20 @@ static void run(void *arg)
 
 	while (wait_for_message(c, &hungry)) {
 		if (hungry)
-			all.calls.hungry();
+			all.setup.hungry();
 		carry(c);
 	}
-	if (all.calls.thread_done)
-		all.calls.thread_done();
+	if (all.setup.thread_done)
+		all.setup.thread_done();
 }
 
 /* ---- start and stop ---- */
 
-int couriers_start(const struct couriers_calls *calls)
+int couriers_start(const struct couriers_setup *setup)
 {
 	int error = 0;
 
-	all.calls = *calls;
+	all.setup = *setup;
 	all.stopping = all.was_full = false;
 	all.first = all.count = 0;
 	all.busy = all.failures = 0;

@@ -1,42 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay: one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between. Requests
- * and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at any
- * moment.
+ * The relay is one thread that stores how tries ended, hands what is due to the couriers, and sleeps in between.
+ * Requests and couriers only tell it (outbox_delivered, outbox_retry); the rows are the truth, so it can be killed at
+ * any moment.
  */
+#include "outbox/outbox.h"
+
 #include <errno.h>
 
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/thread.h"
 #include "outbox/couriers.h"
-#include "outbox/outbox.h"
 #include "outbox/rows.h"
 
-#define GATHER_NS (NS_PER_SECOND / 2) /* outcomes wait as long for others to share their commit */
+#define GATHER_NS (NS_PER_SECOND / 2) /* for which outcomes wait for others, to share a commit */
 #define PURGE_INTERVAL_NS (3600 * NS_PER_SECOND)
-#define PAUSE_NS NS_PER_SECOND /* after a store operation failed */
-#define STOP_NS NS_PER_SECOND  /* couriers are waited for as long before what they told is stored */
+#define PAUSE_NS NS_PER_SECOND /* after an operation on the database has failed */
+#define STOP_NS NS_PER_SECOND  /* for which couriers are waited for before their outcomes are stored */
 #define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 30000
 #define BATCH 64           /* messages that are read at once */
-#define STORED_AT_ONCE 512 /* outcomes in one transaction: it holds up requests that store */
-#define OUTCOMES_MAX 16384 /* that are not stored yet: one more is forgotten, and its row tried again */
+#define STORED_AT_ONCE 512 /* outcomes in one transaction, which holds up requests that store */
+#define OUTCOMES_MAX 16384 /* not stored yet; one more is forgotten, and its row is tried again */
 #define NEVER UINT64_MAX
 
-TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
-TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
-
 static struct relay {
+	const struct outbox *outbox;
 	struct database *database;
 	bool started;
 
-	/* the relay's thread alone; times are monotonic, of what is to be done next */
+	/* used by the relay's thread alone; times are monotonic and say when something is to be done next */
 	struct db_connection *db;
-	bool bounded;      /* stored times are not from the future */
+	bool bounded;      /* no stored time is from the future any more */
 	uint64_t due_ns;   /* the next try */
 	uint64_t purge_ns; /* the next purge */
-	uint64_t store_ns; /* after a failed store operation: nothing before */
+	uint64_t store_ns; /* nothing before, after a failed operation */
 	struct outbox_message batch[BATCH];
 
 	struct thread thread; /* with the lock of the rest */
@@ -45,15 +44,15 @@ static struct relay {
 	struct outbox_outcome outcomes[OUTCOMES_MAX];
 	uint64_t told;       /* outcomes ever */
 	uint64_t stored;     /* of these; only the relay's thread changes it */
-	uint64_t remembered; /* as `stored` was a turn before: readers may still see older rows */
+	uint64_t remembered; /* `stored` as of the turn before: readers may still see older rows */
 	uint64_t first_ns;   /* when the oldest one that is not stored was told */
 } relay = {.thread = THREAD_INITIALIZER};
 
-/* The scrape's own connection: scrapes run on any thread. */
+/* Scrapes have a connection of their own, since they run on any thread. */
 static pthread_mutex_t scrape_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct db_connection *scrape_db;
 
-/* ---- what requests and tries tell ---- */
+/* ---- outcomes, as requests and tries tell them ---- */
 
 static struct outbox_outcome *outcome(uint64_t number)
 {
@@ -94,7 +93,7 @@ static void tell(int64_t id, bool delivered, int64_t attempts)
 void outbox_delivered(int64_t id)
 {
 	tell(id, true, 0);
-	couriers_cheer(); /* the receiver lives: no need to go easy on it */
+	couriers_cheer(); /* the receiver lives */
 }
 
 void outbox_retry(int64_t id)
@@ -116,7 +115,7 @@ bool outbox_is_delivered(int64_t id)
 	return found;
 }
 
-/* ---- couriers: on their threads ---- */
+/* ---- calls from the couriers' threads ---- */
 
 static void courier_told(const struct outbox_message *message, bool delivered)
 {
@@ -131,7 +130,7 @@ static void couriers_are_hungry(void)
 	pthread_mutex_unlock(&relay.thread.lock);
 }
 
-/* ---- one turn of the relay's thread; false: a store operation has failed ---- */
+/* ---- one turn of the relay's thread; these return false if an operation on the database has failed ---- */
 
 static bool bound_times(void)
 {
@@ -140,7 +139,7 @@ static bool bound_times(void)
 	return relay.bounded;
 }
 
-/* Slots between stored and told are not written by others, so they are read without the lock. */
+/* Others do not write slots between stored and told, so these are read without the lock. */
 static bool store_outcomes(void)
 {
 	pthread_mutex_lock(&relay.thread.lock);
@@ -177,10 +176,11 @@ static bool purge(void)
 	return true;
 }
 
-/* A courier has it, or how its try ended is not stored yet. */
+/* Returns true if a courier has the row, or the outcome of its try is not stored yet. */
 static bool is_claimed(int64_t id)
 {
-	bool found = couriers_have(id); /* first: it tells before it lets go */
+	bool found = couriers_have(
+		id); /* asked first, since a courier tells the outcome before it lets go of the row */
 
 	pthread_mutex_lock(&relay.thread.lock);
 	for (uint64_t n = relay.stored; n < relay.told && !found; n++)
@@ -217,7 +217,7 @@ static bool hand_out(void)
 	return true;
 }
 
-/* With the queue full, the couriers will say when to go on. */
+/* When the queue is full, the couriers will say when to go on. */
 static bool look_ahead(void)
 {
 	struct outbox_claims claimed = claims();
@@ -254,7 +254,7 @@ static uint64_t next_turn_ns(void)
 	return later(work_ns, relay.store_ns);
 }
 
-/* False: the relay is to end. */
+/* Returns false if the relay is to end. */
 static bool wait_for_work(void)
 {
 	uint64_t turn_ns;
@@ -289,17 +289,18 @@ static void on_scrape(void)
 		for (uint64_t n = relay.stored; n < relay.told; n++)
 			pending -= outcome(n)->delivered;
 		pthread_mutex_unlock(&relay.thread.lock);
-		tel_gauge_set(&pending_gauge, pending > 0 ? (double)pending : 0);
-		tel_gauge_set(&oldest_gauge, pending > 0 && oldest_ms > 0 ? (double)oldest_ms / 1000 : 0);
+		tel_gauge_set(relay.outbox->pending, pending > 0 ? (double)pending : 0);
+		tel_gauge_set(relay.outbox->oldest, pending > 0 && oldest_ms > 0 ? (double)oldest_ms / 1000 : 0);
 	}
 	pthread_mutex_unlock(&scrape_lock);
 }
 
-static void init_relay(struct database *database)
+static void init_relay(struct database *database, const struct outbox *outbox)
 {
+	relay.outbox = outbox;
 	relay.database = database;
 	relay.bounded = relay.hungry = false;
-	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* all is to be looked at */
+	relay.due_ns = relay.purge_ns = relay.store_ns = 0; /* everything is due */
 	relay.told = relay.stored = relay.remembered = 0;
 }
 
@@ -313,14 +314,21 @@ static void close_readers(void)
 	relay.db = NULL;
 }
 
-int outbox_start(struct database *database, outbox_deliver *deliver, void (*thread_done)(void))
+int outbox_start(struct database *database, const struct outbox *outbox)
 {
-	const struct couriers_calls calls = {deliver, courier_told, couriers_are_hungry, thread_done};
+	const struct couriers_setup setup = {
+		.deliver = outbox->deliver,
+		.is_delivered = outbox_is_delivered,
+		.told = courier_told,
+		.hungry = couriers_are_hungry,
+		.thread_done = outbox->thread_done,
+		.subject = outbox->subject,
+	};
 
-	init_relay(database);
+	init_relay(database, outbox);
 	relay.db = db_connection_open(database);
 	scrape_db = db_connection_open(database);
-	int error = relay.db && scrape_db ? couriers_start(&calls) : -EIO;
+	int error = relay.db && scrape_db ? couriers_start(&setup) : -EIO;
 	if (!error && (error = thread_start(&relay.thread, "relay", run, NULL)) != 0)
 		couriers_stop(CLOCK_NEVER);
 	if (error) {
@@ -337,7 +345,7 @@ void outbox_stop(void)
 	if (!relay.started)
 		return;
 	bool ended = couriers_stop(clock_monotonic_ns() + STOP_NS);
-	thread_stop(&relay.thread, CLOCK_NEVER); /* it stores what they have told */
+	thread_stop(&relay.thread, CLOCK_NEVER); /* it stores the outcomes that they have told */
 	if (!ended) {
 		couriers_stop(CLOCK_NEVER);
 		store_outcomes();

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "outbox/outbox.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#include "base/random.h"
-#include "database/idempotency.h"
 #include "outbox/rows.h"
 
-#define OWN_TRY_MS 5000 /* the request tries by itself for as long */
-#define PURGE_ROWS 500  /* in one transaction: it holds up requests that store */
+#include <string.h>
 
-DB_STATEMENT(add_message, "INSERT", "outbox",
-	     "INSERT INTO outbox (order_id, event_id, payload, traceparent, next_attempt_ms, created_at)"
-	     " VALUES (?1, ?2, ?3, ?4, ?5, ?6)");
+#include "database/idempotency.h"
+
+#define PURGE_ROWS 500 /* in one transaction, which holds up requests that store */
 
 DB_STATEMENT(due_messages, "SELECT", "outbox",
 	     "SELECT id, order_id, event_id, payload, traceparent, attempts FROM outbox"
@@ -47,63 +39,15 @@ DB_STATEMENT(purge_messages, "DELETE", "outbox",
 	     " (SELECT id FROM outbox WHERE delivered_at IS NOT NULL AND delivered_at <= ?1"
 	     " ORDER BY delivered_at LIMIT ?2)");
 
-/* ---- a message ---- */
-
-/*
- * UUID version 7 (RFC 9562 section 5.7): begins with the time, so that the receiver's index of them grows at its end,
- * where random ones would touch a page of their own each.
- */
-static void make_uuid(char *out)
-{
-	uint64_t high = (uint64_t)db_now_ms() << 16 | 0x7000 | (random_u64() & 0xfff);
-	uint64_t low = (random_u64() >> 2) | UINT64_C(0x8000000000000000);
-
-	snprintf(out, OUTBOX_EVENT_ID_SIZE, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
-		 (unsigned)(high >> 16) & 0xffff, (unsigned)high & 0xffff, (unsigned)(low >> 48),
-		 (unsigned long long)(low & UINT64_C(0xffffffffffff)));
-}
-
-void outbox_message_init(struct outbox_message *message)
-{
-	struct tel_carrier carrier;
-
-	message->id = 0;
-	message->order_id = 0;
-	message->payload_bytes = 0;
-	message->attempts = 0;
-	make_uuid(message->event_id);
-	tel_span_inject(tel_span_current(), &carrier);
-	memcpy(message->traceparent, carrier.traceparent, sizeof(message->traceparent));
-}
-
-enum db_result outbox_add(struct db_connection *tx, struct outbox_message *message)
-{
-	int64_t now_ms = db_steady_ms(tx);
-	char now[DB_TIME_SIZE];
-	struct db_query q;
-
-	db_time(now_ms, now);
-	db_query(&q, tx, &add_message);
-	db_bind_int(&q, message->order_id);
-	db_bind_text(&q, message->event_id);
-	db_bind_text(&q, message->payload);
-	db_bind_text(&q, message->traceparent);
-	db_bind_int(&q, now_ms + OWN_TRY_MS);
-	db_bind_text(&q, now);
-	enum db_result result = db_end(&q);
-	message->id = db_inserted_id(tx);
-	return result;
-}
-
 /* ---- reading ---- */
 
 static void read_message(struct db_query *q, struct outbox_message *m)
 {
 	m->id = db_int(q, 0);
-	m->order_id = db_int(q, 1);
+	m->subject_id = db_int(q, 1);
 	db_copy(q, 2, m->event_id, sizeof(m->event_id));
 	db_copy(q, 3, m->payload, sizeof(m->payload));
-	m->payload_bytes = strlen(m->payload);
+	m->payload_len = strlen(m->payload);
 	db_copy(q, 4, m->traceparent, sizeof(m->traceparent));
 	m->attempts = db_int(q, 5);
 }

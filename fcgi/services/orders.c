@@ -20,6 +20,8 @@
 TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders placed.");
 TEL_COUNTER(orders_amount, "orders.amount", "{currency}", "Amount of the orders placed, in currency units.");
 TEL_COUNTER(orders_cancelled, "orders.cancelled", "{order}", "Orders cancelled.");
+TEL_GAUGE(outbox_pending, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
+TEL_GAUGE(outbox_oldest, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
 
 static const char *const statuses[] = {"created", "cancelled", NULL};
 static const char *const new_statuses[] = {"cancelled", NULL};
@@ -162,8 +164,8 @@ static void write_message(const struct order *order, struct outbox_message *mess
 	json_end_object(&json);
 	assert(!out.failed && out.len < sizeof(message->payload));
 	memcpy(message->payload, out.data, out.len + 1);
-	message->payload_bytes = out.len;
-	message->order_id = order->id;
+	message->payload_len = out.len;
+	message->subject_id = order->id;
 }
 
 /* One commit: the order, the message about it, and the key that it came with. */
@@ -183,7 +185,7 @@ static enum db_result store_placement(struct db_connection *tx, void *arg)
 
 static bool send_message(const struct outbox_message *message)
 {
-	int status = call_post("notifications", "/api/v1/notifications", message->payload, message->payload_bytes);
+	int status = call_post("notifications", "/api/v1/notifications", message->payload, message->payload_len);
 
 	return status == 201 || status == 200; /* 200: the service knew it already */
 }
@@ -195,7 +197,7 @@ static bool notify(const struct outbox_message *message)
 		outbox_delivered(message->id);
 		return true;
 	}
-	tel_warn("notification not sent, the relay will send it", tel_int("order.id", message->order_id));
+	tel_warn("notification not sent, the relay will send it", tel_int("order.id", message->subject_id));
 	outbox_retry(message->id);
 	return false;
 }
@@ -397,9 +399,17 @@ static const struct route routes[] = {
 	{0},
 };
 
+static const struct outbox outbox = {
+	.deliver = send_message,
+	.thread_done = call_thread_done,
+	.subject = "order.id",
+	.pending = &outbox_pending,
+	.oldest = &outbox_oldest,
+};
+
 static int start_relay(struct database *database)
 {
-	return outbox_start(database, send_message, call_thread_done);
+	return outbox_start(database, &outbox);
 }
 
 static const char *const neighbours[] = {"users", "notifications", NULL};

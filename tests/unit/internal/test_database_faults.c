@@ -50,7 +50,7 @@ static enum db_result place(struct db_connection *tx, void *arg)
 	if (result != DB_OK)
 		return result;
 	outbox_message_init(&message);
-	message.order_id = *id;
+	message.subject_id = *id;
 	strcpy(message.payload, "{}");
 	result = outbox_add(tx, &message);
 	key.bytes = (size_t)snprintf(key.text, sizeof(key.text), "key-%d", (int)*id);

@@ -60,7 +60,7 @@ static int close_store(void **state)
 static bool receive(const struct outbox_message *message)
 {
 	assert(message->id > 0 && message->id < IDS);
-	assert(message->payload_bytes == strlen(message->payload));
+	assert(message->payload_len == strlen(message->payload));
 	order[all_tries++ % IDS] = (int)message->id;
 	last_attempts = message->attempts;
 	tries[message->id]++;
@@ -77,11 +77,16 @@ static void thread_done(void)
 	done_threads++;
 }
 
+TEL_GAUGE(pending_gauge, "order.outbox.pending", "{message}", "Stored messages that the receiver does not have yet.");
+TEL_GAUGE(oldest_gauge, "order.outbox.oldest", "s", "Age of the oldest message that the receiver does not have yet.");
+
+static const struct outbox outbox = {receive, thread_done, "order.id", &pending_gauge, &oldest_gauge};
+
 static void start(void)
 {
 	memset(tries, 0, sizeof(tries));
 	all_tries = 0;
-	assert_int_equal(outbox_start(database, receive, thread_done), 0);
+	assert_int_equal(outbox_start(database, &outbox), 0);
 }
 
 static int64_t pending(void)
@@ -101,7 +106,7 @@ static enum db_result add_job(struct db_connection *tx, void *arg)
 	struct db_query q;
 
 	db_query(&q, tx, &insert_order);
-	db_bind_int(&q, message->order_id);
+	db_bind_int(&q, message->subject_id);
 	enum db_result result = db_end(&q);
 	return result == DB_OK ? outbox_add(tx, message) : result;
 }
@@ -111,8 +116,8 @@ static struct outbox_message message_of(int64_t order_id)
 	struct outbox_message message;
 
 	outbox_message_init(&message);
-	message.order_id = order_id;
-	message.payload_bytes = (size_t)sprintf(message.payload, "{\"order_id\":%d}", (int)order_id);
+	message.subject_id = order_id;
+	message.payload_len = (size_t)sprintf(message.payload, "{\"order_id\":%d}", (int)order_id);
 	return message;
 }
 
