@@ -2,6 +2,7 @@
 """Judges the includes: they go only downward, and the telemetry library shows its public headers alone; and that
 nothing but base/c_locale asks the locale. Exits 1 with a line per fault."""
 
+import graphlib
 import pathlib
 import re
 import sys
@@ -52,6 +53,23 @@ def faults():
                 yield f"{place}: outside tel/ only {' and '.join(PUBLIC)} may be included"
 
 
-found = list(faults())
+def circles():
+    """Of modules, a header and its source being one, that include each other."""
+    below = {}
+    for path in sorted(FCGI.rglob("*.[ch]")):
+        module = str(path.relative_to(FCGI).with_suffix("")).replace("tel/include/", "")
+        if EXAMPLES not in path.parents:
+            includes = re.findall(r'^#include "([^"]+)\.h"', path.read_text(), re.M)
+            below.setdefault(module, set()).update(set(includes) - {module})
+    while True:
+        try:
+            return graphlib.TopologicalSorter(below).prepare()
+        except graphlib.CycleError as error:
+            included, module = error.args[1][:2]
+            yield f"fcgi: {' includes '.join(reversed(error.args[1]))}: includes go in no circle"
+            below[module].discard(included)  # the next circle can be seen
+
+
+found = [*faults(), *circles()]
 print("\n".join(found) or "layers: includes go only downward, nothing asks the locale")
 sys.exit(bool(found))
