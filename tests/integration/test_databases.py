@@ -433,11 +433,11 @@ def spoil(path, where, length=4096):
 
 def stopped(program, name):
     alone = program(name)
-    if name == "traces":
+    if name == "trace-store":
         alone.log = alone.log.with_name("trace-store.log")
     alone.terminate()
     assert alone.wait()[0] == 0
-    return alone, alone.dir / f"data/{name}.db"
+    return alone, alone.dir / f"data/{'traces' if name == 'trace-store' else name}.db"
 
 
 def change(path, *statements):
