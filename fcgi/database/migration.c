@@ -176,16 +176,31 @@ static bool run(struct migration *m)
 	} while (version < m->count);
 
 	if (version > m->count)
-		return refusal_set(
-			m->refusal, true, "run that version of the program, or restore a backup of this one",
-			"it was made by a newer version of the program (schema step %d; this one knows %d)",
-			(int)version, (int)m->count);
+		return refusal_set(m->refusal, true, "run that version of the program, or restore a backup of this one",
+				   "it was made by a newer version of the program (schema step %d; this one knows %d)",
+				   (int)version, (int)m->count);
 	return true;
 }
 
 /* ---- a cache: its tables are those of the schema ---- */
 
-/* Returns the definition of all tables, "" if there are none or they cannot be read. The caller frees it. */
+/* Removes comments and blanks, which may change without the tables. */
+static void strip(char *sql)
+{
+	char *out = sql;
+
+	for (const char *in = sql; *in;) {
+		if (in[0] == '-' && in[1] == '-')
+			in = strchrnul(in, '\n');
+		else if (strchr(" \t\n", *in))
+			in++;
+		else
+			*out++ = *in++;
+	}
+	*out = '\0';
+}
+
+/* Returns the definitions of all tables, "" if there are none or they cannot be read. The caller frees it. */
 static char *tables_of(sqlite3 *sqlite)
 {
 	sqlite3_stmt *stmt = NULL;
@@ -201,6 +216,7 @@ static char *tables_of(sqlite3 *sqlite)
 	sqlite3_finalize(stmt);
 	if (!copy)
 		abort();
+	strip(copy);
 	return copy;
 }
 

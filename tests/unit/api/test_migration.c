@@ -65,6 +65,28 @@ static void test_steps_are_done_once(void **state)
 	assert_int_equal(number_of("notes", "SELECT count(*) FROM sqlite_schema"), 2);
 }
 
+/* Opens it as a cache, with a schema whose only table is defined by `columns`. Returns its number of rows. */
+static int64_t rows_of_cache(const char *columns)
+{
+	char sql[300];
+
+	snprintf(sql, sizeof(sql), "-- step 1: notes\nCREATE TABLE notes (%s) STRICT;\n", columns);
+	write_file("notes.sql", sql);
+	struct database *database = database_open_cache("notes");
+	assert_non_null(database);
+	database_close(database);
+	return notes();
+}
+
+static void test_a_cache_outlives_another_comment(void **state)
+{
+	(void)state;
+	assert_int_equal(rows_of_cache("id INTEGER PRIMARY KEY, -- a number\n text TEXT"), 0);
+	run_outside("notes", "INSERT INTO notes (text) VALUES ('kept')");
+	assert_int_equal(rows_of_cache("id INTEGER PRIMARY KEY, -- the number\n text  TEXT -- what it says\n"), 1);
+	assert_int_equal(rows_of_cache("id INTEGER PRIMARY KEY, -- the number\n text  BLOB -- what it says\n"), 0);
+}
+
 static void test_an_older_database_is_brought_up(void **state)
 {
 	(void)state;
@@ -244,6 +266,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MIGRATE_TEST(test_programs_that_start_at_once),
 		MIGRATE_TEST(test_steps_are_done_once),
+		MIGRATE_TEST(test_a_cache_outlives_another_comment),
 		MIGRATE_TEST(test_an_older_database_is_brought_up),
 		MIGRATE_TEST(test_a_newer_database_is_refused),
 		MIGRATE_TEST(test_a_step_that_fails_changes_nothing),
