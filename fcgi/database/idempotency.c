@@ -11,7 +11,7 @@
 DB_STATEMENT(find_key, "SELECT", "idempotency",
 	     "SELECT resource_id FROM idempotency WHERE key = ?1 AND created_at > ?2");
 
-/* An expired key that was not purged yet is free again. */
+/* A key that has expired but was not purged yet is free again. */
 DB_STATEMENT(record_key, "INSERT", "idempotency",
 	     "INSERT INTO idempotency (key, resource_id, created_at) VALUES (?1, ?2, ?3)"
 	     " ON CONFLICT (key) DO UPDATE SET resource_id = excluded.resource_id, created_at = excluded.created_at"

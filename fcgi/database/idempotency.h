@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): a key that was used for a stored resource answers
- * with that resource. Only stored results are remembered, in the table `idempotency`, for 24 h by the store's clock
- * (database/steady_clock.h).
+ * with that resource. Only stored results are remembered, in the table `idempotency`, for 24 h by the database's clock
+ * (steady_clock.h).
  */
 #ifndef APM_DATABASE_IDEMPOTENCY_H
 #define APM_DATABASE_IDEMPOTENCY_H
@@ -29,25 +29,28 @@ struct idempotency_key {
 bool idempotency_parse(const char *header, struct idempotency_key *out);
 
 /*
- * Claims a key for the request that runs now; `key` stays in place until idempotency_release. False: another request is
- * running with it (409), and nothing is to be released. No key (0 bytes) is always free. Any thread.
+ * Claims a key for the request that runs now; `key` stays in place until idempotency_release. Returns false if another
+ * request is running with it (409); nothing is to be released then. No key (0 bytes) is always free. Any thread.
  */
 bool idempotency_claim(struct idempotency_key *key);
 void idempotency_release(struct idempotency_key *key);
 
 /*
- * Looks up a key that is younger than 24 h: a store operation of its own. DB_OK with *resource_id, DB_NOT_FOUND (also
- * for no key, without an operation), or an error.
+ * Looks up a key that is younger than 24 h, as an operation of its own. Returns DB_OK with *resource_id, DB_NOT_FOUND
+ * (also, without an operation, for no key), or an error.
  */
 enum db_result idempotency_find(struct db_connection *db, const struct idempotency_key *key, int64_t *resource_id);
 
-/* Inside the job that stores the resource. DB_CONFLICT: the key exists. No key: does nothing. */
+/*
+ * Remembers the key; does nothing for no key. Call it inside the job that stores the resource. Returns DB_CONFLICT if
+ * the key exists.
+ */
 enum db_result idempotency_record(struct db_connection *tx, const struct idempotency_key *key, int64_t resource_id);
 
-/* Inside a job, at the start: no key is from the future, whatever clock it was stored by. */
+/* Sets keys that a wrong clock has stored in the future to the present. Inside a job, at the start. */
 enum db_result idempotency_bound(struct db_connection *tx);
 
-/* Inside a job: forgets keys older than 24 h, `limit` at most. *removed: how many. */
+/* Forgets at most `limit` keys that are older than 24 h; *removed is their number. Inside a job. */
 enum db_result idempotency_purge(struct db_connection *tx, int64_t limit, int64_t *removed);
 
 #endif

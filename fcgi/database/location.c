@@ -34,6 +34,7 @@ void location_done(struct location *location)
 
 /* ---- paths ---- */
 
+/* Writes the path of a file beside the database: `end` takes the place of ".db". Returns `out`. */
 static const char *beside(const struct location *location, const char *end, char out[PATH_MAX])
 {
 	snprintf(out, PATH_MAX, "%.*s%s", (int)(strlen(location->path) - strlen(".db")), location->path, end);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What an operation on a database came to. */
+/* The results of operations on a database. */
 #ifndef APM_DATABASE_RESULT_H
 #define APM_DATABASE_RESULT_H
 
