@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "database/statement.h"
+#include "database/operation.h"
 #include "tel/tel.h"
 
 /* Readers are many (one a thread) and the kernel caches the file: a small cache each keeps the process small. */

@@ -5,13 +5,42 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "database/diagnosis.h"
 
 TEL_HISTOGRAM(duration_seconds, "db.client.operation.duration", "s", "Duration of store operations.", tel_db_bounds,
 	      "db.operation.name", "db.collection.name");
 
+enum db_result db_result_of(int code)
+{
+	switch (code) {
+	case SQLITE_CONSTRAINT_UNIQUE:
+	case SQLITE_CONSTRAINT_PRIMARYKEY:
+	case SQLITE_CONSTRAINT_CHECK:
+	case SQLITE_CONSTRAINT_FOREIGNKEY: return DB_CONFLICT;
+	}
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE: return DB_OK;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED: return DB_BUSY;
+	default: return diagnosis_is_disk(code) ? DB_UNAVAILABLE : DB_FAILED;
+	}
+}
+
+static struct db_statement *statements;
+unsigned db_statement_count;
+
+void db_statement_register(struct db_statement *statement)
+{
+	statement->index = db_statement_count++;
+	statement->next = statements;
+	statements = statement;
+}
+
 void db_operation_declare(void)
 {
-	for (struct db_statement *s = db_statements; s; s = s->next)
+	for (struct db_statement *s = statements; s; s = s->next)
 		s->duration = tel_series(&duration_seconds, s->operation, s->collection);
 }
 

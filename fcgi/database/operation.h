@@ -1,18 +1,62 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The telemetry of one operation on a database: an observation of its duration, and a CLIENT span when there is a
- * current span. Background work without one makes no traces of a single span.
- */
+/* An operation on a database: its statement, its result and its telemetry. */
 #ifndef APM_DATABASE_OPERATION_H
 #define APM_DATABASE_OPERATION_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "database/result.h"
-#include "database/statement.h"
 #include "tel/tel.h"
 
+/* ---- results ---- */
+
+enum db_result {
+	DB_OK = 0,
+	DB_NOT_FOUND,   /* for jobs: the row that was to be changed does not exist */
+	DB_CONFLICT,    /* a UNIQUE or CHECK constraint, or a state that does not allow the change */
+	DB_LATE,        /* for jobs: nobody waits for the result any more, and nothing is stored (503) */
+	DB_BUSY,        /* locked for too long, or the write queue is full: try again later (503) */
+	DB_UNAVAILABLE, /* the disk refuses, or the file was moved: nothing is stored, try again later (503) */
+	DB_FAILED       /* the file's content or the statement is at fault; SQLite's message is in the log */
+};
+
+/* Returns the result that SQLite's extended result code stands for. */
+enum db_result db_result_of(int code);
+
+/* ---- the program's SQL statements: each is prepared once per connection, at its first use ---- */
+
+struct db_statement {
+	const char *operation;  /* db.operation.name: "SELECT" */
+	const char *collection; /* db.collection.name: "users" */
+	const char *span_name;  /* "SELECT users" */
+	const char *sql;        /* db.query.text: placeholders only, no literal of a request */
+	unsigned index;
+	struct tel_series *duration;
+	struct db_statement *next;
+};
+
+/* DB_STATEMENT(variable, operation, collection, SQL) declares a statement, which registers itself before main. */
+#define DB_STATEMENT(var, op, table, ...)                                                                              \
+	static struct db_statement var = {                                                                             \
+		.operation = op,                                                                                       \
+		.collection = table,                                                                                   \
+		.span_name = op " " table,                                                                             \
+		.sql = __VA_ARGS__,                                                                                    \
+	};                                                                                                             \
+	__attribute__((constructor)) static void var##_register(void)                                                  \
+	{                                                                                                              \
+		db_statement_register(&var);                                                                           \
+	}                                                                                                              \
+	struct db_statement_semicolon_
+
+/* Adds a statement, which must stay. Before threads start; DB_STATEMENT calls it. */
+void db_statement_register(struct db_statement *statement);
+
+extern unsigned db_statement_count; /* of the program */
+
+/* ---- telemetry: an observation of the duration, and a CLIENT span when there is a current span ---- */
+
+/* Background work without a current span makes no traces of a single span. */
 struct db_operation {
 	const struct db_statement *statement;
 	const char *database; /* db.namespace */

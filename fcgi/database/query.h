@@ -11,8 +11,6 @@
 #include <stdint.h>
 
 #include "database/operation.h"
-#include "database/result.h"
-#include "database/statement.h"
 
 struct sqlite3_stmt;
 struct db_connection; /* one connection; one thread at a time */
