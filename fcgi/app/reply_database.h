@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "database/database.h"
+#include "http/page.h"
 #include "http/reply.h"
 #include "http/request.h"
 

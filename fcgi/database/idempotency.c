@@ -23,49 +23,6 @@ DB_STATEMENT(purge_keys, "DELETE", "idempotency",
 
 DB_STATEMENT(bound_keys, "UPDATE", "idempotency", "UPDATE idempotency SET created_at = ?1 WHERE created_at > ?1");
 
-/* ---- the header ---- */
-
-/* The characters of an sf-string behind its opening quote; SIZE_MAX: malformed. */
-static size_t parse_quoted(const char *in, char *out)
-{
-	size_t bytes = 0;
-
-	for (; *in != '"'; in++) {
-		if (*in == '\\' && *++in != '"' && *in != '\\')
-			return SIZE_MAX;
-		if (*in < ' ' || *in > '~' || bytes == IDEMPOTENCY_KEY_MAX)
-			return SIZE_MAX;
-		out[bytes++] = *in;
-	}
-	return in[1] == '\0' ? bytes : SIZE_MAX;
-}
-
-/* A comma is what proxies join two headers with. */
-static size_t parse_bare(const char *in, char *out)
-{
-	size_t bytes = 0;
-
-	for (; *in; in++) {
-		if (*in <= ' ' || *in > '~' || strchr(",\"\\", *in) || bytes == IDEMPOTENCY_KEY_MAX)
-			return SIZE_MAX;
-		out[bytes++] = *in;
-	}
-	return bytes;
-}
-
-bool idempotency_parse(const char *header, struct idempotency_key *out)
-{
-	struct idempotency_key key = {.bytes = 0};
-
-	if (header) {
-		key.bytes = *header == '"' ? parse_quoted(header + 1, key.text) : parse_bare(header, key.text);
-		if (key.bytes == 0 || key.bytes == SIZE_MAX)
-			return false;
-	}
-	*out = key;
-	return true;
-}
-
 /* ---- requests that run now: as many as there are threads, so a list will do ---- */
 
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;

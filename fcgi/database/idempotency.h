@@ -13,20 +13,13 @@
 
 #include "database/query.h"
 
-#define IDEMPOTENCY_KEY_MAX 255 /* characters */
+#define IDEMPOTENCY_KEY_MAX 255 /* characters; http/idempotency_key.h reads them from the header */
 
 struct idempotency_key {
 	char text[IDEMPOTENCY_KEY_MAX + 1]; /* without the quotes */
 	size_t bytes;                       /* 0: none was sent */
 	struct idempotency_key *next;       /* of the claimed ones */
 };
-
-/*
- * Reads the header's value: a structured-field string ("…", RFC 8941 section 3.3.3), or the same without quotes, as
- * most clients send it: visible ASCII but no comma, quote or backslash. NULL: none was sent, which is fine. False:
- * malformed or longer than IDEMPOTENCY_KEY_MAX (400); `out` is untouched. Pure.
- */
-bool idempotency_parse(const char *header, struct idempotency_key *out);
 
 /*
  * Claims a key for the request that runs now; `key` stays in place until idempotency_release. Returns false if another

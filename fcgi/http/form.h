@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/page.h"
 #include "http/reply.h"
 #include "http/request.h"
 

@@ -48,19 +48,4 @@ int request_query(const struct request *req, const char *name, char *out, size_t
 /* Pure part of request_query, for tests and fuzzing. */
 int query_find(const char *query, const char *name, char *out, size_t size);
 
-/* ---- paging: ?limit=&cursor= ---- */
-
-struct page {
-	int64_t limit;  /* 1..100, default 20 */
-	int64_t cursor; /* id of the last item that was seen; 0: from the start */
-};
-
-#define PAGE_CURSOR_SIZE 24
-
-/* Writes the opaque cursor of an id into `out` (PAGE_CURSOR_SIZE bytes). */
-void page_cursor(int64_t id, char *out);
-
-/* Reads one. False: not one of ours. */
-bool page_cursor_parse(const char *text, int64_t *id);
-
 #endif

@@ -15,6 +15,7 @@
 #include "http/call.h"
 #include "http/condition.h"
 #include "http/form.h"
+#include "http/idempotency_key.h"
 #include "outbox/outbox.h"
 
 TEL_COUNTER(orders_created, "orders.created", "{order}", "Orders placed.");
@@ -254,7 +255,8 @@ static int create_order(struct request *req, struct reply *reply)
 	struct form_string product;
 	struct form form;
 
-	if (!idempotency_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), &p.key))
+	if (!idempotency_key_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), p.key.text, sizeof(p.key.text),
+				   &p.key.bytes))
 		return reply_problem(reply, 400, "Idempotency-Key must be a quoted string of 1 to %d ASCII characters.",
 				     IDEMPOTENCY_KEY_MAX);
 	form_body(&form, req, reply);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "http/page.h"
 #include "http/request.h"
 
 static void assert_found(const char *query, const char *name, const char *value)
