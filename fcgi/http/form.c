@@ -11,21 +11,9 @@
 #include "base/utf8.h"
 #include "http/json_body.h"
 
-#define QUERY_VALUE_MAX 1024
 #define EMAIL_MAX 254
 
 static const char unknown_field[] = "is not a field of this request";
-
-/* What the strings of this thread's last form point into. */
-static _Thread_local struct json_object *kept_object;
-static _Thread_local char kept_query[4 * QUERY_VALUE_MAX];
-static _Thread_local size_t kept_query_used;
-
-void form_thread_done(void)
-{
-	json_body_free(kept_object);
-	kept_object = NULL;
-}
 
 /* ---- faults ---- */
 
@@ -38,23 +26,23 @@ static void add_escaped(struct form_error *error, const char *prefix, const char
 
 	out += snprintf(out, (size_t)(end - out), "%s", prefix);
 	while (left) {
-		size_t bytes = utf8_sequence(name, left);
+		size_t len = utf8_sequence(name, left);
 		char piece[13] = "";
 
 		if (*name == '~')
 			strcpy(piece, "~0");
 		else if (*name == '/')
 			strcpy(piece, "~1");
-		else if (bytes == 1 && strchr(allowed, *name))
+		else if (len == 1 && strchr(allowed, *name))
 			piece[0] = *name;
 		else
-			for (size_t i = 0; i < bytes; i++)
+			for (size_t i = 0; i < len; i++)
 				snprintf(piece + 3 * i, 4, "%%%02X", (unsigned char)name[i]);
-		if (bytes == 0 || (size_t)(end - out) <= strlen(piece))
+		if (len == 0 || (size_t)(end - out) <= strlen(piece))
 			break; /* cut between characters */
 		out = stpcpy(out, piece);
-		name += bytes;
-		left -= bytes;
+		name += len;
+		left -= len;
 	}
 }
 
@@ -67,14 +55,14 @@ static void add_fault(struct form *form, const char *prefix, const char *name, c
 	add_escaped(error, prefix, name);
 }
 
-void form_fault(struct form *form, const char *name, const char *detail)
+static void form_fault(struct form *form, const char *name, const char *detail)
 {
 	add_fault(form, form->is_query ? "?" : "#/", name, detail);
 }
 
 /* ---- sources ---- */
 
-static void form_init(struct form *form, const struct request *req, struct reply *reply)
+static void form_init(struct form *form, struct request *req, struct reply *reply)
 {
 	form->req = req;
 	form->reply = reply;
@@ -84,11 +72,10 @@ static void form_init(struct form *form, const struct request *req, struct reply
 	form->error_count = 0;
 	form->status = 0;
 	form->detail = NULL;
-	form_thread_done();
-	kept_query_used = 0;
+	form->query_used = 0;
 }
 
-void form_body(struct form *form, const struct request *req, struct reply *reply)
+void form_body(struct form *form, struct request *req, struct reply *reply)
 {
 	struct json_fault fault = {0};
 
@@ -100,7 +87,8 @@ void form_body(struct form *form, const struct request *req, struct reply *reply
 		/* RFC 9110 section 15.5.16; RFC 5789 section 2.2 */
 		reply_header(reply, strcmp(req->method, "PATCH") == 0 ? "Accept-Patch" : "Accept", "application/json");
 	} else {
-		form->object = kept_object = json_body_parse(req->body, req->body_bytes, &fault);
+		json_body_free(req->json);
+		form->object = req->json = json_body_parse(req->body, req->body_len, &fault);
 	}
 	form->status = fault.status;
 	form->detail = fault.detail;
@@ -108,7 +96,7 @@ void form_body(struct form *form, const struct request *req, struct reply *reply
 		add_fault(form, "#", "", fault.detail);
 }
 
-void form_query(struct form *form, const struct request *req, struct reply *reply)
+void form_query(struct form *form, struct request *req, struct reply *reply)
 {
 	form_init(form, req, reply);
 	form->is_query = true;
@@ -117,9 +105,9 @@ void form_query(struct form *form, const struct request *req, struct reply *repl
 /* False: it came, but cannot be read; the fault is noted. */
 static bool take_from_query(struct form *form, const char *name, struct json_member *out)
 {
-	char *text = kept_query + kept_query_used;
-	size_t room = sizeof(kept_query) - kept_query_used;
-	int found = request_query(form->req, name, text, room < QUERY_VALUE_MAX ? room : QUERY_VALUE_MAX);
+	char *text = form->query + form->query_used;
+	size_t room = sizeof(form->query) - form->query_used;
+	int found = request_query(form->req, name, text, room < FORM_QUERY_VALUE_MAX ? room : FORM_QUERY_VALUE_MAX);
 
 	*out = (struct json_member){.kind = JSON_ABSENT};
 	if (found == 0)
@@ -128,8 +116,8 @@ static bool take_from_query(struct form *form, const char *name, struct json_mem
 		form_fault(form, name, found < 0 ? "is too long or badly encoded" : "must be valid UTF-8");
 		return false;
 	}
-	*out = (struct json_member){.kind = JSON_STRING, .text = text, .bytes = strlen(text)};
-	kept_query_used += out->bytes + 1;
+	*out = (struct json_member){.kind = JSON_STRING, .text = {text, strlen(text)}};
+	form->query_used += out->text.len + 1;
 	return true;
 }
 
@@ -152,7 +140,7 @@ static bool take(struct form *form, const char *name, enum form_need need, struc
 
 /* ---- fields ---- */
 
-static bool take_text(struct form *form, const char *name, enum form_need need, struct form_string *out)
+static bool take_text(struct form *form, const char *name, enum form_need need, struct slice *out)
 {
 	struct json_member value;
 
@@ -162,56 +150,55 @@ static bool take_text(struct form *form, const char *name, enum form_need need, 
 		form_fault(form, name, "must be a string");
 		return false;
 	}
-	if (utf8_has_control(value.text, value.bytes)) {
+	if (utf8_has_control(value.text.data, value.text.len)) {
 		form_fault(form, name, "must not contain control characters");
 		return false;
 	}
-	*out = (struct form_string){value.text, value.bytes};
+	*out = value.text;
 	return true;
 }
 
-void form_text(struct form *form, const char *name, enum form_need need, size_t min, size_t max,
-	       struct form_string *out)
+void form_text(struct form *form, const char *name, enum form_need need, size_t min, size_t max, struct slice *out)
 {
-	struct form_string text;
+	struct slice text;
 
-	*out = (struct form_string){0};
+	*out = (struct slice){0};
 	if (!take_text(form, name, need, &text))
 		return;
-	size_t length = utf8_length(text.text, text.bytes);
-	if (length < min)
-		form_fault(form, name, length ? "is too short" : "must not be empty");
-	else if (length > max)
+	size_t characters = utf8_length(text.data, text.len);
+	if (characters < min)
+		form_fault(form, name, characters ? "is too short" : "must not be empty");
+	else if (characters > max)
 		form_fault(form, name, "is too long");
 	else
 		*out = text;
 }
 
 /* Unicode's White_Space beyond the control characters, which no text may have. */
-static bool has_white_space(const struct form_string *text)
+static bool has_white_space(const struct slice *text)
 {
 	static const char *const spaces[] = {" ", "\u00a0", "\u1680", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
 
 	for (size_t i = 0; i < sizeof(spaces) / sizeof(*spaces); i++)
-		if (strstr(text->text, spaces[i]))
+		if (strstr(text->data, spaces[i]))
 			return true;
-	for (const char *s = text->text; (s = strstr(s, "\xe2\x80")); s += 2) /* U+2000 to U+200A */
+	for (const char *s = text->data; (s = strstr(s, "\xe2\x80")); s += 2) /* U+2000 to U+200A */
 		if ((unsigned char)s[2] >= 0x80 && (unsigned char)s[2] <= 0x8a)
 			return true;
 	return false;
 }
 
-void form_email(struct form *form, const char *name, enum form_need need, struct form_string *out)
+void form_email(struct form *form, const char *name, enum form_need need, struct slice *out)
 {
-	struct form_string text;
+	struct slice text;
 
-	*out = (struct form_string){0};
+	*out = (struct slice){0};
 	if (!take_text(form, name, need, &text))
 		return;
-	const char *at = strchr(text.text, '@');
-	if (text.bytes > EMAIL_MAX)
+	const char *at = strchr(text.data, '@');
+	if (text.len > EMAIL_MAX)
 		form_fault(form, name, "is longer than 254 bytes");
-	else if (!at || at == text.text || at[1] == '\0' || strchr(at + 1, '@') || has_white_space(&text))
+	else if (!at || at == text.data || at[1] == '\0' || strchr(at + 1, '@') || has_white_space(&text))
 		form_fault(form, name, "must be an e-mail address such as a@b");
 	else
 		*out = text;
@@ -219,12 +206,12 @@ void form_email(struct form *form, const char *name, enum form_need need, struct
 
 void form_choice(struct form *form, const char *name, enum form_need need, const char *const *words, const char **out)
 {
-	struct form_string text;
+	struct slice text;
 
 	if (!take_text(form, name, need, &text))
 		return;
 	for (; *words; words++) {
-		if (strcmp(text.text, *words) == 0) {
+		if (strcmp(text.data, *words) == 0) {
 			*out = *words;
 			return;
 		}
@@ -250,7 +237,7 @@ void form_int(struct form *form, const char *name, enum form_need need, int64_t 
 
 	if (!take(form, name, need, &value))
 		return;
-	if (form->is_query ? !parse_integer(value.text, &value.integer) : value.kind != JSON_INTEGER)
+	if (form->is_query ? !parse_integer(value.text.data, &value.integer) : value.kind != JSON_INTEGER)
 		form_fault(form, name, "must be an integer");
 	else if (value.integer < min || value.integer > max)
 		form_fault(form, name, "is out of range");
@@ -287,12 +274,12 @@ void form_hundredths(struct form *form, const char *name, enum form_need need, i
 
 void form_page(struct form *form, struct page *out)
 {
-	struct form_string cursor = {0};
+	struct slice cursor = {0};
 
 	*out = (struct page){.limit = 20};
 	form_int(form, "limit", FORM_OPTIONAL, 1, 100, &out->limit);
 	form_text(form, "cursor", FORM_OPTIONAL, 1, PAGE_CURSOR_SIZE, &cursor);
-	if (cursor.text && !page_cursor_parse(cursor.text, &out->cursor))
+	if (cursor.data && !page_cursor_parse(cursor.data, &out->cursor))
 		form_fault(form, "cursor", "is not a cursor of this list");
 }
 
@@ -351,4 +338,10 @@ bool form_end(struct form *form)
 		return true;
 	write_problem(form);
 	return false;
+}
+
+void form_refuse(struct form *form, const char *name, const char *detail)
+{
+	form_fault(form, name, detail);
+	write_problem(form);
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads and checks input, field by field; collects every fault, so that the client sees all of them at once:
+ * Reads and checks input, field by field, and collects every fault, so that the client sees all of them at once:
  *
  *	struct form form;
  *	form_body(&form, req, reply);
  *	form_text(&form, "name", FORM_REQUIRED, 1, 100, &user.name);
  *	if (!form_end(&form))
- *		return reply->status;       // 400, 413, 415 or 422, already written
+ *		return;                     // the answer is written: 400, 413, 415 or 422
  *
- * Strings live until the next form_body or form_query on this thread.
+ * The strings of a body live as long as the request, those of a query as long as the form. All end with a NUL.
  *
- * The problem's `errors` name each fault by a pointer: into the body a JSON pointer in its URI fragment form, "#/name"
- * (RFC 6901 section 6), of a query parameter "?name".
+ * The problem's `errors` name each fault by a pointer: into the body by a JSON pointer in its URI fragment form,
+ *"#/name" (RFC 6901 section 6), a query parameter by "?name".
  */
 #ifndef APM_HTTP_FORM_H
 #define APM_HTTP_FORM_H
@@ -20,27 +20,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slice.h"
 #include "http/page.h"
 #include "http/reply.h"
 #include "http/request.h"
 
-struct json_object;
-
 enum form_need { FORM_REQUIRED, FORM_OPTIONAL };
-
-struct form_string {
-	const char *text; /* NUL-terminated; NULL: absent */
-	size_t bytes;
-};
 
 #define FORM_FIELDS_MAX 8
 #define FORM_ERRORS_MAX 16
+#define FORM_QUERY_VALUE_MAX 1024 /* bytes of a parameter */
 
 struct form {
 	const struct request *req;
 	struct reply *reply;
-	struct json_object *object; /* the body; NULL: none that can be read, or a query */
+	struct json_object *object; /* the body, which the request owns; NULL if it cannot be read, or for a query */
 	bool is_query;
+	char query[4 * FORM_QUERY_VALUE_MAX]; /* the parameters that were asked for, decoded */
+	size_t query_used;
 	const char *fields[FORM_FIELDS_MAX]; /* asked for so far; any other member is unknown */
 	size_t field_count;
 	struct form_error {
@@ -48,22 +45,21 @@ struct form {
 		const char *detail; /* literal */
 	} errors[FORM_ERRORS_MAX];
 	size_t error_count;
-	int status;         /* 0: fine so far; else why the body could not be read at all */
+	int status;         /* 0, or that of a body that could not be read at all */
 	const char *detail; /* literal, with that status */
 };
 
-/* Parses the JSON object of the body: 415, 413, 400 (not JSON), 422 (not an object, not UTF-8). */
-void form_body(struct form *form, const struct request *req, struct reply *reply);
+/* Parses the JSON object of the body; form_end answers 415, 413, 400 (not JSON) or 422 (not an object, not UTF-8). */
+void form_body(struct form *form, struct request *req, struct reply *reply);
 
 /* The same calls then read parameters of the query string; unknown ones are ignored. */
-void form_query(struct form *form, const struct request *req, struct reply *reply);
+void form_query(struct form *form, struct request *req, struct reply *reply);
 
-/* Text of min..max characters (code points) without control characters. */
-void form_text(struct form *form, const char *name, enum form_need need, size_t min, size_t max,
-	       struct form_string *out);
+/* Text of min..max characters (code points) without control characters; .data is NULL when it is absent or bad. */
+void form_text(struct form *form, const char *name, enum form_need need, size_t min, size_t max, struct slice *out);
 
-/* Of the form a@b, 254 bytes at most, no white space, one @. */
-void form_email(struct form *form, const char *name, enum form_need need, struct form_string *out);
+/* Text of the form a@b: 254 bytes at most, one @, no white space. */
+void form_email(struct form *form, const char *name, enum form_need need, struct slice *out);
 
 /* One of the words of a NULL-terminated list; *out is the literal of the list, untouched when absent. */
 void form_choice(struct form *form, const char *name, enum form_need need, const char *const *words, const char **out);
@@ -77,13 +73,13 @@ void form_hundredths(struct form *form, const char *name, enum form_need need, i
 /* ?limit=&cursor= of a list. */
 void form_page(struct form *form, struct page *out);
 
-/* A fault that only the handler can see. `pointer` names the field, `detail` is a literal. */
-void form_fault(struct form *form, const char *name, const char *detail);
-
-/* True: all is well. False: the problem is written and its status returned in reply->status. */
+/* Returns true if all is well. Otherwise the problem is written to the reply. */
 bool form_end(struct form *form);
 
-/* Frees what this thread keeps for the strings. Before the thread ends. */
-void form_thread_done(void);
+/*
+ * Answers 422 for a fault that only the handler can see, after form_end has returned true. `name` is the field,
+ * `detail` a literal.
+ */
+void form_refuse(struct form *form, const char *name, const char *detail);
 
 #endif

@@ -19,13 +19,13 @@ bool json_body_type(const char *content_type)
 	return rest[strspn(rest, " \t")] == '\0' || rest[strspn(rest, " \t")] == ';';
 }
 
-static struct json_object *parse(const char *text, size_t bytes)
+static struct json_object *parse(const char *text, size_t len)
 {
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_BODY_DEPTH + 1);
 
 	if (!tokener)
 		abort();
-	struct json_object *object = json_tokener_parse_ex(tokener, text, (int)bytes);
+	struct json_object *object = json_tokener_parse_ex(tokener, text, (int)len);
 	json_tokener_free(tokener);
 	return object;
 }
@@ -44,21 +44,21 @@ static const char *objection(const char *text, const struct json_shape *shape)
 	return NULL;
 }
 
-struct json_object *json_body_parse(const char *text, size_t bytes, struct json_fault *fault)
+struct json_object *json_body_parse(const char *text, size_t len, struct json_fault *fault)
 {
 	struct json_object *object = NULL;
 	struct json_shape shape;
 
 	*fault = (struct json_fault){0};
-	if (!utf8_valid(text, bytes)) {
+	if (!utf8_valid(text, len)) {
 		*fault = (struct json_fault){422, "must be valid UTF-8"};
-	} else if (!json_check(text, bytes, &shape)) {
-		*fault = (struct json_fault){400, bytes ? "The body is not valid JSON." : "The body is empty."};
+	} else if (!json_check(text, len, &shape)) {
+		*fault = (struct json_fault){400, len ? "The body is not valid JSON." : "The body is empty."};
 	} else {
 		fault->detail = objection(text, &shape);
 		fault->status = fault->detail ? 422 : 0;
 	}
-	if (!fault->status && !(object = parse(text, bytes)))
+	if (!fault->status && !(object = parse(text, len)))
 		*fault = (struct json_fault){400, "The body is not valid JSON."};
 	return object;
 }
@@ -78,8 +78,8 @@ struct json_member json_body_member(struct json_object *object, const char *name
 	switch (json_object_get_type(value)) {
 	case json_type_string:
 		member.kind = JSON_STRING;
-		member.text = json_object_get_string(value);
-		member.bytes = (size_t)json_object_get_string_len(value);
+		member.text.data = json_object_get_string(value);
+		member.text.len = (size_t)json_object_get_string_len(value);
 		break;
 	case json_type_int:
 		member.kind = JSON_INTEGER;

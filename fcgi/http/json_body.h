@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 struct json_object;
 
 #define JSON_BODY_DEPTH 32 /* levels of nesting */
@@ -26,7 +28,7 @@ bool json_body_type(const char *content_type);
  * Parses `bytes` bytes (64 KiB at most) of `text`, which a NUL follows. The object is the caller's, to be freed by
  * json_body_free. NULL: `fault` says why. Of members of the same name the last wins. Pure.
  */
-struct json_object *json_body_parse(const char *text, size_t bytes, struct json_fault *fault);
+struct json_object *json_body_parse(const char *text, size_t len, struct json_fault *fault);
 
 /* NULL does nothing. */
 void json_body_free(struct json_object *object);
@@ -35,10 +37,9 @@ enum json_kind { JSON_ABSENT, JSON_STRING, JSON_INTEGER, JSON_FRACTION, JSON_OTH
 
 struct json_member {
 	enum json_kind kind;
-	const char *text; /* of a string: `bytes` bytes and a NUL; lives as long as the object */
-	size_t bytes;
-	int64_t integer; /* of a number without fraction and exponent; the nearest int64_t when it is too large */
-	double number;   /* of any number; may be infinite or NaN */
+	struct slice text; /* of a string; a NUL follows, it lives as long as the object */
+	int64_t integer;   /* of a number without fraction and exponent; the nearest int64_t when it is too large */
+	double number;     /* of any number; may be infinite or NaN */
 };
 
 struct json_member json_body_member(struct json_object *object, const char *name);

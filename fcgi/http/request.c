@@ -4,6 +4,13 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "http/json_body.h"
+
+void request_done(struct request *req)
+{
+	json_body_free(req->json);
+	req->json = NULL;
+}
 
 const char *request_param(const struct request *req, const char *name)
 {
@@ -21,7 +28,7 @@ const char *request_param(const struct request *req, const char *name)
 bool request_id(const struct request *req, int64_t *id)
 {
 	const char *digits = req->match.segment[0];
-	size_t bytes = req->match.segment_bytes[0];
+	size_t bytes = req->match.segment_len[0];
 	int64_t value = 0;
 
 	/* One spelling each: "007" is not the name of 7. 16 digits hold 2^53 - 1 and cannot overflow. */

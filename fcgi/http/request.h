@@ -12,6 +12,7 @@
 
 struct db_connection;
 struct database;
+struct json_object;
 
 #define REQUEST_BODY_MAX 65536          /* bytes, see app.body_max; nginx refuses more before */
 #define REQUEST_ID_MAX 9007199254740991 /* 2^53 - 1: exact in every JSON reader */
@@ -23,15 +24,19 @@ struct request {
 	const char *query;        /* raw, "" when there is none */
 	const char *content_type; /* "" when there is none */
 	const char *body;         /* app.body_max bytes at most, NUL-terminated */
-	size_t body_bytes;
+	size_t body_len;
 	bool body_too_large; /* the body was longer and is not here */
 	bool through_gateway;
 	const char *const *params; /* FastCGI parameters, "NAME=value" */
+	struct json_object *json;  /* the body as form_body has parsed it; NULL before */
 	struct route_match match;
 	struct db_connection *db;  /* this thread's reading connection; NULL in a service without a database */
 	struct database *database; /* for request_write; the same */
 	struct deadline deadline;
 };
+
+/* Frees what the request owns. */
+void request_done(struct request *req);
 
 /* A FastCGI parameter such as "HTTP_IDEMPOTENCY_KEY"; NULL when it was not sent. The first one if it came twice. */
 const char *request_param(const struct request *req, const char *name);

@@ -21,7 +21,7 @@ static bool takes_rest(const char *want_end, const char *path, struct route_matc
 	if (len <= tail || memcmp(path + len - tail, want_end, tail) != 0 || out->segments == ROUTE_SEGMENTS_MAX)
 		return false;
 	out->segment[out->segments] = path;
-	out->segment_bytes[out->segments++] = len - tail;
+	out->segment_len[out->segments++] = len - tail;
 	return true;
 }
 
@@ -39,7 +39,7 @@ static bool path_matches(const char *path_template, const char *path, struct rou
 			if (have == have_end || out->segments == ROUTE_SEGMENTS_MAX)
 				return false;
 			out->segment[out->segments] = have;
-			out->segment_bytes[out->segments++] = (size_t)(have_end - have);
+			out->segment_len[out->segments++] = (size_t)(have_end - have);
 		} else if (want_end - want != have_end - have || memcmp(want, have, (size_t)(want_end - want)) != 0) {
 			return false;
 		}

@@ -35,7 +35,7 @@ struct route_match {
 	const char *path_template; /* the template, also when only the method was wrong; NULL: no such path */
 	const char *segment[ROUTE_SEGMENTS_MAX]; /* what the braces matched, in order; points into the path, not
 						    terminated */
-	size_t segment_bytes[ROUTE_SEGMENTS_MAX];
+	size_t segment_len[ROUTE_SEGMENTS_MAX];
 	size_t segments;
 };
 

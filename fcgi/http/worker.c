@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "database/database.h"
 #include "http/call.h"
-#include "http/form.h"
 #include "http/listener.h"
 #include "http/request_telemetry.h"
 
@@ -51,11 +50,11 @@ static bool read_body(struct worker *w, struct request *req)
 		return false;
 	req->body_too_large = w->body.failed;
 	req->body = w->body.failed || !w->body.data ? "" : w->body.data;
-	req->body_bytes = w->body.failed ? 0 : w->body.len;
+	req->body_len = w->body.failed ? 0 : w->body.len;
 
 	/* FastCGI 1.0 section 6.2: less than CONTENT_LENGTH means that the client's request was broken off. */
 	const char *announced = request_param(req, "CONTENT_LENGTH");
-	return !announced || req->body_too_large || strtoull(announced, NULL, 10) <= req->body_bytes;
+	return !announced || req->body_too_large || strtoull(announced, NULL, 10) <= req->body_len;
 }
 
 static const char *param(const struct request *req, const char *name)
@@ -205,6 +204,7 @@ static void serve(struct worker *w, int fd)
 		listener_keep(fd);
 	else
 		listener_close(fd);
+	request_done(&req);
 	if (w->body.cap > BODY_KEPT)
 		buf_done(&w->body);
 }
@@ -219,7 +219,6 @@ static void *work(void *arg)
 	reply_init(&w->reply);
 	while ((fd = listener_wait()) >= 0)
 		serve(w, fd);
-	form_thread_done();
 	call_thread_done();
 	db_connection_close(w->db);
 	reply_done(&w->reply);

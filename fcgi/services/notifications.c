@@ -144,7 +144,7 @@ static int get_notification(struct request *req, struct reply *reply)
 
 /* What a sender wants to be told. */
 struct event {
-	struct form_string id, message;
+	struct slice id, message;
 	int64_t user_id, order_id;
 	const char *channel;
 	struct notification notification; /* that it became */
@@ -160,11 +160,11 @@ static enum db_result store_event(struct db_connection *tx, void *arg)
 
 	db_time(db_now_ms(), now);
 	db_query(&q, tx, &insert_notification);
-	db_bind_text(&q, event->id.text);
+	db_bind_text(&q, event->id.data);
 	db_bind_int(&q, event->user_id);
 	db_bind_int(&q, event->order_id);
 	db_bind_text(&q, event->channel);
-	db_bind_text(&q, event->message.text);
+	db_bind_text(&q, event->message.data);
 	db_bind_text(&q, now);
 	enum db_result result = db_end(&q);
 	if (result != DB_OK)
@@ -172,7 +172,7 @@ static enum db_result store_event(struct db_connection *tx, void *arg)
 	event->is_new = db_changes(tx) == 1;
 
 	db_query(&q, tx, &select_event);
-	db_bind_text(&q, event->id.text);
+	db_bind_text(&q, event->id.data);
 	return end_with_notification(&q, &event->notification);
 }
 

@@ -230,8 +230,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	switch (call_get("users", "/api/v1/users/%" PRId64, p->order.user_id)) {
 	case 200: break;
 	case 404:
-		form_fault(form, "user_id", "is not the id of a user");
-		form_end(form);
+		form_refuse(form, "user_id", "is not the id of a user");
 		return reply->status;
 	default: return reply_unavailable(reply, "user service");
 	}
@@ -252,7 +251,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 static int create_order(struct request *req, struct reply *reply)
 {
 	struct placement p;
-	struct form_string product;
+	struct slice product;
 	struct form form;
 
 	if (!idempotency_key_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), p.key.text, sizeof(p.key.text),
@@ -265,7 +264,7 @@ static int create_order(struct request *req, struct reply *reply)
 	form_hundredths(&form, "amount", FORM_REQUIRED, 1, 100000000, &p.order.amount_cents);
 	if (!form_end(&form))
 		return reply->status;
-	snprintf(p.order.product, sizeof(p.order.product), "%s", product.text);
+	snprintf(p.order.product, sizeof(p.order.product), "%s", product.data);
 
 	if (!idempotency_claim(&p.key))
 		return reply_problem(reply, 409, "A request with this Idempotency-Key is still running.");

@@ -123,7 +123,7 @@ static int get_user(struct request *req, struct reply *reply)
 struct user_change {
 	int64_t id;
 	struct condition condition; /* on what it is before */
-	struct form_string name, email;
+	struct slice name, email;
 	struct user user; /* as it became */
 };
 
@@ -135,8 +135,8 @@ static enum db_result store_user(struct db_connection *tx, void *arg)
 
 	db_time(db_now_ms(), now);
 	db_query(&q, tx, &insert_user);
-	db_bind_text(&q, change->name.text);
-	db_bind_text(&q, change->email.text);
+	db_bind_text(&q, change->name.data);
+	db_bind_text(&q, change->email.data);
 	db_bind_text(&q, now);
 	return end_with_user(&q, &change->user);
 }
@@ -191,8 +191,8 @@ static enum db_result change_user(struct db_connection *tx, void *arg)
 		return result;
 	db_query(&q, tx, &update_user);
 	db_bind_int(&q, change->id);
-	db_bind_text(&q, change->name.text);
-	db_bind_text(&q, change->email.text);
+	db_bind_text(&q, change->name.data);
+	db_bind_text(&q, change->email.data);
 	return end_with_user(&q, &change->user);
 }
 
@@ -209,9 +209,8 @@ static int patch_user(struct request *req, struct reply *reply)
 	form_email(&form, "email", FORM_OPTIONAL, &change.email);
 	if (!form_end(&form))
 		return reply->status;
-	if (!change.name.text && !change.email.text) {
-		form_fault(&form, "name", "or email is required");
-		form_end(&form);
+	if (!change.name.data && !change.email.data) {
+		form_refuse(&form, "name", "or email is required");
 		return reply->status;
 	}
 

@@ -170,7 +170,7 @@ static int take_json(struct request *req, struct reply *reply, struct slice body
 static int take(struct request *req, struct reply *reply, bool json)
 {
 	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
-	struct slice body = {req->body, req->body_bytes};
+	struct slice body = {req->body, req->body_len};
 	BUF(inflated, REQUEST_SPLIT_BYTES_MAX);
 
 	if (req->body_too_large)

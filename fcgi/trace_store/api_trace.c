@@ -30,7 +30,7 @@ struct one {
 static bool read_trace_id(const struct request *req, uint8_t trace_id[16])
 {
 	const char *text = req->match.segment[0];
-	size_t digits = req->match.segment_bytes[0];
+	size_t digits = req->match.segment_len[0];
 
 	memset(trace_id, 0, 16);
 	if (digits > 32)

@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fields {
-	struct form_string name, email;
+	struct slice name, email;
 	int64_t id, amount;
 	const char *word;
 };
@@ -30,13 +30,13 @@ static void read_form(struct form *form, struct fields *out)
 	form_choice(form, "status", FORM_OPTIONAL, words, &out->word);
 }
 
-static void check_text(const struct form_string *text, size_t max)
+static void check_text(const struct slice *text, size_t max)
 {
-	if (!text->text)
+	if (!text->data)
 		return;
-	assert(strlen(text->text) == text->bytes);
-	assert(utf8_valid(text->text, text->bytes) && !utf8_has_control(text->text, text->bytes));
-	size_t length = utf8_length(text->text, text->bytes);
+	assert(strlen(text->data) == text->len);
+	assert(utf8_valid(text->data, text->len) && !utf8_has_control(text->data, text->len));
+	size_t length = utf8_length(text->data, text->len);
 	assert(length >= 1 && length <= max);
 }
 
@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *body = malloc(size + 1);
 	memcpy(body, data, size);
 	body[size] = '\0';
-	struct request req = {.content_type = "application/json", .body = body, .body_bytes = size, .query = ""};
+	struct request req = {.content_type = "application/json", .body = body, .body_len = size, .query = ""};
 	reply_init(&reply);
 	form_body(&form, &req, &reply);
 	read_form(&form, &fields);
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_text(&fields.email, 254);
 	assert(fields.id >= 1 && fields.id <= REQUEST_ID_MAX);
 	assert(fields.amount >= 1 && fields.amount <= 100000000);
-	form_thread_done();
+	request_done(&req);
 	reply_done(&reply);
 	free(body);
 	return 0;

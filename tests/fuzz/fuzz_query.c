@@ -25,7 +25,7 @@ static void read_as_form(const char *query)
 	struct request req = {.query = query};
 	struct reply reply;
 	struct form form;
-	struct form_string text;
+	struct slice text;
 	struct page page;
 	int64_t user = 1;
 	const char *word = words[0];
@@ -40,7 +40,7 @@ static void read_as_form(const char *query)
 	assert(well == (reply.status == 0));
 	assert(page.limit >= 1 && page.limit <= 100 && page.cursor >= 0);
 	assert(user >= 1 && user <= REQUEST_ID_MAX);
-	assert(!text.text || (utf8_valid(text.text, text.bytes) && !utf8_has_control(text.text, text.bytes)));
+	assert(!text.data || (utf8_valid(text.data, text.len) && !utf8_has_control(text.data, text.len)));
 	assert(well || utf8_valid(reply.body.data, reply.body.len));
 	if (page.cursor) {
 		char cursor[PAGE_CURSOR_SIZE];

@@ -39,9 +39,9 @@ static void look_up(const char *method, const char *path, bool internal)
 	assert(!match->route || internal || !(match->route->flags & ROUTE_INTERNAL));
 	assert(match->segments <= ROUTE_SEGMENTS_MAX);
 	for (size_t i = 0; i < match->segments; i++) {
-		assert(match->segment[i] > path && match->segment_bytes[i] > 0);
-		assert(match->segment[i] + match->segment_bytes[i] <= path + strlen(path));
-		assert(!memchr(match->segment[i], '/', match->segment_bytes[i]));
+		assert(match->segment[i] > path && match->segment_len[i] > 0);
+		assert(match->segment[i] + match->segment_len[i] <= path + strlen(path));
+		assert(!memchr(match->segment[i], '/', match->segment_len[i]));
 	}
 	if (request_id(&req, &id))
 		assert(id >= 1 && id <= REQUEST_ID_MAX);

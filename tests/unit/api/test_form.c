@@ -25,17 +25,18 @@ static int teardown(void **state)
 {
 	(void)state;
 	reply_done(&reply);
-	form_thread_done();
+	request_done(&req);
 	return 0;
 }
 
 static void body(const char *text)
 {
 	reply_reset(&reply);
+	request_done(&req);
 	req = (struct request){.method = "POST",
 			       .content_type = "application/json",
 			       .body = text,
-			       .body_bytes = strlen(text),
+			       .body_len = strlen(text),
 			       .query = ""};
 	form_body(&form, &req, &reply);
 }
@@ -43,6 +44,7 @@ static void body(const char *text)
 static void query(const char *text)
 {
 	reply_reset(&reply);
+	request_done(&req);
 	req = (struct request){.query = text};
 	form_query(&form, &req, &reply);
 }
@@ -65,32 +67,32 @@ static void expect(int status, const char *faults)
 
 static void reads_text(void **state)
 {
-	struct form_string name, other = {"x", 1};
+	struct slice name, other = {"x", 1};
 	(void)state;
 
 	body("{\"name\":\"\xe6\xb5\x8b\xe8\xaf\x95 \\ud83d\\ude00\"}");
 	form_text(&form, "name", FORM_REQUIRED, 1, 4, &name);
 	form_text(&form, "other", FORM_OPTIONAL, 1, 4, &other);
 	expect(0, "");
-	assert_string_equal(name.text, "\xe6\xb5\x8b\xe8\xaf\x95 \xf0\x9f\x98\x80");
-	assert_int_equal(name.bytes, 11);
-	assert_null(other.text);
+	assert_string_equal(name.data, "\xe6\xb5\x8b\xe8\xaf\x95 \xf0\x9f\x98\x80");
+	assert_int_equal(name.len, 11);
+	assert_null(other.data);
 }
 
 static void text_outlives_the_form(void **state)
 {
-	struct form_string name;
+	struct slice name;
 	(void)state;
 
 	body("{\"name\":\"a\",\"x\":1}");
 	form_text(&form, "name", FORM_REQUIRED, 1, 4, &name);
 	expect(422, "#/x is not a field of this request");
-	assert_string_equal(name.text, "a");
+	assert_string_equal(name.data, "a");
 }
 
 static void judges_text(void **state)
 {
-	struct form_string out;
+	struct slice out;
 	static const struct {
 		const char *body, *faults;
 	} cases[] = {
@@ -114,7 +116,7 @@ static void judges_text(void **state)
 		body(cases[i].body);
 		form_text(&form, "t", FORM_REQUIRED, 2, 3, &out);
 		expect(422, cases[i].faults);
-		assert_null(out.text);
+		assert_null(out.data);
 	}
 }
 
@@ -138,7 +140,7 @@ static void reads_emails(void **state)
 					  "a@\xe2\x80\xa8",
 					  "a\\t@b"};
 	char text[400];
-	struct form_string out;
+	struct slice out;
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
@@ -146,7 +148,7 @@ static void reads_emails(void **state)
 		body(text);
 		form_email(&form, "email", FORM_REQUIRED, &out);
 		expect(0, "");
-		assert_string_equal(out.text, good[i]);
+		assert_string_equal(out.data, good[i]);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		snprintf(text, sizeof(text), "{\"email\":\"%s\"}", bad[i]);
@@ -154,7 +156,7 @@ static void reads_emails(void **state)
 		form_email(&form, "email", FORM_REQUIRED, &out);
 		assert_false(form_end(&form));
 		assert_int_equal(form.error_count, 1);
-		assert_null(out.text);
+		assert_null(out.data);
 	}
 	for (int bytes = 254; bytes <= 255; bytes++) {
 		snprintf(text, sizeof(text), "{\"email\":\"%0*d@b\"}", bytes - 2, 0);
@@ -328,7 +330,7 @@ static void reads_pages(void **state)
 static void long_queries_fit_or_are_refused(void **state)
 {
 	static char text[9000];
-	struct form_string out;
+	struct slice out;
 	static const char *const names[] = {"a", "b", "c", "d", "e"};
 	(void)state;
 
@@ -391,22 +393,37 @@ static void cuts_long_pointers_between_characters(void **state)
 static void collects_faults_to_a_limit(void **state)
 {
 	char text[1000] = "{\"x0\":1";
+	struct slice own;
 	(void)state;
 
 	for (int i = 1; i < 50; i++)
 		snprintf(text + strlen(text), 32, ",\"x%d\":1", i);
 	strcat(text, "}");
 	body(text);
-	form_fault(&form, "own", "is what the handler says");
+	form_text(&form, "own", FORM_REQUIRED, 1, 9, &own);
 	assert_false(form_end(&form));
 	assert_int_equal(form.error_count, FORM_ERRORS_MAX);
 	assert_string_equal(form.errors[0].pointer, "#/own");
-	assert_string_equal(reply.reason, "#/own is what the handler says, and more is wrong: see errors.");
+	assert_string_equal(reply.reason, "#/own is required, and more is wrong: see errors.");
+}
+
+static void the_handler_refuses_what_only_it_sees(void **state)
+{
+	struct slice name;
+	(void)state;
+
+	body("{\"name\":\"a\"}");
+	form_text(&form, "name", FORM_REQUIRED, 1, 9, &name);
+	expect(0, "");
+	form_refuse(&form, "name", "is taken");
+	assert_int_equal(reply.status, 422);
+	assert_string_equal(reply.reason, "#/name is taken.");
+	assert_non_null(strstr(reply.body.data, "[{\"pointer\":\"#/name\",\"detail\":\"is taken\"}]"));
 }
 
 static void writes_the_problem(void **state)
 {
-	struct form_string out;
+	struct slice out;
 	(void)state;
 
 	body("{\"name\":7}");
@@ -438,6 +455,7 @@ int main(void)
 		TEST(points_into_the_body),
 		TEST(cuts_long_pointers_between_characters),
 		TEST(collects_faults_to_a_limit),
+		TEST(the_handler_refuses_what_only_it_sees),
 		TEST(writes_the_problem),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,8 +203,8 @@ static void reads_members(void **state)
 	assert_non_null(object);
 	member = json_body_member(object, "s");
 	assert_int_equal(member.kind, JSON_STRING);
-	assert_int_equal(member.bytes, 4);
-	assert_string_equal(member.text, "a\xe6\xb5\x8b");
+	assert_int_equal(member.text.len, 4);
+	assert_string_equal(member.text.data, "a\xe6\xb5\x8b");
 	member = json_body_member(object, "i");
 	assert_int_equal(member.kind, JSON_INTEGER);
 	assert_int_equal(member.integer, -7);

@@ -63,9 +63,9 @@ static void captures_segments(void **state)
 
 	assert_ptr_equal(find("GET", "/api/v1/users/42/orders/a b", false, &match), &table[4]);
 	assert_int_equal(match.segments, 2);
-	assert_int_equal(match.segment_bytes[0], 2);
+	assert_int_equal(match.segment_len[0], 2);
 	assert_memory_equal(match.segment[0], "42", 2);
-	assert_int_equal(match.segment_bytes[1], 3);
+	assert_int_equal(match.segment_len[1], 3);
 	assert_memory_equal(match.segment[1], "a b", 3);
 	assert_ptr_equal(find("GET", "/a/1/2/3/4", false, &match), &table[8]);
 	assert_int_equal(match.segments, ROUTE_SEGMENTS_MAX);
@@ -162,7 +162,7 @@ static void needs_no_table(void **state)
 
 static bool id_of(const char *segment, int64_t *id)
 {
-	struct request req = {.match = {.segment = {segment}, .segment_bytes = {strlen(segment)}, .segments = 1}};
+	struct request req = {.match = {.segment = {segment}, .segment_len = {strlen(segment)}, .segments = 1}};
 	return request_id(&req, id);
 }
 
@@ -214,7 +214,7 @@ static void captures_the_rest(void **state)
 		if (!captured)
 			continue;
 		assert_int_equal(match.segments, 1);
-		assert_int_equal(match.segment_bytes[0], strlen(captured));
+		assert_int_equal(match.segment_len[0], strlen(captured));
 		assert_memory_equal(match.segment[0], captured, strlen(captured));
 	}
 }
