@@ -54,7 +54,8 @@ static const char help[] = "usage: %s [--help | --version]\n"
 			   "  CALL_TIMEOUT_MS [2000]       for a call to another service\n"
 			   "  CALL_SHARE_PERCENT [50]      of the threads that calls to one service may hold\n"
 			   "  QUEUE_TIMEOUT_MS [7000]      a request that waited longer for a thread is refused\n"
-			   "  NAME_URL                     where the service NAME is [http://127.0.0.1:$NAME_PORT]\n"
+			   "  NAME_URL                     where the service NAME is, which this program calls\n"
+			   "  NAME_PORT                    the same for one on this machine\n"
 			   "  PID_FILE [none]              file for the process id\n"
 			   "  OTEL_*                       as the OpenTelemetry specification defines them\n";
 
@@ -223,6 +224,7 @@ static void stop(const struct app *app, struct database *database)
 		remove_pid();
 		_exit(EXIT_SUCCESS);
 	}
+	call_done();
 	database_close(database);
 	tel_info("stopped");
 	unsigned budget_ms = left_ms();
@@ -272,8 +274,11 @@ static int run(const struct app *app)
 	}
 
 	BUF(problems, 4096);
+	neighbours_init(app->neighbours);
 	if (!env_check(&problems))
 		return fail(problems.data, "correct it, or leave it unset");
+	if (!neighbours_locate(&problems))
+		return fail(problems.data, "set NAME_PORT to the port on this machine, or NAME_URL");
 	unsigned threads = (unsigned)env_number(&worker_threads);
 	threads = threads ? threads : default_threads(app);
 	char limits[128];
@@ -287,8 +292,6 @@ static int run(const struct app *app)
 	call_init();
 	deadline_init();
 	lanes_init(threads);
-	for (const char *const *name = app->neighbours; name && *name; name++)
-		neighbour_find(*name);
 	ops_init(app);
 	if (app->database &&
 	    !(database = app->cache ? database_open_cache(app->database) : database_open(app->database)))

@@ -16,7 +16,7 @@ struct app {
 	const char *database;          /* "orders": opens $DATA_DIR/orders.db; NULL: none */
 	bool cache;                    /* the database holds nothing of its own: database_open_cache */
 	const char *log_name;          /* see tel_config */
-	const char *const *neighbours; /* services that it calls, to be told of before the first call; ends with NULL */
+	const char *const *neighbours; /* the services that it calls, "users"; ends with NULL; NULL: none */
 	const struct route *routes;    /* beside these the loop answers /healthz, /readyz and /metrics */
 	unsigned threads;              /* default of $WORKER_THREADS; 0: 24 */
 	size_t body_max;               /* bytes of a request's body; 0: REQUEST_BODY_MAX. nginx has a limit too */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/call.h"
 
-#include <assert.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,13 +14,15 @@
 #include "base/curl_handle.h"
 #include "base/env.h"
 #include "base/redact.h"
+#include "base/slice.h"
 #include "http/deadline.h"
 #include "http/neighbour.h"
 #include "http/peer.h"
+#include "http/request.h"
 #include "semconv/http_names.h"
 #include "tel/tel.h"
 
-#define PEERS_MAX 8
+#define CONNECTIONS_MAX 8L /* that one handle keeps */
 #define URL_MAX 1024
 #define ANSWER_MAX 65536
 #define FAIR_MAX_MS 5000
@@ -28,67 +30,98 @@
 TEL_HISTOGRAM(call_duration, "http.client.request.duration", "s", "Duration of HTTP client requests.", tel_http_bounds,
 	      "http.request.method", "server.address", "http.response.status_code");
 
-/* curl reads the list of headers and never frees it: its nodes and the texts they point to, filled anew for a call. */
+/* The list of headers and their texts, filled again for each call. libcurl reads it and never frees it. */
 struct headers {
 	struct curl_slist nodes[6];
 	unsigned count;
 	char traceparent[13 + TEL_TRACEPARENT_LENGTH + 1];
 	char tracestate[12 + TEL_TRACESTATE_MAX + 1];
 	char baggage[9 + TEL_BAGGAGE_MAX + 1];
-	char time_out[sizeof(DEADLINE_HEADER) + 24];
+	char timeout[sizeof(DEADLINE_HEADER) + 24];
 };
 
+/* A handle of libcurl with its kept connections; one call at a time. */
 struct caller {
 	CURL *curl;
 	struct headers headers;
-	struct peer peers[PEERS_MAX];
-	unsigned peer_count;
-	size_t answer_bytes;
+	size_t answer_len;
+	struct caller *next; /* of the idle ones */
 };
 
-static _Thread_local struct caller *caller;                  /* made at the first call */
-static _Thread_local const struct deadline *thread_deadline; /* of the request that it serves */
-static long time_out_ms = 2000;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct caller *idle; /* a stack: whoever called last has the freshest connections */
+static long timeout_ms = 2000;
 
-ENV_SETTING(time_out, .name = "CALL_TIMEOUT_MS", .unit = "milliseconds", .fallback = 2000, .min = 1, .max = 60000);
+ENV_SETTING(timeout, .name = "CALL_TIMEOUT_MS", .unit = "milliseconds", .fallback = 2000, .min = 1, .max = 60000);
 
 void call_init(void)
 {
-	time_out_ms = env_number(&time_out);
+	timeout_ms = env_number(&timeout);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		abort();
 }
 
 unsigned call_timeout_ms(void)
 {
-	return (unsigned)time_out_ms;
+	return (unsigned)timeout_ms;
 }
 
-void call_deadline(const struct deadline *deadline)
+/* ---- callers ---- */
+
+static size_t drop_answer(char *data, size_t size, size_t count, void *arg)
 {
-	thread_deadline = deadline;
+	struct caller *c = arg;
+
+	(void)data;
+	c->answer_len += size * count;
+	return c->answer_len > ANSWER_MAX ? 0 : size * count; /* 0 ends the transfer */
 }
 
-void call_thread_done(void)
+static struct caller *caller_new(void)
 {
-	if (!caller)
-		return;
-	curl_easy_cleanup(caller->curl);
-	free(caller);
-	caller = NULL;
+	struct caller *c = calloc(1, sizeof(*c));
+
+	if (!c || !(c->curl = curl_easy_init()))
+		abort();
+	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a replaced container has moved */
+	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c->curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
+	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "apm/" APM_VERSION);
+	curl_easy_setopt(c->curl, CURLOPT_BUFFERSIZE, 4096L);
+	curl_easy_setopt(c->curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+	curl_easy_setopt(c->curl, CURLOPT_MAXCONNECTS, CONNECTIONS_MAX);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, drop_answer);
+	curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
+	return c;
 }
 
-/* ---- the peer ---- */
-
-static const struct peer *find_peer(struct caller *c, const char *service)
+static struct caller *take_caller(void)
 {
-	for (unsigned i = 0; i < c->peer_count; i++)
-		if (strcmp(c->peers[i].service, service) == 0)
-			return &c->peers[i];
-	assert(c->peer_count < PEERS_MAX);
-	struct peer *peer = &c->peers[c->peer_count++];
-	peer_init(peer, service);
-	return peer;
+	pthread_mutex_lock(&lock);
+	struct caller *c = idle;
+	if (c)
+		idle = c->next;
+	pthread_mutex_unlock(&lock);
+	return c ? c : caller_new();
+}
+
+static void give_back(struct caller *c)
+{
+	pthread_mutex_lock(&lock);
+	c->next = idle;
+	idle = c;
+	pthread_mutex_unlock(&lock);
+}
+
+void call_done(void)
+{
+	for (struct caller *c; (c = idle) != NULL;) {
+		idle = c->next;
+		curl_easy_cleanup(c->curl);
+		free(c);
+	}
 }
 
 /* ---- the headers ---- */
@@ -129,7 +162,7 @@ static void fill_headers(struct headers *headers, const struct tel_span *span, b
 	headers->count = 0;
 	tel_span_inject(span, &carrier);
 	snprintf(limit, sizeof(limit), "%ld", limit_ms);
-	add_header(headers, headers->time_out, sizeof(headers->time_out), DEADLINE_HEADER, limit);
+	add_header(headers, headers->timeout, sizeof(headers->timeout), DEADLINE_HEADER, limit);
 	add_header(headers, headers->traceparent, sizeof(headers->traceparent), "traceparent", carrier.traceparent);
 	add_header(headers, headers->tracestate, sizeof(headers->tracestate), "tracestate", carrier.tracestate);
 	add_header(headers, headers->baggage, sizeof(headers->baggage), "baggage", carrier.baggage);
@@ -140,54 +173,27 @@ static void fill_headers(struct headers *headers, const struct tel_span *span, b
 
 /* ---- the call ---- */
 
-static size_t drop_answer(char *data, size_t size, size_t count, void *arg)
+/* Returns the time left for a call: 0 if there is none, or nobody waits any more for its outcome. */
+static long budget_ms(const struct request *req)
 {
-	struct caller *c = arg;
-
-	(void)data;
-	c->answer_bytes += size * count;
-	return c->answer_bytes > ANSWER_MAX ? 0 : size * count; /* 0 ends the transfer */
-}
-
-static struct caller *this_caller(void)
-{
-	if (caller)
-		return caller;
-	caller = calloc(1, sizeof(*caller));
-	if (!caller || !(caller->curl = curl_handle_new(0)))
-		abort();
-	CURL *curl = caller->curl;
-	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "apm/" APM_VERSION);
-	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 4096L);
-	curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
-	curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, (long)PEERS_MAX);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop_answer);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, caller);
-	return caller;
-}
-
-/* The time left for a call, 0 when there is none, or nobody waits for what would come of it. */
-static long budget_ms(void)
-{
-	if (!thread_deadline)
-		return time_out_ms;
-	if (deadline_now(thread_deadline) != IN_TIME)
+	if (!req)
+		return timeout_ms;
+	if (deadline_now(&req->deadline) != IN_TIME)
 		return 0;
-	uint64_t now = clock_monotonic_ns(), end = thread_deadline->calls_end_ns;
+	uint64_t now = clock_monotonic_ns(), end = req->deadline.calls_end_ns;
 	uint64_t left = end > now ? (end - now) / NS_PER_MS : 0;
-	return left < (uint64_t)time_out_ms ? (long)left : time_out_ms;
+	return left < (uint64_t)timeout_ms ? (long)left : timeout_ms;
 }
 
-static CURLcode transfer(struct caller *c, const char *url, const char *json, size_t bytes, long limit_ms)
+static CURLcode transfer(struct caller *c, const char *url, struct slice json, long limit_ms)
 {
 	CURL *curl = c->curl;
 
-	c->answer_bytes = 0;
-	if (json) {
+	c->answer_len = 0;
+	if (json.data) {
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json);
-		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, json.data);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)json.len);
 	} else {
 		curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
 	}
@@ -217,7 +223,7 @@ static const char *error_name(CURL *curl, CURLcode code)
 	}
 }
 
-/* What the call came to, in its span and in one log line. */
+/* Tells the outcome in the span, and in a log line if there was no answer. */
 static void describe(struct tel_span *span, const struct caller *c, const struct peer *peer, long status, CURLcode code)
 {
 	if (status)
@@ -232,89 +238,97 @@ static void describe(struct tel_span *span, const struct caller *c, const struct
 	}
 }
 
-/* The request that is made when the neighbour allows it: its status, 0 without an answer. */
+/* Sends the request and returns the status of its answer, 0 if there is none. */
 static long exchange(struct caller *c, const struct peer *peer, struct tel_span *span, const char *path,
-		     const char *json, size_t bytes, long limit_ms)
+		     struct slice json, long limit_ms)
 {
 	char url[URL_MAX];
 	uint64_t start_ns = clock_monotonic_ns();
 	long status = 0;
 
 	snprintf(url, sizeof(url), "%s%s", peer->base, path);
-	fill_headers(&c->headers, span, json != NULL, limit_ms);
-	CURLcode code = transfer(c, url, json, bytes, limit_ms);
+	fill_headers(&c->headers, span, json.data != NULL, limit_ms);
+	CURLcode code = transfer(c, url, json, limit_ms);
 	/*
 	 * libcurl sends again what met a kept connection that was just closed, but (7.88) counts that over the life
 	 * of a handle and fails every sixth time, with this error. It also means that the request did not get out.
 	 */
 	long left_ms = limit_ms - (long)((clock_monotonic_ns() - start_ns) / NS_PER_MS);
 	if (code == CURLE_SEND_ERROR && left_ms > 0)
-		code = transfer(c, url, json, bytes, left_ms);
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_bytes > ANSWER_MAX))
+		code = transfer(c, url, json, left_ms);
+	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && c->answer_len > ANSWER_MAX))
 		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
 	describe(span, c, peer, status, code);
 	return status;
 }
 
-/* One that failed, or was refused as late, says something of the neighbour when it was given a fair part of the usual
- * time. */
+/* A call that failed, or was refused as late, says something about the neighbour if it was given a fair part of the
+ * usual time. */
 static enum call_outcome outcome_of(long status, long limit_ms)
 {
-	long fair_ms = time_out_ms / 2 < FAIR_MAX_MS ? time_out_ms / 2 : FAIR_MAX_MS;
+	long fair_ms = timeout_ms / 2 < FAIR_MAX_MS ? timeout_ms / 2 : FAIR_MAX_MS;
 
 	if (status && (status < 502 || status > 504))
 		return CALL_ANSWERED;
 	return limit_ms < fair_ms ? CALL_UNKNOWN : CALL_FAILED;
 }
 
-/* Makes the call when there is time for it and the neighbour is worth it, by the rules of neighbour.h. */
-static int call_allowed(struct caller *c, const struct peer *peer, struct tel_span *span, const char *method,
-			const char *path, const char *json, size_t bytes)
+struct call {
+	const struct request *req; /* NULL: it is made for none */
+	const char *method;        /* literal */
+	const char *path;
+	struct slice json; /* .data is NULL: no body */
+};
+
+/* Makes the call if there is time for it and the neighbour is worth it, by the rules of neighbour.h. */
+static int call_allowed(const struct call *call, struct neighbour *neighbour, struct tel_span *span)
 {
-	struct passage passage = {.in_request = thread_deadline != NULL};
-	enum refusal refusal = neighbour_enter(peer->neighbour, &passage);
+	const struct peer *peer = neighbour_peer(neighbour);
+	struct passage passage = {.in_request = call->req != NULL};
+	enum refusal refusal = neighbour_enter(neighbour, &passage);
 
 	if (refusal) {
 		tel_span_fail(span, refusal_name(refusal));
 		return 0;
 	}
-	long limit_ms = budget_ms(); /* after the wait for a lane */
+	long limit_ms = budget_ms(call->req); /* after the wait for a lane */
 	if (limit_ms <= 0) {
-		neighbour_leave(peer->neighbour, &passage, CALL_UNKNOWN, 0);
-		neighbour_refused(peer->neighbour, REFUSED_DEADLINE);
+		neighbour_leave(neighbour, &passage, CALL_UNKNOWN, 0);
+		neighbour_refused(neighbour, REFUSED_DEADLINE);
 		tel_span_fail(span, refusal_name(REFUSED_DEADLINE));
 		return 0;
 	}
+	struct caller *c = take_caller();
 	uint64_t start_ns = clock_monotonic_ns();
-	long status = exchange(c, peer, span, path, json, bytes, limit_ms);
+	long status = exchange(c, peer, span, call->path, call->json, limit_ms);
 	uint64_t duration_ns = clock_monotonic_ns() - start_ns;
-	neighbour_leave(peer->neighbour, &passage, outcome_of(status, limit_ms), duration_ns);
-	tel_series_record(tel_series(&call_duration, method, peer->address, http_status_name((int)status)),
+	give_back(c);
+	neighbour_leave(neighbour, &passage, outcome_of(status, limit_ms), duration_ns);
+	tel_series_record(tel_series(&call_duration, call->method, peer->address, http_status_name((int)status)),
 			  (double)duration_ns / 1e9, span);
 	return (int)status;
 }
 
-/* `method` is a literal. */
-static int call(const char *method, const char *service, const char *path, const char *json, size_t bytes)
+static int make_call(const struct call *call, const char *service)
 {
-	struct caller *c = this_caller();
-	const struct peer *peer = find_peer(c, service);
+	struct neighbour *neighbour = neighbour_find(service);
+	const struct peer *peer = neighbour_peer(neighbour);
 	bool ipv6 = strchr(peer->address, ':');
-	char shown_storage[2 * URL_MAX];
-	struct buf shown;
+	char url_storage[2 * URL_MAX];
+	struct buf url; /* as the span shows it */
 
-	buf_init_fixed(&shown, shown_storage, sizeof(shown_storage));
-	buf_addf(&shown, "%s://%s%s%s:%d", peer->scheme, ipv6 ? "[" : "", peer->address, ipv6 ? "]" : "", peer->port);
-	redact_url(&shown, path, strlen(path));
-	TEL_SPAN(span, method, TEL_CLIENT);
-	tel_span_set(span, tel_lit("http.request.method", method), tel_str("server.address", peer->address),
-		     tel_int("server.port", peer->port), tel_strn("url.full", shown.data, shown.len));
-	int status = call_allowed(c, peer, span, method, path, json, bytes);
+	buf_init_fixed(&url, url_storage, sizeof(url_storage));
+	buf_addf(&url, "%s://%s%s%s:%d", peer->scheme, ipv6 ? "[" : "", peer->address, ipv6 ? "]" : "", peer->port);
+	redact_url(&url, call->path, strlen(call->path));
+	TEL_SPAN(span, call->method, TEL_CLIENT);
+	tel_span_set(span, tel_lit("http.request.method", call->method), tel_str("server.address", peer->address),
+		     tel_int("server.port", peer->port), tel_strn("url.full", url.data, url.len));
+	int status = call_allowed(call, neighbour, span);
 	tel_span_end(span);
 	return status;
 }
 
-int call_get(const char *service, const char *path_format, ...)
+int call_get(const struct request *req, const char *service, const char *path_format, ...)
 {
 	char path[URL_MAX / 2];
 	va_list args;
@@ -322,10 +336,10 @@ int call_get(const char *service, const char *path_format, ...)
 	va_start(args, path_format);
 	vsnprintf(path, sizeof(path), path_format, args);
 	va_end(args);
-	return call("GET", service, path, NULL, 0);
+	return make_call(&(struct call){.req = req, .method = "GET", .path = path}, service);
 }
 
-int call_post(const char *service, const char *path, const char *json, size_t bytes)
+int call_post(const struct request *req, const char *service, const char *path, const char *json, size_t len)
 {
-	return call("POST", service, path, json, bytes);
+	return make_call(&(struct call){.req = req, .method = "POST", .path = path, .json = {json, len}}, service);
 }

@@ -2,10 +2,12 @@
 #include "http/neighbour.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "http/peer.h"
 #include "tel/tel.h"
 
 #define NEIGHBOURS_MAX 8
@@ -66,13 +68,13 @@ void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome out
 /* ---- neighbours ---- */
 
 struct neighbour {
-	const char *name;
+	struct peer peer;
 	struct circuit circuit;
 	struct lane lane;
 	struct tel_series *state;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the circuits */
 static struct neighbour neighbours[NEIGHBOURS_MAX];
 static unsigned neighbour_count;
 
@@ -94,41 +96,55 @@ static void show_states(void)
 	pthread_mutex_unlock(&lock);
 }
 
-/* With the lock. */
-static struct neighbour *make(const char *name)
+void neighbours_init(const char *const *names)
 {
-	assert(neighbour_count < NEIGHBOURS_MAX);
-	struct neighbour *neighbour = &neighbours[neighbour_count++];
+	for (; names && *names; names++) {
+		assert(neighbour_count < NEIGHBOURS_MAX);
+		struct neighbour *neighbour = &neighbours[neighbour_count++];
 
-	neighbour->name = name;
-	lane_open(&neighbour->lane);
-	neighbour->state = tel_series(&circuit_gauge, name);
-	for (enum refusal refusal = REFUSED_CIRCUIT; refusal <= REFUSED_DEADLINE; refusal++)
-		tel_series(&refused_calls, name, refusal_name(refusal));
+		peer_init(&neighbour->peer, *names);
+		lane_open(&neighbour->lane);
+		neighbour->state = tel_series(&circuit_gauge, *names);
+		for (enum refusal refusal = REFUSED_CIRCUIT; refusal <= REFUSED_DEADLINE; refusal++)
+			tel_series(&refused_calls, *names, refusal_name(refusal));
+	}
 	tel_metrics_hook(show_states);
-	return neighbour;
+}
+
+bool neighbours_locate(struct buf *problems)
+{
+	bool located = true;
+
+	for (unsigned i = 0; i < neighbour_count; i++) {
+		const struct peer *peer = &neighbours[i].peer;
+		if (peer_locate(&neighbours[i].peer))
+			continue;
+		buf_addf(problems, "%snothing says where the service %s is: %s is not set, nor %s", located ? "" : "; ",
+			 peer->service, peer->port_variable, peer->url_variable);
+		located = false;
+	}
+	return located;
 }
 
 struct neighbour *neighbour_find(const char *name)
 {
-	struct neighbour *found = NULL;
+	for (unsigned i = 0; i < neighbour_count; i++)
+		if (strcmp(neighbours[i].peer.service, name) == 0)
+			return &neighbours[i];
+	abort(); /* struct app names the neighbours of a program */
+}
 
-	pthread_mutex_lock(&lock);
-	for (unsigned i = 0; i < neighbour_count && !found; i++)
-		if (strcmp(neighbours[i].name, name) == 0)
-			found = &neighbours[i];
-	if (!found)
-		found = make(name);
-	pthread_mutex_unlock(&lock);
-	return found;
+const struct peer *neighbour_peer(const struct neighbour *neighbour)
+{
+	return &neighbour->peer;
 }
 
 static void log_change(const struct neighbour *neighbour, enum circuit_state before, enum circuit_state after)
 {
 	if (after == CIRCUIT_OPEN && before == CIRCUIT_CLOSED)
-		tel_warn("a service keeps failing and is asked less", tel_str("peer", neighbour->name));
+		tel_warn("a service keeps failing and is asked less", tel_str("peer", neighbour->peer.service));
 	else if (after == CIRCUIT_CLOSED && before != CIRCUIT_CLOSED)
-		tel_info("a service answers again", tel_str("peer", neighbour->name));
+		tel_info("a service answers again", tel_str("peer", neighbour->peer.service));
 }
 
 /* Pauses differ by a fifth, so that programs that lost a neighbour together do not come back to it together. */
@@ -154,7 +170,7 @@ static bool begin_call(struct neighbour *neighbour, unsigned *turn)
 
 void neighbour_refused(struct neighbour *neighbour, enum refusal refusal)
 {
-	tel_series_add(tel_series(&refused_calls, neighbour->name, refusal_name(refusal)), 1);
+	tel_series_add(tel_series(&refused_calls, neighbour->peer.service, refusal_name(refusal)), 1);
 }
 
 enum refusal neighbour_enter(struct neighbour *neighbour, struct passage *passage)
@@ -191,7 +207,7 @@ bool neighbours_write(struct json_writer *json, const char *key)
 		json_key(json, key);
 		json_begin_object(json);
 		for (unsigned i = 0; i < neighbour_count; i++) {
-			json_key(json, neighbours[i].name);
+			json_key(json, neighbours[i].peer.service);
 			json_text(json, states[circuit_shows(&neighbours[i].circuit, clock_monotonic_ns())]);
 		}
 		json_end_object(json);

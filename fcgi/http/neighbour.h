@@ -45,6 +45,22 @@ void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome out
 /* ---- the neighbours of this program; any thread ---- */
 
 struct neighbour;
+struct peer;
+
+/*
+ * The services that this program calls: literals such as "users", a NULL at the end, 8 at most; NULL: none. After
+ * tel_init, before env_check.
+ */
+void neighbours_init(const char *const *names);
+
+/* Reads where they are, after env_check. Returns false if that is not told of one; `problems` names the variables. */
+bool neighbours_locate(struct buf *problems);
+
+/* Returns one of these. Another name is a bug, and aborts. */
+struct neighbour *neighbour_find(const char *name);
+
+/* Returns where it is. */
+const struct peer *neighbour_peer(const struct neighbour *neighbour);
 
 /* A call on its way. */
 struct passage {
@@ -53,9 +69,6 @@ struct passage {
 };
 
 enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
-
-/* The neighbour of that name, a literal such as "users"; made at the first call, before threads start. At most 8. */
-struct neighbour *neighbour_find(const char *name);
 
 /*
  * Asks for a call. After CALL_ALLOWED neighbour_leave follows, with the same passage, what came of the call and how

@@ -9,7 +9,6 @@
 #include "app/health.h"
 #include "base/clock.h"
 #include "database/database.h"
-#include "http/call.h"
 #include "http/listener.h"
 #include "http/request_telemetry.h"
 
@@ -152,9 +151,7 @@ static void answer(struct worker *w, struct request *req)
 	if (!w->db && database)
 		w->db = db_connection_open(database);
 	req->db = w->db;
-	call_deadline(&req->deadline);
 	dispatch(req, table, &w->reply);
-	call_deadline(NULL);
 	seam_end(&seam, req, &w->reply);
 	send_reply(w->fcgi.out, &w->reply, strcmp(req->method, "HEAD") != 0);
 	reply_sent(&w->reply);
@@ -219,7 +216,6 @@ static void *work(void *arg)
 	reply_init(&w->reply);
 	while ((fd = listener_wait()) >= 0)
 		serve(w, fd);
-	call_thread_done();
 	db_connection_close(w->db);
 	reply_done(&w->reply);
 	buf_done(&w->body);

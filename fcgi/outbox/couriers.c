@@ -180,8 +180,6 @@ static void run(void *arg)
 			all.setup.hungry();
 		carry(c);
 	}
-	if (all.setup.thread_done)
-		all.setup.thread_done();
 }
 
 /* ---- start and stop ---- */

@@ -25,8 +25,7 @@ struct couriers_setup {
 	bool (*is_delivered)(int64_t id); /* somebody else has delivered the message meanwhile */
 	void (*told)(const struct outbox_message *message, bool delivered); /* how a try ended */
 	void (*hungry)(void);                                               /* the queue was full and is half empty */
-	void (*thread_done)(void); /* or NULL; before a courier's thread ends */
-	const char *subject;       /* see struct outbox */
+	const char *subject;                                                /* see struct outbox */
 };
 
 /* Starts the threads with an empty queue. Returns 0, or -errno when none runs. */

@@ -321,7 +321,6 @@ int outbox_start(struct database *database, const struct outbox *outbox)
 		.is_delivered = outbox_is_delivered,
 		.told = courier_told,
 		.hungry = couriers_are_hungry,
-		.thread_done = outbox->thread_done,
 		.subject = outbox->subject,
 	};
 

@@ -29,7 +29,6 @@ bool outbox_is_delivered(int64_t id);
 /* The outbox of a service. */
 struct outbox {
 	outbox_deliver *deliver;
-	void (*thread_done)(void);  /* or NULL; runs on each courier's thread before it ends */
 	const char *subject;        /* the attribute of spans and log lines that has subject_id: "order.id" */
 	struct tel_metric *pending; /* set at every scrape: how many messages the receiver does not have yet, */
 	struct tel_metric *oldest;  /* and the age of the oldest of them, in seconds */

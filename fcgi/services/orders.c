@@ -184,17 +184,22 @@ static enum db_result store_placement(struct db_connection *tx, void *arg)
 	return idempotency_record(tx, &p->key, p->order.id);
 }
 
-static bool send_message(const struct outbox_message *message)
+static bool send_message(const struct request *req, const struct outbox_message *message)
 {
-	int status = call_post("notifications", "/api/v1/notifications", message->payload, message->payload_len);
+	int status = call_post(req, "notifications", "/api/v1/notifications", message->payload, message->payload_len);
 
 	return status == 201 || status == 200; /* 200: the service knew it already */
 }
 
-/* The request's own try, so that one trace shows the whole chain. */
-static bool notify(const struct outbox_message *message)
+static bool deliver(const struct outbox_message *message)
 {
-	if (send_message(message)) {
+	return send_message(NULL, message);
+}
+
+/* The request's own try, so that one trace shows the whole chain. */
+static bool notify(const struct request *req, const struct outbox_message *message)
+{
+	if (send_message(req, message)) {
 		outbox_delivered(message->id);
 		return true;
 	}
@@ -227,11 +232,9 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	if (result != DB_NOT_FOUND)
 		return reply_database(reply, result);
 
-	switch (call_get("users", "/api/v1/users/%" PRId64, p->order.user_id)) {
+	switch (call_get(req, "users", "/api/v1/users/%" PRId64, p->order.user_id)) {
 	case 200: break;
-	case 404:
-		form_refuse(form, "user_id", "is not the id of a user");
-		return reply->status;
+	case 404: form_refuse(form, "user_id", "is not the id of a user"); return reply->status;
 	default: return reply_unavailable(reply, "user service");
 	}
 
@@ -243,7 +246,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	tel_counter_add(&orders_created, 1);
 	tel_counter_add(&orders_amount, (double)p->order.amount_cents / 100);
 	tel_span_set(tel_span_current(), tel_int("order.id", p->order.id));
-	p->order.notified = notify(&p->message);
+	p->order.notified = notify(req, &p->message);
 	return reply_order(req, reply, 201, &p->order);
 }
 
@@ -401,8 +404,7 @@ static const struct route routes[] = {
 };
 
 static const struct outbox outbox = {
-	.deliver = send_message,
-	.thread_done = call_thread_done,
+	.deliver = deliver,
 	.subject = "order.id",
 	.pending = &outbox_pending,
 	.oldest = &outbox_oldest,

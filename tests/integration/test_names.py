@@ -154,6 +154,13 @@ def test_a_bad_setting_stops_the_start(program, tmp_path, name, variable, value,
     assert f'{variable}="{value}"' in error["reason"]
 
 
+def test_a_service_that_nobody_tells_of_stops_the_start(program, tmp_path):
+    alone = program("orders", start=False, **shared(tmp_path), USERS_URL="", USERS_PORT="")
+    said = refused(alone)
+    assert "USERS_PORT is not set, nor USERS_URL" in said and "NOTIFICATIONS" not in said, said
+    assert not list((alone.dir / "data").iterdir())
+
+
 def test_bad_values_of_the_specification_are_logged_once(program, tmp_path):
     bad = {"OTEL_BSP_SCHEDULE_DELAY": "soon", "OTEL_TRACES_SAMPLER": "sometimes",
            "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_COMPRESSION": "zstd",

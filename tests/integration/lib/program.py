@@ -131,6 +131,7 @@ class Program:
         self.environment = kept | {
             "DATA_DIR": str(directory / "data"), "LOG_DIR": str(directory / "logs"), "SEED_DIR": str(ROOT / "db/seed"),
             "SCHEMA_DIR": str(ROOT / "db/schema"), "PID_FILE": str(self.pid_file), "OTEL_SDK_DISABLED": "true",
+            "USERS_PORT": "1", "NOTIFICATIONS_PORT": "1",  # nobody listens there
             "ASAN_OPTIONS": sanitizer, "UBSAN_OPTIONS": sanitizer, "TSAN_OPTIONS": sanitizer} | environment
         self.process, self.connections = None, []
         self.since = 0  # when it was started, or told to end

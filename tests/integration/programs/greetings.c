@@ -15,7 +15,7 @@ static int greet(struct request *req, struct reply *reply)
 	if (!request_id(req, &id))
 		return reply_problem(reply, 404, "there is no such user");
 
-	switch (call_get("users", "/api/v1/users/%" PRId64, id)) {
+	switch (call_get(req, "users", "/api/v1/users/%" PRId64, id)) {
 	case 200: break;
 	case 404: return reply_problem(reply, 404, "there is no user %" PRId64, id);
 	default: return reply_unavailable(reply, "user-service");
@@ -40,6 +40,7 @@ static const struct route routes[] = {
 
 int main(int argc, char **argv)
 {
-	const struct app app = {.service_name = "greeting-service", .routes = routes};
+	static const char *const neighbours[] = {"users", NULL};
+	const struct app app = {.service_name = "greeting-service", .neighbours = neighbours, .routes = routes};
 	return app_main(&app, argc, argv);
 }

@@ -34,7 +34,7 @@ static int relay(struct request *req, struct reply *reply)
 		struct json_object *call = json_object_array_get_idx(calls, i);
 		const char *url = json_object_get_string(json_object_object_get(call, "url"));
 		const char *body = json_object_to_json_string(json_object_object_get(call, "arguments"));
-		json_int(json, call_post("peer", path_of(url ? url : ""), body, strlen(body)));
+		json_int(json, call_post(req, "peer", path_of(url ? url : ""), body, strlen(body)));
 	}
 	json_end_array(json);
 	json_object_put(calls);
@@ -48,6 +48,7 @@ static const struct route routes[] = {
 
 int main(int argc, char **argv)
 {
-	const struct app app = {.service_name = "relay-service", .routes = routes};
+	static const char *const neighbours[] = {"peer", NULL};
+	const struct app app = {.service_name = "relay-service", .neighbours = neighbours, .routes = routes};
 	return app_main(&app, argc, argv);
 }

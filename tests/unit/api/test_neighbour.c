@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/lane.h"
 #include "http/neighbour.h"
+#include "http/peer.h"
 
 #define MS UINT64_C(1000000)
 #define SECOND (1000 * MS)
@@ -327,11 +328,12 @@ static void fail_in_background(struct neighbour *neighbour, unsigned times)
 
 static void a_refused_lane_gives_the_try_back(void **state)
 {
-	struct neighbour *slow = neighbour_find("slow"), *dead = neighbour_find("dead");
 	struct passage of_slow = {.in_request = true}, of_dead = of_slow, another = of_slow;
 	struct passage background = {.in_request = false};
 
 	(void)state;
+	neighbours_init((const char *const[]){"slow", "dead", NULL});
+	struct neighbour *slow = neighbour_find("slow"), *dead = neighbour_find("dead");
 	use_lanes(4, "1"); /* one place in each lane */
 	assert_ptr_equal(neighbour_find("slow"), slow);
 	assert_ptr_not_equal(slow, dead);
@@ -360,6 +362,25 @@ static void a_refused_lane_gives_the_try_back(void **state)
 	neighbour_leave(dead, &another, CALL_ANSWERED, MS);
 }
 
+static void a_neighbour_is_where_the_environment_says(void **state)
+{
+	static struct peer peer;
+
+	(void)state;
+	peer_init(&peer, "fast-mail");
+	assert_false(peer_locate(&peer));
+	setenv("FAST_MAIL_PORT", "8083", 1);
+	assert_true(peer_locate(&peer));
+	assert_string_equal(peer.base, "http://127.0.0.1:8083");
+	assert_string_equal(peer.address, "127.0.0.1");
+	assert_int_equal(peer.port, 8083);
+	setenv("FAST_MAIL_URL", "https://u:p@[::1]/", 1);
+	assert_true(peer_locate(&peer));
+	assert_string_equal(peer.base, "https://u:p@[::1]");
+	assert_string_equal(peer.address, "::1");
+	assert_int_equal(peer.port, 443);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup(a_slow_lane_is_not_waited_for, stand_still),
 		cmocka_unit_test_setup(a_lane_full_of_failures_is_not_waited_for, stand_still),
 		cmocka_unit_test_setup(a_refused_lane_gives_the_try_back, stand_still),
+		cmocka_unit_test(a_neighbour_is_where_the_environment_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
