@@ -2,7 +2,6 @@
 #include "app/app.h"
 
 #include <errno.h>
-#include <fcgiapp.h>
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -16,16 +15,13 @@
 #include <unistd.h>
 
 #include "app/health.h"
+#include "app/request_database.h"
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/trim.h"
 #include "database/database.h"
-#include "http/call.h"
-#include "http/deadline.h"
-#include "http/lane.h"
-#include "http/listener.h"
 #include "http/neighbour.h"
-#include "http/worker.h"
+#include "http/server.h"
 #include "tel/tel.h"
 
 #define LISTEN_FD 0 /* FCGI_LISTENSOCK_FILENO */
@@ -211,10 +207,8 @@ static void stop(const struct app *app, struct database *database)
 	if (pthread_create(&watch, NULL, end_in_any_case, NULL) == 0)
 		pthread_detach(watch);
 
-	bool drained = listener_drain(DRAIN_MS);
-	if (drained)
-		workers_join();
-	else
+	bool drained = server_stop(DRAIN_MS);
+	if (!drained)
 		tel_error("requests are given up: they take too long");
 	if (app->stop)
 		app->stop();
@@ -224,7 +218,6 @@ static void stop(const struct app *app, struct database *database)
 		remove_pid();
 		_exit(EXIT_SUCCESS);
 	}
-	call_done();
 	database_close(database);
 	tel_info("stopped");
 	unsigned budget_ms = left_ms();
@@ -286,23 +279,25 @@ static int run(const struct app *app)
 		return fail(limits, "raise the hard limit (ulimit -Hn, LimitNOFILE=), or lower WORKER_THREADS");
 	if (!is_listening(LISTEN_FD))
 		return fail("file descriptor 0 is not a listening socket", "start it as make run does");
-	if (FCGX_Init() != 0)
-		return fail("libfcgi did not initialise", "is there memory?");
+	error = server_init(LISTEN_FD, threads);
+	if (error)
+		return fail("the socket cannot be served", strerror(-error));
 	restore_signals();
-	call_init();
-	deadline_init();
-	lanes_init(threads);
-	ops_init(app);
 	if (app->database &&
 	    !(database = app->cache ? database_open_cache(app->database) : database_open(app->database)))
 		return give_up(); /* it has said why */
+	request_database_init(database);
+	health_init(app->unready);
 	error = app->start ? app->start(database) : 0;
 	if (error)
 		return fail("the program's own start failed", strerror(-error));
-	error = listener_init(LISTEN_FD);
-	write_pid(); /* before the first answer: who has one finds the process */
-	if (!error)
-		error = workers_start(app, database, threads, (call_timeout_ms() + UINT64_C(1000)) * NS_PER_MS);
+	write_pid(); /* before the first answer: whoever has one finds the process */
+	const struct route *const tables[] = {health_routes, app->routes, NULL};
+	const struct server server = {.tables = tables,
+				      .body_max = app->body_max,
+				      .admit = request_database_admit,
+				      .thread_end = request_database_thread_end};
+	error = server_start(&server);
 	if (error) {
 		remove_pid();
 		return fail("the threads cannot be started", strerror(-error));

@@ -11,6 +11,8 @@
 #include "http/route.h"
 #include "tel/tel.h"
 
+struct database;
+
 struct app {
 	const char *service_name;      /* "order-service" */
 	const char *database;          /* "orders": opens $DATA_DIR/orders.db; NULL: none */

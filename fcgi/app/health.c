@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "app/health.h"
 
-#include "database/database.h"
+#include "app/request_database.h"
 #include "http/neighbour.h"
+#include "http/reply.h"
+#include "http/request.h"
 #include "tel/tel.h"
 
-static const struct app *served;
+static const char *(*unready)(void);
 
-void ops_init(const struct app *app)
+void health_init(const char *(*the_unready)(void))
 {
-	served = app;
+	unready = the_unready;
 }
 
 static void begin_status(struct json_writer *json, const char *status)
@@ -33,18 +35,20 @@ static int get_health(struct request *req, struct reply *reply)
 	return end_status(reply);
 }
 
-/* GET /readyz -> 200 when it can do its work, else 503. A neighbour that fails makes nothing unready: see its circuit.
- */
+/* GET /readyz -> 200 if it can do its work, else 503. A neighbour that fails makes it unready no more than its circuit
+ * is shown. */
 static int get_readiness(struct request *req, struct reply *reply)
 {
-	const char *part = served->unready ? served->unready() : NULL;
+	const char *part = unready ? unready() : NULL;
+	struct database *database = request_database();
 	char why[512];
 
-	if (req->database && database_unusable(req->database, why, sizeof(why))) {
+	if (database && database_unusable(database, why, sizeof(why))) {
 		reply_header(reply, "Retry-After", "1");
 		return reply_problem(reply, 503, "%s", why);
 	}
-	if (req->database && !(req->db && db_ready(req->db)))
+	struct db_connection *db = request_db(req);
+	if (database && !(db && db_ready(db)))
 		part = "database";
 	if (part)
 		return reply_unavailable(reply, part);
@@ -53,11 +57,11 @@ static int get_readiness(struct request *req, struct reply *reply)
 	return end_status(reply);
 }
 
-static bool add_text(void *reply, const char *text, size_t bytes)
+static bool add_text(void *reply, const char *text, size_t len)
 {
 	struct buf *body = &((struct reply *)reply)->body;
 
-	buf_add(body, text, bytes);
+	buf_add(body, text, len);
 	return !body->failed;
 }
 
@@ -70,7 +74,7 @@ static int get_metrics(struct request *req, struct reply *reply)
 	return reply->status = 200;
 }
 
-const struct route ops_routes[] = {
+const struct route health_routes[] = {
 	{"GET", "/healthz", get_health, ROUTE_QUIET},
 	{"GET", "/readyz", get_readiness, ROUTE_QUIET},
 	{"GET", "/metrics", get_metrics, ROUTE_QUIET},

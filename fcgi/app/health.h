@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What operators ask every program: /healthz, /readyz, /metrics. */
+/* The routes that every program has, for those who operate it: /healthz, /readyz, /metrics. */
 #ifndef APM_APP_HEALTH_H
 #define APM_APP_HEALTH_H
 
-#include "app/app.h"
+#include "http/route.h"
 
-extern const struct route ops_routes[];
+extern const struct route health_routes[];
 
-/* Before threads start: what /readyz asks. */
-void ops_init(const struct app *app);
+/* `unready`, or NULL, is asked by /readyz, see struct app. Before threads start. */
+void health_init(const char *(*unready)(void));
 
 #endif

@@ -128,25 +128,3 @@ int reply_late(struct reply *reply, enum lateness lateness)
 	reply_header(reply, "Retry-After", "1");
 	return reply_problem(reply, 503, "%s", details[lateness]);
 }
-
-/* ---- storing ---- */
-
-struct timely_job {
-	const struct request *req;
-	db_job *job;
-	void *arg;
-};
-
-static enum db_result run_in_time(struct db_connection *tx, void *arg)
-{
-	const struct timely_job *timely = arg;
-
-	return deadline_now(&timely->req->deadline) ? DB_LATE : timely->job(tx, timely->arg);
-}
-
-enum db_result request_write(struct request *req, struct db_statement *main_statement, db_job *job, void *arg)
-{
-	struct timely_job timely = {.req = req, .job = job, .arg = arg};
-
-	return db_write(req->database, main_statement, run_in_time, &timely);
-}

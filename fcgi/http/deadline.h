@@ -15,8 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "database/database.h"
-
 struct request;
 struct reply;
 
@@ -63,12 +61,6 @@ enum lateness deadline_now(const struct deadline *deadline);
 
 /* 503 with Retry-After, which says why; counted in http_server_refused_total. */
 int reply_late(struct reply *reply, enum lateness lateness);
-
-/*
- * db_write for the request: when its time has come and the request is late, the job is not run, nothing is stored and
- * the result is DB_LATE. What remains between that look and the answer is the commit of the group.
- */
-enum db_result request_write(struct request *req, struct db_statement *main_statement, db_job *job, void *arg);
 
 /* Before threads start: reads QUEUE_TIMEOUT_MS, makes the series. */
 void deadline_init(void);

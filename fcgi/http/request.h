@@ -10,11 +10,9 @@
 #include "http/deadline.h"
 #include "http/route.h"
 
-struct db_connection;
-struct database;
 struct json_object;
 
-#define REQUEST_BODY_MAX 65536          /* bytes, see app.body_max; nginx refuses more before */
+#define REQUEST_BODY_MAX 65536          /* bytes, see server.body_max; nginx refuses more before */
 #define REQUEST_ID_MAX 9007199254740991 /* 2^53 - 1: exact in every JSON reader */
 
 /* Lives for one request on one thread; every pointer is owned by the loop and valid until the handler returns. */
@@ -23,15 +21,14 @@ struct request {
 	const char *path;         /* decoded and normalised by nginx */
 	const char *query;        /* raw, "" when there is none */
 	const char *content_type; /* "" when there is none */
-	const char *body;         /* app.body_max bytes at most, NUL-terminated */
+	const char *body;         /* server.body_max bytes at most, NUL-terminated */
 	size_t body_len;
 	bool body_too_large; /* the body was longer and is not here */
 	bool through_gateway;
 	const char *const *params; /* FastCGI parameters, "NAME=value" */
 	struct json_object *json;  /* the body as form_body has parsed it; NULL before */
 	struct route_match match;
-	struct db_connection *db;  /* this thread's reading connection; NULL in a service without a database */
-	struct database *database; /* for request_write; the same */
+	void **kept; /* the program may keep something here for the thread, from request to request; NULL at first */
 	struct deadline deadline;
 };
 

@@ -13,7 +13,7 @@
 #include "semconv/http_names.h"
 #include "semconv/http_server.h"
 
-/* ---- begin ---- */
+/* ---- start ---- */
 
 static bool gateway_says(const struct request *req, const char *param, const char *value)
 {
@@ -75,25 +75,26 @@ static void add_ids(const struct tel_span *span, struct reply *reply)
 	reply_header(reply, "Server-Timing", "traceparent;desc=\"%s\"", carrier.traceparent);
 }
 
-void seam_begin(struct seam *seam, const struct request *req, struct tel_parent *parent, struct reply *reply)
+void request_telemetry_start(struct request_telemetry *t, const struct request *req, struct tel_parent *parent,
+			     struct reply *reply)
 {
 	const struct route *route = req->match.route;
 
-	seam->start_ns = clock_monotonic_ns();
-	seam->quiet = route && (route->flags & ROUTE_QUIET);
-	seam->route = req->match.path_template ? req->match.path_template : "_unmatched";
-	reply_header(reply, "X-Apm-Route", "%s", seam->route);
+	t->start_ns = clock_monotonic_ns();
+	t->quiet = route && (route->flags & ROUTE_QUIET);
+	t->route = req->match.path_template ? req->match.path_template : "_unmatched";
+	reply_header(reply, "X-Apm-Route", "%s", t->route);
 	read_parent(req, parent);
-	if (seam->quiet) {
+	if (t->quiet) {
 		add_ids_of_no_span(parent, reply);
 		return;
 	}
 
 	const char *name = http_span_name(req->method);
-	tel_span_start_remote(&seam->span, name, TEL_SERVER, parent);
+	tel_span_start_remote(&t->span, name, TEL_SERVER, parent);
 	if (req->match.path_template)
-		tel_span_rename(&seam->span, name, req->match.path_template);
-	add_ids(&seam->span, reply);
+		tel_span_rename(&t->span, name, req->match.path_template);
+	add_ids(&t->span, reply);
 	http_server_add_active(1);
 }
 
@@ -133,7 +134,7 @@ static struct tel_attr shown_query(const char *query, struct buf *storage)
 }
 
 /* "2.0" is called "2"; what nginx says of HTTP/1 is the version's name. */
-static size_t version_bytes(const char *version)
+static size_t version_len(const char *version)
 {
 	return version[0] >= '2' && strcmp(version + 1, ".0") == 0 ? 1 : strlen(version);
 }
@@ -142,9 +143,9 @@ static size_t version_bytes(const char *version)
 static void describe(struct tel_span *span, const struct request *req, int status)
 {
 	struct tel_attr attrs[16];
-	size_t count = 0, path_bytes;
+	size_t count = 0, path_len;
 	const char *method = http_method_name(req->method);
-	const char *path = raw_path(req, &path_bytes);
+	const char *path = raw_path(req, &path_len);
 	const char *port = param_or_empty(req, "SERVER_PORT");
 	const char *protocol = param_or_empty(req, "SERVER_PROTOCOL");
 	const char *text;
@@ -167,8 +168,8 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	if (*(text = param_or_empty(req, "REMOTE_ADDR")))
 		attrs[count++] = tel_str("client.address", text);
 	if (ascii_same_start(protocol, "HTTP/", 5))
-		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_bytes(protocol + 5));
-	attrs[count++] = tel_strn("url.path", path, path_bytes);
+		attrs[count++] = tel_strn("network.protocol.version", protocol + 5, version_len(protocol + 5));
+	attrs[count++] = tel_strn("url.path", path, path_len);
 	if (*req->query)
 		attrs[count++] = shown_query(req->query, &query);
 	if (*(text = param_or_empty(req, "HTTP_USER_AGENT")))
@@ -184,16 +185,16 @@ static enum tel_level level_of(int status)
 	return status >= 400 && status != 404 ? TEL_LEVEL_WARN : TEL_LEVEL_INFO;
 }
 
-static void write_log_line(const struct seam *seam, const struct request *req, const struct reply *reply,
+static void write_log_line(const struct request_telemetry *t, const struct request *req, const struct reply *reply,
 			   uint64_t duration_ns)
 {
-	size_t path_bytes;
-	const char *path = raw_path(req, &path_bytes);
+	size_t path_len;
+	const char *path = raw_path(req, &path_len);
 	size_t reasons = reply->status >= 400 && reply->reason[0];
 	struct tel_attr attrs[] = {
 		tel_str("method", req->method),
-		tel_str("route", seam->route),
-		tel_strn("path", path, path_bytes),
+		tel_str("route", t->route),
+		tel_strn("path", path, path_len),
 		tel_int("status", reply->status),
 		tel_double("duration_ms", round((double)duration_ns / 1e3) / 1e3),
 		tel_str("reason", reply->reason),
@@ -202,19 +203,19 @@ static void write_log_line(const struct seam *seam, const struct request *req, c
 	tel_log(level_of(reply->status), "request", attrs, sizeof(attrs) / sizeof(*attrs) - 1 + reasons);
 }
 
-void seam_end(struct seam *seam, const struct request *req, struct reply *reply)
+void request_telemetry_end(struct request_telemetry *t, const struct request *req, struct reply *reply)
 {
-	if (seam->quiet)
+	if (t->quiet)
 		return;
-	uint64_t duration_ns = clock_monotonic_ns() - seam->start_ns;
+	uint64_t duration_ns = clock_monotonic_ns() - t->start_ns;
 
-	if (tel_span_recording(&seam->span)) {
-		describe(&seam->span, req, reply->status);
+	if (tel_span_recording(&t->span)) {
+		describe(&t->span, req, reply->status);
 		if (reply->status >= 500)
-			tel_span_fail(&seam->span, http_status_name(reply->status));
+			tel_span_fail(&t->span, http_status_name(reply->status));
 	}
-	write_log_line(seam, req, reply, duration_ns);
-	tel_span_end(&seam->span);
+	write_log_line(t, req, reply, duration_ns);
+	tel_span_end(&t->span);
 	http_server_add_active(-1);
-	http_server_observe(req->method, seam->route, reply->status, (double)duration_ns / 1e9, &seam->span);
+	http_server_observe(req->method, t->route, reply->status, (double)duration_ns / 1e9, &t->span);
 }

@@ -12,7 +12,7 @@
 #include "tel/tel.h"
 
 /* On the stack of the thread that serves the request. */
-struct seam {
+struct request_telemetry {
 	struct tel_span span;
 	bool quiet; /* health and metrics: ids for the answer, and nothing else */
 	uint64_t start_ns;
@@ -23,12 +23,13 @@ struct seam {
  * Starts the span of a routed request and makes it current. `parent` is filled from the request's headers; it belongs
  * to the caller and must outlive the span. Tells `reply` the trace id.
  */
-void seam_begin(struct seam *seam, const struct request *req, struct tel_parent *parent, struct reply *reply);
+void request_telemetry_start(struct request_telemetry *t, const struct request *req, struct tel_parent *parent,
+			     struct reply *reply);
 
 /*
  * Records the outcome that `reply` holds and adds the headers X-Apm-Route, X-Trace-Id and Server-Timing. Before the
  * first byte goes out: a caller's span then encloses ours in time, and who has the answer finds what we know of it.
  */
-void seam_end(struct seam *seam, const struct request *req, struct reply *reply);
+void request_telemetry_end(struct request_telemetry *t, const struct request *req, struct reply *reply);
 
 #endif

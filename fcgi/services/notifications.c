@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "app/app.h"
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "http/condition.h"
 #include "http/form.h"
 
@@ -107,16 +107,16 @@ static int list_notifications(struct request *req, struct reply *reply)
 		return reply->status;
 
 	if (user_id)
-		db_query(&q, req->db, order_id ? &select_of_both : &select_of_user);
+		db_query(&q, request_db(req), order_id ? &select_of_both : &select_of_user);
 	else
-		db_query(&q, req->db, order_id ? &select_of_order : &select_all);
+		db_query(&q, request_db(req), order_id ? &select_of_order : &select_all);
 	db_bind_int(&q, page.cursor ? page.cursor : INT64_MAX);
 	db_bind_int(&q, page.limit + 1);
 	if (user_id)
 		db_bind_int(&q, user_id);
 	if (order_id)
 		db_bind_int(&q, order_id);
-	list_begin(&list, reply, &page);
+	list_start(&list, reply, &page);
 	while (db_next(&q) && list_add(&list, db_int(&q, 0))) {
 		read_notification(&q, &n);
 		write_notification(reply_writer(reply), &n);
@@ -134,7 +134,7 @@ static int get_notification(struct request *req, struct reply *reply)
 	if (!request_id(req, &id))
 		return reply_problem(reply, 404, "There is no such notification.");
 
-	db_query(&q, req->db, &select_one);
+	db_query(&q, request_db(req), &select_one);
 	db_bind_int(&q, id);
 	enum db_result result = end_with_notification(&q, &n);
 	if (result == DB_NOT_FOUND)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "app/app.h"
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "database/idempotency.h"
 #include "http/call.h"
 #include "http/condition.h"
@@ -213,7 +213,7 @@ static int repeat_answer(struct request *req, struct reply *reply, const struct 
 {
 	struct order order;
 
-	enum db_result result = find_order(req->db, id, &order);
+	enum db_result result = find_order(request_db(req), id, &order);
 	if (result != DB_OK)
 		return refuse_order(reply, result);
 	if (order.user_id != wanted->user_id || order.amount_cents != wanted->amount_cents ||
@@ -226,7 +226,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 {
 	int64_t known_id;
 
-	enum db_result result = idempotency_find(req->db, &p->key, &known_id);
+	enum db_result result = idempotency_find(request_db(req), &p->key, &known_id);
 	if (result == DB_OK)
 		return repeat_answer(req, reply, &p->order, known_id);
 	if (result != DB_NOT_FOUND)
@@ -297,16 +297,16 @@ static int list_orders(struct request *req, struct reply *reply)
 		return reply->status;
 
 	if (user_id)
-		db_query(&q, req->db, status ? &select_of_both : &select_of_user);
+		db_query(&q, request_db(req), status ? &select_of_both : &select_of_user);
 	else
-		db_query(&q, req->db, status ? &select_of_status : &select_all);
+		db_query(&q, request_db(req), status ? &select_of_status : &select_all);
 	db_bind_int(&q, page.cursor ? page.cursor : INT64_MAX);
 	db_bind_int(&q, page.limit + 1);
 	if (user_id)
 		db_bind_int(&q, user_id);
 	if (status)
 		db_bind_text(&q, status);
-	list_begin(&list, reply, &page);
+	list_start(&list, reply, &page);
 	while (db_next(&q) && list_add(&list, db_int(&q, 0))) {
 		read_order(&q, &order);
 		write_order(reply_writer(reply), &order);
@@ -323,7 +323,7 @@ static int get_order(struct request *req, struct reply *reply)
 	if (!request_id(req, &id))
 		return refuse_order(reply, DB_NOT_FOUND);
 
-	enum db_result result = find_order(req->db, id, &order);
+	enum db_result result = find_order(request_db(req), id, &order);
 	return result == DB_OK ? reply_order(req, reply, 200, &order) : refuse_order(reply, result);
 }
 

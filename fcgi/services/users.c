@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "app/app.h"
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "http/condition.h"
 #include "http/form.h"
 
@@ -92,10 +92,10 @@ static int list_users(struct request *req, struct reply *reply)
 	if (!form_end(&form))
 		return reply->status;
 
-	db_query(&q, req->db, &select_users);
+	db_query(&q, request_db(req), &select_users);
 	db_bind_int(&q, page.cursor);
 	db_bind_int(&q, page.limit + 1);
-	list_begin(&list, reply, &page);
+	list_start(&list, reply, &page);
 	while (db_next(&q) && list_add(&list, db_int(&q, 0))) {
 		read_user(&q, &user);
 		write_user(reply_writer(reply), &user);
@@ -113,7 +113,7 @@ static int get_user(struct request *req, struct reply *reply)
 	if (!request_id(req, &id))
 		return refuse_user(reply, DB_NOT_FOUND);
 
-	db_query(&q, req->db, &select_user);
+	db_query(&q, request_db(req), &select_user);
 	db_bind_int(&q, id);
 	enum db_result result = end_with_user(&q, &user);
 	return result == DB_OK ? reply_user(req, reply, 200, &user) : refuse_user(reply, result);

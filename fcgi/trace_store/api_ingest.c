@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/request_database.h"
 #include "base/ascii.h"
 #include "http/json_body.h"
 #include "trace_store/inflate.h"
@@ -101,7 +102,9 @@ static bool is_stored(void *arg, const uint8_t trace_id[16])
 	struct request *req = arg;
 	struct trace_table_size size;
 
-	return req->db && trace_table_size(req->db, trace_id, &size) == DB_OK;
+	struct db_connection *db = request_db(req);
+
+	return db && trace_table_size(db, trace_id, &size) == DB_OK;
 }
 
 static bool keep(void *arg, const uint8_t trace_id[16], size_t spans)
@@ -133,7 +136,7 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	if (read == REQUEST_SPLIT_MALFORMED)
 		return refuse(reply, json, 400, "invalid", "The body is not an ExportTraceServiceRequest.");
 	if (p.index_count)
-		result = trace_table_insert(req->database, &p, &done);
+		result = trace_table_insert(request_database(), &p, &done);
 	if (result == DB_BUSY)
 		return refuse(reply, json, 429, "overload", "Too many spans come at a time.");
 	if (result != DB_OK)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "base/clock.h"
 #include "tel/tel.h"
 #include "trace_store/limits.h"
@@ -42,7 +42,7 @@ void api_query_leave(void)
 
 bool api_query_start(struct api_query *q, struct request *req, struct reply *reply)
 {
-	if (!req->db) {
+	if (!request_db(req)) {
 		reply_unavailable(reply, "database");
 		return false;
 	}
@@ -60,7 +60,7 @@ bool api_query_start(struct api_query *q, struct request *req, struct reply *rep
 	q->until_ns = UINT64_MAX;
 	q->limit = q->traces = q->bytes = 0;
 	q->partial = false;
-	trace_reader_init(&q->reader, req->db);
+	trace_reader_init(&q->reader, request_db(req));
 	budget_init(&q->budget, BUDGET_STEPS, BUDGET_NS);
 	trace_init(&q->trace, &q->budget);
 	return true;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "base/clock.h"
 #include "trace_store/api_query.h"
 #include "trace_store/schema.h"

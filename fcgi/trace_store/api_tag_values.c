@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "base/hex.h"
 #include "trace_store/api.h"
 #include "trace_store/api_tags.h"

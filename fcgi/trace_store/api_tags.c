@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "trace_store/api.h"
 #include "trace_store/schema.h"
 

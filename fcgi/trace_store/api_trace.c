@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/reply_database.h"
+#include "app/request_database.h"
 #include "base/hex.h"
 #include "trace_store/api.h"
 #include "trace_store/api_query.h"
@@ -239,7 +239,7 @@ static int reply_trace(struct one *one, struct reply *reply, bool v2)
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such trace.");
 	if (result == DB_OK)
-		result = trace_table_size(q->req->db, q->trace_id, &size);
+		result = trace_table_size(request_db(q->req), q->trace_id, &size);
 	if (result != DB_OK && result != DB_NOT_FOUND)
 		return reply_database(reply, result);
 	one->cut_spans = size.cut_spans;

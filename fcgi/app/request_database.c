@@ -1,8 +1,66 @@
 /* SPDX-License-Identifier: MIT */
-#include "app/reply_database.h"
+#include "app/request_database.h"
 
 #include "base/json_write.h"
 #include "http/deadline.h"
+
+static struct database *database;
+
+/* ---- the connections of the threads ---- */
+
+void request_database_init(struct database *the_database)
+{
+	database = the_database;
+}
+
+struct database *request_database(void)
+{
+	return database;
+}
+
+struct db_connection *request_db(const struct request *req)
+{
+	if (!*req->kept && database)
+		*req->kept = db_connection_open(database);
+	return *req->kept;
+}
+
+bool request_database_admit(const struct request *req, struct reply *reply)
+{
+	if (!database || request_db(req))
+		return true;
+	reply_unavailable(reply, "database");
+	return false;
+}
+
+void request_database_thread_end(void *kept)
+{
+	db_connection_close(kept);
+}
+
+/* ---- writes ---- */
+
+struct timely_job {
+	const struct request *req;
+	db_job *job;
+	void *arg;
+};
+
+static enum db_result run_in_time(struct db_connection *tx, void *arg)
+{
+	const struct timely_job *timely = arg;
+
+	return deadline_now(&timely->req->deadline) ? DB_LATE : timely->job(tx, timely->arg);
+}
+
+enum db_result request_write(const struct request *req, struct db_statement *main_statement, db_job *job, void *arg)
+{
+	struct timely_job timely = {.req = req, .job = job, .arg = arg};
+
+	return db_write(database, main_statement, run_in_time, &timely);
+}
+
+/* ---- answers ---- */
 
 int reply_database(struct reply *reply, enum db_result result)
 {
@@ -18,7 +76,7 @@ int reply_database(struct reply *reply, enum db_result result)
 	return reply_problem(reply, 500, "The database has failed.");
 }
 
-void list_begin(struct list *list, struct reply *reply, const struct page *page)
+void list_start(struct list *list, struct reply *reply, const struct page *page)
 {
 	struct json_writer *json = reply_writer(reply);
 

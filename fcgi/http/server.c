@@ -1,51 +1,42 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/worker.h"
+#include "http/server.h"
 
-#include <fcgiapp.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "app/health.h"
 #include "base/clock.h"
-#include "database/database.h"
+#include "http/call.h"
+#include "http/fcgi_connection.h"
+#include "http/lane.h"
 #include "http/listener.h"
 #include "http/request_telemetry.h"
 
 #define STACK_BYTES 524288
 #define BODY_KEPT 16384 /* a thread keeps this much memory between requests */
 
-/* What a thread owns and uses for one request after the other. */
+/* The memory of a thread, used for one request after the other. */
 struct worker {
 	pthread_t thread;
-	FCGX_Request fcgi;
-	struct db_connection *db; /* opened for its first request */
+	struct fcgi_connection connection;
 	struct buf body;
 	struct reply reply;
 	struct tel_parent parent;
+	void *kept; /* see request.kept */
 };
 
-static const struct app *app;
-static struct database *database;
-static uint64_t budget_ns;
+static const struct server *server;
+static uint64_t calls_budget_ns;
 static struct worker *workers;
-static unsigned worker_count;
+static unsigned worker_max, worker_count;
 
 /* ---- reading ---- */
 
-/*
- * Reads the body to its end, whatever becomes of it: what stays in the connection would be taken for the next request.
- * False: the web server broke off.
- */
 static bool read_body(struct worker *w, struct request *req)
 {
-	char piece[4096];
-	int bytes;
-
 	buf_reset(&w->body);
-	while ((bytes = FCGX_GetStr(piece, sizeof(piece), w->fcgi.in)) > 0)
-		buf_add(&w->body, piece, (size_t)bytes);
-	if (FCGX_GetError(w->fcgi.in) != 0)
+	if (!fcgi_read(&w->connection, &w->body))
 		return false;
 	req->body_too_large = w->body.failed;
 	req->body = w->body.failed || !w->body.data ? "" : w->body.data;
@@ -62,9 +53,9 @@ static const char *param(const struct request *req, const char *name)
 	return value ? value : "";
 }
 
-static bool read_request(struct worker *w, struct request *req)
+static bool read_request(struct worker *w, int fd, struct request *req)
 {
-	*req = (struct request){.params = (const char *const *)w->fcgi.envp, .database = database};
+	*req = (struct request){.params = fcgi_params(&w->connection), .kept = &w->kept};
 	if (!read_body(w, req))
 		return false;
 	req->method = param(req, "REQUEST_METHOD");
@@ -75,28 +66,27 @@ static bool read_request(struct worker *w, struct request *req)
 	req->deadline = deadline_read(&(struct deadline_said){
 		.sent_at = request_param(req, "APM_SENT_AT"),
 		.wait_ms = request_param(req, "APM_WAIT_MS"),
-		/* The public's patience is nginx's; a service on this machine may have less. */
+		/* The public waits as long as nginx does; a service on this machine may wait for less. */
 		.caller_ms = req->through_gateway ? NULL : request_param(req, DEADLINE_PARAM),
-		.calls_budget_ns = budget_ns,
+		.calls_budget_ns = calls_budget_ns,
 		.realtime_ns = clock_realtime_ns(),
 		.now = clock_monotonic_ns(),
-		.fd = w->fcgi.ipcFd,
+		.fd = fd,
 	});
 	return true;
 }
 
 /* ---- answering ---- */
 
-static const struct route *find(struct request *req)
+/* Returns the table that has the path, the last one if none has. */
+static const struct route *find_route(struct request *req)
 {
-	const struct route *table = ops_routes;
+	const struct route *const *table = server->tables;
 
-	route_find(table, req->method, req->path, !req->through_gateway, &req->match);
-	if (!req->match.path_template) {
-		table = app->routes;
-		route_find(table, req->method, req->path, !req->through_gateway, &req->match);
-	}
-	return table;
+	do
+		route_find(*table, req->method, req->path, !req->through_gateway, &req->match);
+	while (!req->match.path_template && *++table);
+	return *table ? *table : table[-1];
 }
 
 static void refuse_method(const struct request *req, const struct route *table, struct reply *reply)
@@ -118,16 +108,13 @@ static void dispatch(struct request *req, const struct route *table, struct repl
 		refuse_method(req, table, reply);
 	else if (lateness)
 		reply_late(reply, lateness);
-	else if (req->database && !req->db && !quiet)
-		reply_unavailable(reply, "database");
-	else
+	else if (quiet || !server->admit || server->admit(req, reply))
 		req->match.route->handler(req, reply);
 	if (reply->status == 0)
 		reply_problem(reply, 500, "The request was not answered.");
 }
 
-/* Writes into libfcgi's buffer; FCGX_Finish_r sends the rest of it. Failure shows there. */
-static void send_reply(FCGX_Stream *out, const struct reply *reply, bool with_body)
+static void write_reply(struct fcgi_connection *c, const struct reply *reply, bool with_body)
 {
 	BUF(head, 8192);
 
@@ -136,24 +123,21 @@ static void send_reply(FCGX_Stream *out, const struct reply *reply, bool with_bo
 	if (reply->content_type)
 		buf_addf(&head, "Content-Type: %s\r\nContent-Length: %zu\r\n", reply->content_type, reply->body.len);
 	buf_adds(&head, "\r\n");
-	FCGX_PutStr(head.data, (int)head.len, out);
+	fcgi_write(c, head.data, head.len);
 	if (with_body && reply->content_type && reply->body.len)
-		FCGX_PutStr(reply->body.data, (int)reply->body.len, out);
+		fcgi_write(c, reply->body.data, reply->body.len);
 }
 
 static void answer(struct worker *w, struct request *req)
 {
-	const struct route *table = find(req);
-	struct seam seam;
+	const struct route *table = find_route(req);
+	struct request_telemetry telemetry;
 
 	reply_reset(&w->reply);
-	seam_begin(&seam, req, &w->parent, &w->reply);
-	if (!w->db && database)
-		w->db = db_connection_open(database);
-	req->db = w->db;
+	request_telemetry_start(&telemetry, req, &w->parent, &w->reply);
 	dispatch(req, table, &w->reply);
-	seam_end(&seam, req, &w->reply);
-	send_reply(w->fcgi.out, &w->reply, strcmp(req->method, "HEAD") != 0);
+	request_telemetry_end(&telemetry, req, &w->reply);
+	write_reply(&w->connection, &w->reply, strcmp(req->method, "HEAD") != 0);
 	reply_sent(&w->reply);
 }
 
@@ -165,37 +149,19 @@ static bool is_last(const struct request *req)
 	return *param(req, "APM_ONCE") != '\0';
 }
 
-/*
- * libfcgi reads and writes, but does not accept, wait or close by itself: FCGX_Accept_r takes a connection that is set
- * in ipcFd. keepConnection has to be set, because FCGX_Accept_r and FCGX_Finish_r would close the connection
- * otherwise; the web server's wish is in it only in between. Detached, libfcgi closes a broken connection without
- * waiting up to 2 s for the other side. With no listening socket to fall back on, FCGX_Accept_r fails when a
- * connection brings no request.
- */
 static void serve(struct worker *w, int fd)
 {
-	FCGX_Request *fcgi = &w->fcgi;
 	struct request req;
 
-	fcgi->ipcFd = fd;
-	fcgi->keepConnection = 1;
-	FCGX_Detach(fcgi);
-	if (FCGX_Accept_r(fcgi) < 0) {
+	if (!fcgi_start(&w->connection, fd)) {
 		listener_gone();
 		return;
 	}
-	bool keep = fcgi->keepConnection;
-	fcgi->keepConnection = 1;
-	if (read_request(w, &req)) {
-		keep &= !is_last(&req);
+	bool whole = read_request(w, fd, &req);
+	if (whole)
 		answer(w, &req);
-	} else {
-		keep = false;
-	}
-	FCGX_Finish_r(fcgi);
-	bool closed = fcgi->ipcFd < 0;
-	fcgi->ipcFd = -1;
-	if (closed)
+	bool keep = whole && w->connection.keep && !is_last(&req);
+	if (!fcgi_end(&w->connection))
 		listener_gone();
 	else if (keep)
 		listener_keep(fd);
@@ -211,31 +177,44 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	int fd;
 
-	FCGX_InitRequest(&w->fcgi, -1, 0);
-	buf_init(&w->body, app->body_max ? app->body_max : REQUEST_BODY_MAX);
+	fcgi_connection_init(&w->connection);
+	buf_init(&w->body, server->body_max ? server->body_max : REQUEST_BODY_MAX);
 	reply_init(&w->reply);
 	while ((fd = listener_wait()) >= 0)
 		serve(w, fd);
-	db_connection_close(w->db);
+	if (server->thread_end)
+		server->thread_end(w->kept);
 	reply_done(&w->reply);
 	buf_done(&w->body);
 	return NULL;
 }
 
-int workers_start(const struct app *the_app, struct database *the_database, unsigned count, uint64_t the_budget_ns)
+/* ---- start and stop ---- */
+
+int server_init(int listen_fd, unsigned threads)
+{
+	if (!fcgi_init())
+		return -ENOMEM;
+	call_init();
+	deadline_init();
+	lanes_init(threads);
+	calls_budget_ns = (call_timeout_ms() + UINT64_C(1000)) * NS_PER_MS;
+	worker_max = threads;
+	return listener_init(listen_fd);
+}
+
+int server_start(const struct server *the_server)
 {
 	pthread_attr_t attr;
 	int error = 0;
 
-	app = the_app;
-	database = the_database;
-	budget_ns = the_budget_ns;
-	workers = calloc(count, sizeof(*workers));
+	server = the_server;
+	workers = calloc(worker_max, sizeof(*workers));
 	if (!workers)
 		abort();
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	for (unsigned i = 0; i < count && !error; i++) {
+	for (unsigned i = 0; i < worker_max && !error; i++) {
 		error = pthread_create(&workers[i].thread, &attr, work, &workers[i]);
 		worker_count += !error;
 	}
@@ -243,10 +222,14 @@ int workers_start(const struct app *the_app, struct database *the_database, unsi
 	return -error;
 }
 
-void workers_join(void)
+bool server_stop(unsigned budget_ms)
 {
+	if (!listener_drain(budget_ms))
+		return false;
 	for (unsigned i = 0; i < worker_count; i++)
 		pthread_join(workers[i].thread, NULL);
 	free(workers);
 	workers = NULL;
+	call_done();
+	return true;
 }
