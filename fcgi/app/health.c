@@ -17,27 +17,26 @@ void health_init(const char *(*the_unready)(void))
 static void begin_status(struct json_writer *json, const char *status)
 {
 	json_begin_object(json);
-	json_key(json, "status");
-	json_text(json, status);
+	json_member_text(json, "status", status);
 }
 
-static int end_status(struct reply *reply)
+static void end_status(struct reply *reply)
 {
 	json_end_object(reply_writer(reply));
-	return reply_json(reply, 200);
+	reply_json(reply, 200);
 }
 
 /* GET /healthz -> 200: the program runs and answers */
-static int get_health(struct request *req, struct reply *reply)
+static void get_health(struct request *req, struct reply *reply)
 {
 	(void)req;
 	begin_status(reply_writer(reply), "ok");
-	return end_status(reply);
+	end_status(reply);
 }
 
 /* GET /readyz -> 200 if it can do its work, else 503. A neighbour that fails makes it unready no more than its circuit
  * is shown. */
-static int get_readiness(struct request *req, struct reply *reply)
+static void get_readiness(struct request *req, struct reply *reply)
 {
 	const char *part = unready ? unready() : NULL;
 	struct database *database = request_database();
@@ -54,7 +53,7 @@ static int get_readiness(struct request *req, struct reply *reply)
 		return reply_unavailable(reply, part);
 	begin_status(reply_writer(reply), "ready");
 	neighbours_write(reply_writer(reply), "circuits");
-	return end_status(reply);
+	end_status(reply);
 }
 
 static bool add_text(void *reply, const char *text, size_t len)
@@ -66,12 +65,12 @@ static bool add_text(void *reply, const char *text, size_t len)
 }
 
 /* GET /metrics -> the exposition, in the format that Accept prefers */
-static int get_metrics(struct request *req, struct reply *reply)
+static void get_metrics(struct request *req, struct reply *reply)
 {
 	reply->content_type = tel_metrics_content_type(request_param(req, "HTTP_ACCEPT"));
 	if (!tel_metrics_write(reply->content_type, add_text, reply))
 		return reply_problem(reply, 500, "The metrics are too many.");
-	return reply->status = 200;
+	reply->status = 200;
 }
 
 const struct route health_routes[] = {

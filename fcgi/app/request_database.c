@@ -62,7 +62,7 @@ enum db_result request_write(const struct request *req, struct db_statement *mai
 
 /* ---- answers ---- */
 
-int reply_database(struct reply *reply, enum db_result result)
+void reply_database(struct reply *reply, enum db_result result)
 {
 	switch (result) {
 	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such resource.");
@@ -73,7 +73,7 @@ int reply_database(struct reply *reply, enum db_result result)
 	case DB_OK:
 	case DB_FAILED: break;
 	}
-	return reply_problem(reply, 500, "The database has failed.");
+	reply_problem(reply, 500, "The database has failed.");
 }
 
 void list_start(struct list *list, struct reply *reply, const struct page *page)
@@ -96,7 +96,7 @@ bool list_add(struct list *list, int64_t id)
 	return true;
 }
 
-int list_end(struct list *list, enum db_result result)
+void list_end(struct list *list, enum db_result result)
 {
 	struct json_writer *json = reply_writer(list->reply);
 	char cursor[PAGE_CURSOR_SIZE];
@@ -108,5 +108,5 @@ int list_end(struct list *list, enum db_result result)
 	page_cursor(list->last_id, cursor);
 	json_text(json, list->more ? cursor : NULL);
 	json_end_object(json);
-	return reply_json(list->reply, 200);
+	reply_json(list->reply, 200);
 }

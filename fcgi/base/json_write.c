@@ -208,6 +208,18 @@ void json_null(struct json_writer *w)
 	buf_adds(w->out, "null");
 }
 
+void json_member_text(struct json_writer *w, const char *key, const char *text)
+{
+	json_key(w, key);
+	json_text(w, text);
+}
+
+void json_member_int(struct json_writer *w, const char *key, int64_t value)
+{
+	json_key(w, key);
+	json_int(w, value);
+}
+
 void json_hundredths(struct json_writer *w, int64_t hundredths)
 {
 	uint64_t rest = hundredths < 0 ? 0 - (uint64_t)hundredths : (uint64_t)hundredths;

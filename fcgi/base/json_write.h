@@ -51,6 +51,10 @@ void json_double(struct json_writer *w, double value); /* fewest digits that rea
 void json_boolean(struct json_writer *w, bool value);  /* json-c has a type called json_bool */
 void json_null(struct json_writer *w);
 
+/* A member of an object: json_key and its value. */
+void json_member_text(struct json_writer *w, const char *key, const char *text);
+void json_member_int(struct json_writer *w, const char *key, int64_t value);
+
 /* Integer hundredths as a number with at most two decimals: 9999 -> 99.99, 990 -> 9.9, 1000 -> 10. */
 void json_hundredths(struct json_writer *w, int64_t hundredths);
 

@@ -81,12 +81,12 @@ bool condition_holds(struct condition *condition, const void *representation, si
 	return !condition->failed;
 }
 
-int reply_condition_failed(struct reply *reply)
+void reply_condition_failed(struct reply *reply)
 {
-	return reply_problem(reply, 412, "The resource is not in the state that If-Match or If-None-Match asks for.");
+	reply_problem(reply, 412, "The resource is not in the state that If-Match or If-None-Match asks for.");
 }
 
-int reply_resource(struct reply *reply, const struct request *req, int status)
+void reply_resource(struct reply *reply, const struct request *req, int status)
 {
 	bool reads = strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
 	struct condition condition;
@@ -101,5 +101,5 @@ int reply_resource(struct reply *reply, const struct request *req, int status)
 	reply_header(reply, "ETag", "%s", etag);
 	if (reads && is_known(&condition, etag))
 		return reply_not_modified(reply);
-	return reply_json(reply, status);
+	reply_json(reply, status);
 }

@@ -52,12 +52,12 @@ bool condition_is_given(const struct condition *condition);
 bool condition_holds(struct condition *condition, const void *representation, size_t bytes);
 
 /* 412. */
-int reply_condition_failed(struct reply *reply);
+void reply_condition_failed(struct reply *reply);
 
 /*
  * application/json with what was written to reply_writer(): one resource, with its ETag. A GET or HEAD whose
  * If-None-Match has it is answered 304, one whose If-Match has not 412.
  */
-int reply_resource(struct reply *reply, const struct request *req, int status);
+void reply_resource(struct reply *reply, const struct request *req, int status);
 
 #endif

@@ -115,7 +115,7 @@ enum lateness deadline_at_start(const struct deadline *deadline)
 	return !lateness && deadline->waited_ns > queue_limit_ns ? LATE_QUEUED : lateness;
 }
 
-int reply_late(struct reply *reply, enum lateness lateness)
+void reply_late(struct reply *reply, enum lateness lateness)
 {
 	static const char *const details[] = {
 		[LATE_QUEUED] = "The request waited too long for its turn, and nothing was done. Try again.",
@@ -126,5 +126,5 @@ int reply_late(struct reply *reply, enum lateness lateness)
 
 	tel_series_add(tel_series(&refused, reasons[lateness]), 1);
 	reply_header(reply, "Retry-After", "1");
-	return reply_problem(reply, 503, "%s", details[lateness]);
+	reply_problem(reply, 503, "%s", details[lateness]);
 }

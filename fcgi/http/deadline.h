@@ -60,7 +60,7 @@ enum lateness deadline_at_start(const struct deadline *deadline);
 enum lateness deadline_now(const struct deadline *deadline);
 
 /* 503 with Retry-After, which says why; counted in http_server_refused_total. */
-int reply_late(struct reply *reply, enum lateness lateness);
+void reply_late(struct reply *reply, enum lateness lateness);
 
 /* Before threads start: reads QUEUE_TIMEOUT_MS, makes the series. */
 void deadline_init(void);

@@ -316,10 +316,8 @@ static void write_problem(struct form *form)
 		json_begin_array(&reply->json);
 		for (size_t i = 0; i < form->error_count; i++) {
 			json_begin_object(&reply->json);
-			json_key(&reply->json, "pointer");
-			json_text(&reply->json, form->errors[i].pointer);
-			json_key(&reply->json, "detail");
-			json_text(&reply->json, form->errors[i].detail);
+			json_member_text(&reply->json, "pointer", form->errors[i].pointer);
+			json_member_text(&reply->json, "detail", form->errors[i].detail);
 			json_end_object(&reply->json);
 		}
 		json_end_array(&reply->json);

@@ -83,31 +83,31 @@ struct json_writer *reply_writer(struct reply *reply)
 	return &reply->json;
 }
 
-int reply_json(struct reply *reply, int status)
+void reply_json(struct reply *reply, int status)
 {
 	if (reply->body.failed) {
 		reply_problem(reply, 500, "The answer is too large.");
-		return reply->status;
+		return;
 	}
 	reply->content_type = "application/json";
-	return reply->status = status;
+	reply->status = status;
 }
 
-static int reply_without_body(struct reply *reply, int status)
+static void reply_without_body(struct reply *reply, int status)
 {
 	drop_body(reply);
 	reply->content_type = NULL;
-	return reply->status = status;
+	reply->status = status;
 }
 
-int reply_empty(struct reply *reply)
+void reply_empty(struct reply *reply)
 {
-	return reply_without_body(reply, 204);
+	reply_without_body(reply, 204);
 }
 
-int reply_not_modified(struct reply *reply)
+void reply_not_modified(struct reply *reply)
 {
-	return reply_without_body(reply, 304);
+	reply_without_body(reply, 304);
 }
 
 void reply_problem_begin(struct reply *reply, int status, const char *detail)
@@ -119,25 +119,19 @@ void reply_problem_begin(struct reply *reply, int status, const char *detail)
 	reply->content_type = "application/problem+json";
 	drop_body(reply);
 	json_begin_object(json);
-	json_key(json, "type");
-	json_text(json, "about:blank");
-	json_key(json, "title");
-	json_text(json, reply_title(status));
-	json_key(json, "status");
-	json_int(json, status);
-	json_key(json, "detail");
-	json_text(json, detail);
-	json_key(json, "trace_id");
-	json_text(json, reply->trace_id);
+	json_member_text(json, "type", "about:blank");
+	json_member_text(json, "title", reply_title(status));
+	json_member_int(json, "status", status);
+	json_member_text(json, "detail", detail);
+	json_member_text(json, "trace_id", reply->trace_id);
 }
 
-int reply_problem_end(struct reply *reply)
+void reply_problem_end(struct reply *reply)
 {
 	json_end_object(&reply->json);
-	return reply->status;
 }
 
-int reply_problem(struct reply *reply, int status, const char *detail, ...)
+void reply_problem(struct reply *reply, int status, const char *detail, ...)
 {
 	char text[512];
 	va_list args;
@@ -146,13 +140,13 @@ int reply_problem(struct reply *reply, int status, const char *detail, ...)
 	vsnprintf(text, sizeof(text), detail, args);
 	va_end(args);
 	reply_problem_begin(reply, status, text);
-	return reply_problem_end(reply);
+	reply_problem_end(reply);
 }
 
-int reply_unavailable(struct reply *reply, const char *what)
+void reply_unavailable(struct reply *reply, const char *what)
 {
 	reply_header(reply, "Retry-After", "1");
-	return reply_problem(reply, 503, "The %s cannot answer at the moment. Try again.", what);
+	reply_problem(reply, 503, "The %s cannot answer at the moment. Try again.", what);
 }
 
 const char *reply_title(int status)

@@ -41,29 +41,29 @@ void reply_header(struct reply *reply, const char *name, const char *format, ...
 struct json_writer *reply_writer(struct reply *reply);
 
 /* application/json with what was written to reply_writer(); 500 when that was more than fits. */
-int reply_json(struct reply *reply, int status);
+void reply_json(struct reply *reply, int status);
 
 /* 204. */
-int reply_empty(struct reply *reply);
+void reply_empty(struct reply *reply);
 
 /* 304; see http/condition.h. */
-int reply_not_modified(struct reply *reply);
+void reply_not_modified(struct reply *reply);
 
 /*
  * application/problem+json (RFC 9457) with title of the status, `detail` and the trace id; drops what was written
  * before. The detail is shown to the client: say what is wrong and what to do, nothing internal.
  */
-int reply_problem(struct reply *reply, int status, const char *detail, ...) __attribute__((format(printf, 3, 4)));
+void reply_problem(struct reply *reply, int status, const char *detail, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * The same in two halves, for a problem with further members: begin leaves the object open in `reply->json`, end closes
  * it and returns the status.
  */
 void reply_problem_begin(struct reply *reply, int status, const char *detail);
-int reply_problem_end(struct reply *reply);
+void reply_problem_end(struct reply *reply);
 
 /* 503 with Retry-After: 1; `what` names the part that cannot answer. */
-int reply_unavailable(struct reply *reply, const char *what);
+void reply_unavailable(struct reply *reply, const char *what);
 
 /* Title of a status code (RFC 9110), "Unknown" when there is none. A literal. */
 const char *reply_title(int status);

@@ -11,8 +11,8 @@
 struct request;
 struct reply;
 
-/* Answers a request; returns the HTTP status that it set through reply_*. Runs on a worker thread. */
-typedef int route_handler(struct request *req, struct reply *reply);
+/* Answers a request through reply_*, which set the status. On one of the server's threads. */
+typedef void route_handler(struct request *req, struct reply *reply);
 
 enum route_flags {
 	ROUTE_INTERNAL = 1, /* on the service's own port only; through the gateway the method is not there */

@@ -62,35 +62,27 @@ static enum db_result end_with_notification(struct db_query *q, struct notificat
 static void write_notification(struct json_writer *json, const struct notification *n)
 {
 	json_begin_object(json);
-	json_key(json, "id");
-	json_int(json, n->id);
-	json_key(json, "event_id");
-	json_text(json, n->event_id);
-	json_key(json, "user_id");
-	json_int(json, n->user_id);
-	json_key(json, "order_id");
-	json_int(json, n->order_id);
-	json_key(json, "channel");
-	json_text(json, n->channel);
-	json_key(json, "message");
-	json_text(json, n->message);
-	json_key(json, "status");
-	json_text(json, n->status);
-	json_key(json, "created_at");
-	json_text(json, n->created_at);
+	json_member_int(json, "id", n->id);
+	json_member_text(json, "event_id", n->event_id);
+	json_member_int(json, "user_id", n->user_id);
+	json_member_int(json, "order_id", n->order_id);
+	json_member_text(json, "channel", n->channel);
+	json_member_text(json, "message", n->message);
+	json_member_text(json, "status", n->status);
+	json_member_text(json, "created_at", n->created_at);
 	json_end_object(json);
 }
 
-static int reply_notification(const struct request *req, struct reply *reply, int status, const struct notification *n)
+static void reply_notification(const struct request *req, struct reply *reply, int status, const struct notification *n)
 {
 	write_notification(reply_writer(reply), n);
-	return reply_resource(reply, req, status);
+	reply_resource(reply, req, status);
 }
 
 /* ---- handlers ---- */
 
 /* GET /api/v1/notifications?user_id=&order_id=&limit=&cursor= */
-static int list_notifications(struct request *req, struct reply *reply)
+static void list_notifications(struct request *req, struct reply *reply)
 {
 	int64_t user_id = 0, order_id = 0;
 	struct form form;
@@ -104,7 +96,7 @@ static int list_notifications(struct request *req, struct reply *reply)
 	form_int(&form, "order_id", FORM_OPTIONAL, 1, REQUEST_ID_MAX, &order_id);
 	form_page(&form, &page);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	if (user_id)
 		db_query(&q, request_db(req), order_id ? &select_of_both : &select_of_user);
@@ -121,11 +113,11 @@ static int list_notifications(struct request *req, struct reply *reply)
 		read_notification(&q, &n);
 		write_notification(reply_writer(reply), &n);
 	}
-	return list_end(&list, db_end(&q));
+	list_end(&list, db_end(&q));
 }
 
 /* GET /api/v1/notifications/{id} */
-static int get_notification(struct request *req, struct reply *reply)
+static void get_notification(struct request *req, struct reply *reply)
 {
 	struct db_query q;
 	struct notification n;
@@ -139,7 +131,9 @@ static int get_notification(struct request *req, struct reply *reply)
 	enum db_result result = end_with_notification(&q, &n);
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such notification.");
-	return result == DB_OK ? reply_notification(req, reply, 200, &n) : reply_database(reply, result);
+	if (result != DB_OK)
+		return reply_database(reply, result);
+	reply_notification(req, reply, 200, &n);
 }
 
 /* What a sender wants to be told. */
@@ -178,7 +172,7 @@ static enum db_result store_event(struct db_connection *tx, void *arg)
 
 /* POST /api/v1/notifications {"event_id":…,"user_id":1,"order_id":2,"channel":"email","message":…} -> 201, or 200 when
  * the event is known */
-static int create_notification(struct request *req, struct reply *reply)
+static void create_notification(struct request *req, struct reply *reply)
 {
 	struct event event;
 	struct form form;
@@ -190,7 +184,7 @@ static int create_notification(struct request *req, struct reply *reply)
 	form_choice(&form, "channel", FORM_REQUIRED, channels, &event.channel);
 	form_text(&form, "message", FORM_REQUIRED, 1, 1000, &event.message);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	enum db_result result = request_write(req, &insert_notification, store_event, &event);
 	if (result != DB_OK)

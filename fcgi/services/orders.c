@@ -84,36 +84,30 @@ static enum db_result find_order(struct db_connection *db, int64_t id, struct or
 static void write_order(struct json_writer *json, const struct order *order)
 {
 	json_begin_object(json);
-	json_key(json, "id");
-	json_int(json, order->id);
-	json_key(json, "user_id");
-	json_int(json, order->user_id);
-	json_key(json, "product");
-	json_text(json, order->product);
+	json_member_int(json, "id", order->id);
+	json_member_int(json, "user_id", order->user_id);
+	json_member_text(json, "product", order->product);
 	json_key(json, "amount");
 	json_hundredths(json, order->amount_cents);
-	json_key(json, "status");
-	json_text(json, order->status);
-	json_key(json, "notification");
-	json_text(json, order->notified ? "sent" : "pending");
-	json_key(json, "created_at");
-	json_text(json, order->created_at);
+	json_member_text(json, "status", order->status);
+	json_member_text(json, "notification", order->notified ? "sent" : "pending");
+	json_member_text(json, "created_at", order->created_at);
 	json_end_object(json);
 }
 
-static int reply_order(const struct request *req, struct reply *reply, int status, const struct order *order)
+static void reply_order(const struct request *req, struct reply *reply, int status, const struct order *order)
 {
 	if (status == 201)
 		reply_header(reply, "Location", "/api/v1/orders/%" PRId64, order->id);
 	write_order(reply_writer(reply), order);
-	return reply_resource(reply, req, status);
+	reply_resource(reply, req, status);
 }
 
-static int refuse_order(struct reply *reply, enum db_result result)
+static void refuse_order(struct reply *reply, enum db_result result)
 {
 	if (result == DB_NOT_FOUND)
 		return reply_problem(reply, 404, "There is no such order.");
-	return reply_database(reply, result);
+	reply_database(reply, result);
 }
 
 /* ---- placing an order ---- */
@@ -141,30 +135,25 @@ static enum db_result store_order(struct db_connection *tx, struct order *order)
 	return result;
 }
 
-/* What the notification service is to be told, as it takes it. */
+/* The body of the request to the notification service. */
 static void write_message(const struct order *order, struct outbox_message *message)
 {
 	char text[1024];
 	struct json_writer json;
-	BUF(out, sizeof(message->payload));
+	struct buf out;
 
 	snprintf(text, sizeof(text), "Order %" PRId64 " received: %s, %" PRId64 ".%02" PRId64, order->id,
 		 order->product, order->amount_cents / 100, order->amount_cents % 100);
+	buf_init_fixed(&out, message->payload, sizeof(message->payload));
 	json_init(&json, &out);
 	json_begin_object(&json);
-	json_key(&json, "event_id");
-	json_text(&json, message->event_id);
-	json_key(&json, "user_id");
-	json_int(&json, order->user_id);
-	json_key(&json, "order_id");
-	json_int(&json, order->id);
-	json_key(&json, "channel");
-	json_text(&json, "email");
-	json_key(&json, "message");
-	json_text(&json, text);
+	json_member_text(&json, "event_id", message->event_id);
+	json_member_int(&json, "user_id", order->user_id);
+	json_member_int(&json, "order_id", order->id);
+	json_member_text(&json, "channel", "email");
+	json_member_text(&json, "message", text);
 	json_end_object(&json);
-	assert(!out.failed && out.len < sizeof(message->payload));
-	memcpy(message->payload, out.data, out.len + 1);
+	assert(!out.failed);
 	message->payload_len = out.len;
 	message->subject_id = order->id;
 }
@@ -209,7 +198,7 @@ static bool notify(const struct request *req, const struct outbox_message *messa
 }
 
 /* The key was used before: the answer is the order as it stands now. */
-static int repeat_answer(struct request *req, struct reply *reply, const struct order *wanted, int64_t id)
+static void repeat_answer(struct request *req, struct reply *reply, const struct order *wanted, int64_t id)
 {
 	struct order order;
 
@@ -219,10 +208,10 @@ static int repeat_answer(struct request *req, struct reply *reply, const struct 
 	if (order.user_id != wanted->user_id || order.amount_cents != wanted->amount_cents ||
 	    strcmp(order.product, wanted->product) != 0)
 		return reply_problem(reply, 422, "This Idempotency-Key was used for another order.");
-	return reply_order(req, reply, 201, &order);
+	reply_order(req, reply, 201, &order);
 }
 
-static int place_order(struct request *req, struct reply *reply, struct form *form, struct placement *p)
+static void place_order(struct request *req, struct reply *reply, struct form *form, struct placement *p)
 {
 	int64_t known_id;
 
@@ -234,7 +223,7 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 
 	switch (call_get(req, "users", "/api/v1/users/%" PRId64, p->order.user_id)) {
 	case 200: break;
-	case 404: form_refuse(form, "user_id", "is not the id of a user"); return reply->status;
+	case 404: return form_refuse(form, "user_id", "is not the id of a user");
 	default: return reply_unavailable(reply, "user service");
 	}
 
@@ -247,11 +236,11 @@ static int place_order(struct request *req, struct reply *reply, struct form *fo
 	tel_counter_add(&orders_amount, (double)p->order.amount_cents / 100);
 	tel_span_set(tel_span_current(), tel_int("order.id", p->order.id));
 	p->order.notified = notify(req, &p->message);
-	return reply_order(req, reply, 201, &p->order);
+	reply_order(req, reply, 201, &p->order);
 }
 
 /* POST /api/v1/orders {"user_id":1,"product":"Tea","amount":9.90} -> 201 with the order */
-static int create_order(struct request *req, struct reply *reply)
+static void create_order(struct request *req, struct reply *reply)
 {
 	struct placement p;
 	struct slice product;
@@ -266,20 +255,19 @@ static int create_order(struct request *req, struct reply *reply)
 	form_text(&form, "product", FORM_REQUIRED, 1, 200, &product);
 	form_hundredths(&form, "amount", FORM_REQUIRED, 1, 100000000, &p.order.amount_cents);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 	snprintf(p.order.product, sizeof(p.order.product), "%s", product.data);
 
 	if (!idempotency_claim(&p.key))
 		return reply_problem(reply, 409, "A request with this Idempotency-Key is still running.");
-	int status = place_order(req, reply, &form, &p);
+	place_order(req, reply, &form, &p);
 	idempotency_release(&p.key);
-	return status;
 }
 
 /* ---- the other handlers ---- */
 
 /* GET /api/v1/orders?user_id=&status=&limit=&cursor= */
-static int list_orders(struct request *req, struct reply *reply)
+static void list_orders(struct request *req, struct reply *reply)
 {
 	int64_t user_id = 0;
 	const char *status = NULL;
@@ -294,7 +282,7 @@ static int list_orders(struct request *req, struct reply *reply)
 	form_choice(&form, "status", FORM_OPTIONAL, statuses, &status);
 	form_page(&form, &page);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	if (user_id)
 		db_query(&q, request_db(req), status ? &select_of_both : &select_of_user);
@@ -311,11 +299,11 @@ static int list_orders(struct request *req, struct reply *reply)
 		read_order(&q, &order);
 		write_order(reply_writer(reply), &order);
 	}
-	return list_end(&list, db_end(&q));
+	list_end(&list, db_end(&q));
 }
 
 /* GET /api/v1/orders/{id} */
-static int get_order(struct request *req, struct reply *reply)
+static void get_order(struct request *req, struct reply *reply)
 {
 	struct order order;
 	int64_t id;
@@ -324,7 +312,9 @@ static int get_order(struct request *req, struct reply *reply)
 		return refuse_order(reply, DB_NOT_FOUND);
 
 	enum db_result result = find_order(request_db(req), id, &order);
-	return result == DB_OK ? reply_order(req, reply, 200, &order) : refuse_order(reply, result);
+	if (result != DB_OK)
+		return refuse_order(reply, result);
+	reply_order(req, reply, 200, &order);
 }
 
 struct cancellation {
@@ -368,7 +358,7 @@ static enum db_result cancel(struct db_connection *tx, void *arg)
 }
 
 /* PATCH /api/v1/orders/{id} {"status":"cancelled"} -> 200 with the order */
-static int patch_order(struct request *req, struct reply *reply)
+static void patch_order(struct request *req, struct reply *reply)
 {
 	const char *status;
 	struct cancellation c;
@@ -379,7 +369,7 @@ static int patch_order(struct request *req, struct reply *reply)
 	form_body(&form, req, reply);
 	form_choice(&form, "status", FORM_REQUIRED, new_statuses, &status);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	condition_init(&c.condition, req);
 	enum db_result result = request_write(req, &update_status, cancel, &c);
@@ -392,7 +382,7 @@ static int patch_order(struct request *req, struct reply *reply)
 
 	tel_counter_add(&orders_cancelled, 1);
 	tel_span_set(tel_span_current(), tel_int("order.id", c.order.id));
-	return reply_order(req, reply, 200, &c.order);
+	reply_order(req, reply, 200, &c.order);
 }
 
 static const struct route routes[] = {

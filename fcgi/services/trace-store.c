@@ -19,20 +19,19 @@
 #define NICENESS 5 /* requests go before their traces */
 
 /* GET /api/echo */
-static int get_echo(struct request *req, struct reply *reply)
+static void get_echo(struct request *req, struct reply *reply)
 {
 	(void)req;
 	buf_adds(&reply->body, "echo");
 	reply->content_type = "text/plain";
-	return reply->status = 200;
+	reply->status = 200;
 }
 
 /* GET and POST /api/metrics/… */
-static int refuse_metrics(struct request *req, struct reply *reply)
+static void refuse_metrics(struct request *req, struct reply *reply)
 {
 	(void)req;
-	return reply_problem(reply, 501,
-			     "TraceQL metrics are not known here. Prometheus has the figures of the services.");
+	reply_problem(reply, 501, "TraceQL metrics are not known here. Prometheus has the figures of the services.");
 }
 
 /* Quiet, all of them: a trace store must not be the reason for what it stores. */

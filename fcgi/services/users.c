@@ -50,24 +50,20 @@ static enum db_result end_with_user(struct db_query *q, struct user *user)
 static void write_user(struct json_writer *json, const struct user *user)
 {
 	json_begin_object(json);
-	json_key(json, "id");
-	json_int(json, user->id);
-	json_key(json, "name");
-	json_text(json, user->name);
-	json_key(json, "email");
-	json_text(json, user->email);
-	json_key(json, "created_at");
-	json_text(json, user->created_at);
+	json_member_int(json, "id", user->id);
+	json_member_text(json, "name", user->name);
+	json_member_text(json, "email", user->email);
+	json_member_text(json, "created_at", user->created_at);
 	json_end_object(json);
 }
 
-static int reply_user(const struct request *req, struct reply *reply, int status, const struct user *user)
+static void reply_user(const struct request *req, struct reply *reply, int status, const struct user *user)
 {
 	write_user(reply_writer(reply), user);
-	return reply_resource(reply, req, status);
+	reply_resource(reply, req, status);
 }
 
-static int refuse_user(struct reply *reply, enum db_result result)
+static void refuse_user(struct reply *reply, enum db_result result)
 {
 	switch (result) {
 	case DB_NOT_FOUND: return reply_problem(reply, 404, "There is no such user.");
@@ -79,7 +75,7 @@ static int refuse_user(struct reply *reply, enum db_result result)
 /* ---- handlers ---- */
 
 /* GET /api/v1/users?limit=&cursor= */
-static int list_users(struct request *req, struct reply *reply)
+static void list_users(struct request *req, struct reply *reply)
 {
 	struct form form;
 	struct page page;
@@ -90,7 +86,7 @@ static int list_users(struct request *req, struct reply *reply)
 	form_query(&form, req, reply);
 	form_page(&form, &page);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	db_query(&q, request_db(req), &select_users);
 	db_bind_int(&q, page.cursor);
@@ -100,11 +96,11 @@ static int list_users(struct request *req, struct reply *reply)
 		read_user(&q, &user);
 		write_user(reply_writer(reply), &user);
 	}
-	return list_end(&list, db_end(&q));
+	list_end(&list, db_end(&q));
 }
 
 /* GET /api/v1/users/{id} */
-static int get_user(struct request *req, struct reply *reply)
+static void get_user(struct request *req, struct reply *reply)
 {
 	struct db_query q;
 	struct user user;
@@ -116,7 +112,9 @@ static int get_user(struct request *req, struct reply *reply)
 	db_query(&q, request_db(req), &select_user);
 	db_bind_int(&q, id);
 	enum db_result result = end_with_user(&q, &user);
-	return result == DB_OK ? reply_user(req, reply, 200, &user) : refuse_user(reply, result);
+	if (result != DB_OK)
+		return refuse_user(reply, result);
+	reply_user(req, reply, 200, &user);
 }
 
 /* What a request wants of a user. NULL: as it was. */
@@ -142,7 +140,7 @@ static enum db_result store_user(struct db_connection *tx, void *arg)
 }
 
 /* POST /api/v1/users {"name":"Ada","email":"ada@example.com"} -> 201 with the user */
-static int create_user(struct request *req, struct reply *reply)
+static void create_user(struct request *req, struct reply *reply)
 {
 	struct user_change change;
 	struct form form;
@@ -151,7 +149,7 @@ static int create_user(struct request *req, struct reply *reply)
 	form_text(&form, "name", FORM_REQUIRED, 1, 100, &change.name);
 	form_email(&form, "email", FORM_REQUIRED, &change.email);
 	if (!form_end(&form))
-		return reply->status;
+		return;
 
 	enum db_result result = request_write(req, &insert_user, store_user, &change);
 	if (result != DB_OK)
@@ -159,7 +157,7 @@ static int create_user(struct request *req, struct reply *reply)
 
 	tel_counter_add(&users_created, 1);
 	reply_header(reply, "Location", "/api/v1/users/%" PRId64, change.user.id);
-	return reply_user(req, reply, 201, &change.user);
+	reply_user(req, reply, 201, &change.user);
 }
 
 /* DB_OK: the user is as the request's condition wants it. */
@@ -197,7 +195,7 @@ static enum db_result change_user(struct db_connection *tx, void *arg)
 }
 
 /* PATCH /api/v1/users/{id} {"name":…} or {"email":…} or both -> 200 with the user */
-static int patch_user(struct request *req, struct reply *reply)
+static void patch_user(struct request *req, struct reply *reply)
 {
 	struct user_change change;
 	struct form form;
@@ -208,17 +206,17 @@ static int patch_user(struct request *req, struct reply *reply)
 	form_text(&form, "name", FORM_OPTIONAL, 1, 100, &change.name);
 	form_email(&form, "email", FORM_OPTIONAL, &change.email);
 	if (!form_end(&form))
-		return reply->status;
-	if (!change.name.data && !change.email.data) {
-		form_refuse(&form, "name", "or email is required");
-		return reply->status;
-	}
+		return;
+	if (!change.name.data && !change.email.data)
+		return form_refuse(&form, "name", "or email is required");
 
 	condition_init(&change.condition, req);
 	enum db_result result = request_write(req, &update_user, change_user, &change);
 	if (change.condition.failed)
 		return reply_condition_failed(reply);
-	return result == DB_OK ? reply_user(req, reply, 200, &change.user) : refuse_user(reply, result);
+	if (result != DB_OK)
+		return refuse_user(reply, result);
+	reply_user(req, reply, 200, &change.user);
 }
 
 static enum db_result remove_user(struct db_connection *tx, void *arg)
@@ -236,7 +234,7 @@ static enum db_result remove_user(struct db_connection *tx, void *arg)
 }
 
 /* DELETE /api/v1/users/{id} -> 204; the user's orders stay */
-static int forget_user(struct request *req, struct reply *reply)
+static void forget_user(struct request *req, struct reply *reply)
 {
 	struct user_change change;
 
@@ -247,7 +245,9 @@ static int forget_user(struct request *req, struct reply *reply)
 	enum db_result result = request_write(req, &delete_user, remove_user, &change);
 	if (change.condition.failed)
 		return reply_condition_failed(reply);
-	return result == DB_OK ? reply_empty(reply) : refuse_user(reply, result);
+	if (result != DB_OK)
+		return refuse_user(reply, result);
+	reply_empty(reply);
 }
 
 static const struct route routes[] = {

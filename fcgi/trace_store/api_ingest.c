@@ -49,7 +49,7 @@ void api_ingest_init(void)
 /* ---- answers: in the language of the request (OTLP/HTTP) ---- */
 
 /* google.rpc.Status{code=1,message=2} */
-static int refuse(struct reply *reply, bool json, int status, const char *reason, const char *message)
+static void refuse(struct reply *reply, bool json, int status, const char *reason, const char *message)
 {
 	tel_series_add(tel_series(&refused, reason), 1);
 	if (status == 429 || status == 503)
@@ -58,17 +58,18 @@ static int refuse(struct reply *reply, bool json, int status, const char *reason
 	if (!json) {
 		protobuf_add_bytes(&reply->body, 2, message, strlen(message));
 		reply->content_type = "application/x-protobuf";
-		return reply->status = status;
+		reply->status = status;
+		return;
 	}
 	json_begin_object(&reply->json);
 	json_key(&reply->json, "message");
 	json_text(&reply->json, message);
 	json_end_object(&reply->json);
-	return reply_json(reply, status);
+	reply_json(reply, status);
 }
 
 /* ExportTraceServiceResponse{partial_success=1{rejected_spans=1,error_message=2}}, empty for a full success */
-static int accept(struct reply *reply, bool json, size_t rejected, const char *message)
+static void accept(struct reply *reply, bool json, size_t rejected, const char *message)
 {
 	if (!json) {
 		if (rejected) {
@@ -78,7 +79,8 @@ static int accept(struct reply *reply, bool json, size_t rejected, const char *m
 			protobuf_end(&reply->body, partial);
 		}
 		reply->content_type = "application/x-protobuf";
-		return reply->status = 200;
+		reply->status = 200;
+		return;
 	}
 	json_begin_object(&reply->json);
 	if (rejected) {
@@ -92,7 +94,7 @@ static int accept(struct reply *reply, bool json, size_t rejected, const char *m
 		json_end_object(&reply->json);
 	}
 	json_end_object(&reply->json);
-	return reply_json(reply, 200);
+	reply_json(reply, 200);
 }
 
 /* ---- taking ---- */
@@ -124,7 +126,7 @@ static const char *why_rejected(const struct request_split *p, const struct trac
 				: "Spans without a trace id or a span id are left out.";
 }
 
-static int store_request(struct request *req, struct reply *reply, bool json, struct slice request)
+static void store_request(struct request *req, struct reply *reply, bool json, struct slice request)
 {
 	struct request_split p __attribute__((cleanup(request_split_done)));
 	struct trace_table_inserted done = {0};
@@ -146,10 +148,10 @@ static int store_request(struct request *req, struct reply *reply, bool json, st
 	tel_series_add(tel_series(&dropped, "overload"), (double)p.spans_refused);
 	tel_series_add(tel_series(&dropped, "invalid"), (double)p.spans_invalid);
 	tel_series_add(tel_series(&dropped, "limit"), (double)done.cut);
-	return accept(reply, json, p.spans_invalid + p.spans_refused + done.cut, why_rejected(&p, &done));
+	accept(reply, json, p.spans_invalid + p.spans_refused + done.cut, why_rejected(&p, &done));
 }
 
-static int refuse_json(struct reply *reply, const struct buf *message, const struct schema_json_fault *fault)
+static void refuse_json(struct reply *reply, const struct buf *message, const struct schema_json_fault *fault)
 {
 	char text[300];
 
@@ -157,10 +159,10 @@ static int refuse_json(struct reply *reply, const struct buf *message, const str
 		return refuse(reply, true, 413, "invalid", "The request has more than 8 MiB.");
 	snprintf(text, sizeof(text), "The body is not an ExportTraceServiceRequest in JSON: %s%s%s, at byte %zu.",
 		 fault->member ? fault->member : "", fault->member ? " " : "", fault->why, fault->at);
-	return refuse(reply, true, 400, "invalid", text);
+	refuse(reply, true, 400, "invalid", text);
 }
 
-static int take_json(struct request *req, struct reply *reply, struct slice body)
+static void take_json(struct request *req, struct reply *reply, struct slice body)
 {
 	struct schema_json_fault fault;
 	BUF(message, REQUEST_SPLIT_BYTES_MAX);
@@ -170,7 +172,7 @@ static int take_json(struct request *req, struct reply *reply, struct slice body
 	return store_request(req, reply, true, (struct slice){message.data ? message.data : "", message.len});
 }
 
-static int take(struct request *req, struct reply *reply, bool json)
+static void take(struct request *req, struct reply *reply, bool json)
 {
 	const char *encoding = request_param(req, "HTTP_CONTENT_ENCODING");
 	struct slice body = {req->body, req->body_len};
@@ -202,44 +204,44 @@ static bool is_protobuf(const char *content_type)
 	return ascii_same_start(content_type, type, len) && strchr("; \t", content_type[len]);
 }
 
-static int refuse_type(struct reply *reply)
+static void refuse_type(struct reply *reply)
 {
 	tel_series_add(tel_series(&refused, "invalid"), 1);
-	return reply_problem(reply, 415, "OTLP is application/x-protobuf or application/json.");
+	reply_problem(reply, 415, "OTLP is application/x-protobuf or application/json.");
 }
 
-int ingest_traces(struct request *req, struct reply *reply)
+void ingest_traces(struct request *req, struct reply *reply)
 {
 	bool json = json_body_type(req->content_type);
 
 	if (!json && !is_protobuf(req->content_type))
 		return refuse_type(reply);
-	int status = atomic_fetch_add(&active, 1) < LIMIT_INGESTS
-			     ? take(req, reply, json)
-			     : refuse(reply, json, 429, "overload", "Too many requests come at a time.");
+	if (atomic_fetch_add(&active, 1) < LIMIT_INGESTS)
+		take(req, reply, json);
+	else
+		refuse(reply, json, 429, "overload", "Too many requests come at a time.");
 	atomic_fetch_sub(&active, 1);
-	return status;
 }
 
 /* ---- signals that are not kept ---- */
 
 /* The empty message of either kind is ExportMetricsServiceResponse and ExportLogsServiceResponse. */
-static int pass_by(const struct request *req, struct reply *reply, const char *signal)
+static void pass_by(const struct request *req, struct reply *reply, const char *signal)
 {
 	bool json = json_body_type(req->content_type);
 
 	if (!json && !is_protobuf(req->content_type))
 		return refuse_type(reply);
 	tel_series_add(tel_series(&unkept, signal), 1);
-	return accept(reply, json, 0, "");
+	accept(reply, json, 0, "");
 }
 
-int ingest_metrics(struct request *req, struct reply *reply)
+void ingest_metrics(struct request *req, struct reply *reply)
 {
-	return pass_by(req, reply, "metrics");
+	pass_by(req, reply, "metrics");
 }
 
-int ingest_logs(struct request *req, struct reply *reply)
+void ingest_logs(struct request *req, struct reply *reply)
 {
-	return pass_by(req, reply, "logs");
+	pass_by(req, reply, "logs");
 }

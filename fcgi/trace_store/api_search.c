@@ -275,12 +275,12 @@ static void write_answer(struct search *search, struct json_writer *json)
 	json_end_object(json);
 }
 
-int search_traces(struct request *req, struct reply *reply)
+void search_traces(struct request *req, struct reply *reply)
 {
 	struct search search;
 
 	if (!api_query_start(&search.q, req, reply))
-		return reply->status;
+		return;
 	if (read_search(&search, reply)) {
 		reply_body_max(reply, (size_t)3 * ANSWER_BYTES_MAX);
 		write_answer(&search, reply_writer(reply));
@@ -290,5 +290,4 @@ int search_traces(struct request *req, struct reply *reply)
 			reply_database(reply, search.q.reader.result);
 	}
 	api_query_end(&search.q);
-	return reply->status;
 }

@@ -259,12 +259,12 @@ static void write_values(struct values *v, struct json_writer *json, bool typed)
 	json_end_object(json);
 }
 
-static int reply_values(struct request *req, struct reply *reply, bool typed)
+static void reply_values(struct request *req, struct reply *reply, bool typed)
 {
 	struct values v;
 
 	if (!api_query_start(&v.q, req, reply))
-		return reply->status;
+		return;
 	if (api_query_range(&v.q, reply, 0, STRING_SET_ITEMS_MAX) && api_query_selector(&v.q, reply, false) &&
 	    read_name(&v, reply)) {
 		string_set_init(&v.set, v.q.limit, STRING_SET_BYTES_MAX);
@@ -279,15 +279,14 @@ static int reply_values(struct request *req, struct reply *reply, bool typed)
 		string_set_done(&v.set);
 	}
 	api_query_end(&v.q);
-	return reply->status;
 }
 
-int list_tag_values(struct request *req, struct reply *reply)
+void list_tag_values(struct request *req, struct reply *reply)
 {
-	return reply_values(req, reply, false);
+	reply_values(req, reply, false);
 }
 
-int list_tag_values_v2(struct request *req, struct reply *reply)
+void list_tag_values_v2(struct request *req, struct reply *reply)
 {
-	return reply_values(req, reply, true);
+	reply_values(req, reply, true);
 }

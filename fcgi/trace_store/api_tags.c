@@ -150,12 +150,11 @@ static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 	return true;
 }
 
-static int end(struct tags *tags, struct reply *reply)
+static void end(struct tags *tags)
 {
 	for (size_t i = 0; i < SCOPES; i++)
 		string_set_done(&tags->keys[i]);
 	api_query_end(&tags->q);
-	return reply->status;
 }
 
 /* ---- handlers ---- */
@@ -174,13 +173,13 @@ static void write_intrinsics(struct json_writer *json)
 		json_text(json, name);
 }
 
-int list_tags(struct request *req, struct reply *reply)
+void list_tags(struct request *req, struct reply *reply)
 {
 	struct json_writer *json = reply_writer(reply);
 	struct tags tags;
 
 	if (!begin(&tags, req, reply))
-		return reply->status;
+		return;
 	if (collect(&tags, reply, true)) {
 		json_begin_object(json);
 		json_key(json, "tagNames");
@@ -193,16 +192,16 @@ int list_tags(struct request *req, struct reply *reply)
 		json_end_object(json);
 		reply_json(reply, 200);
 	}
-	return end(&tags, reply);
+	end(&tags);
 }
 
-int list_tags_v2(struct request *req, struct reply *reply)
+void list_tags_v2(struct request *req, struct reply *reply)
 {
 	struct json_writer *json = reply_writer(reply);
 	struct tags tags;
 
 	if (!begin(&tags, req, reply))
-		return reply->status;
+		return;
 	if (collect(&tags, reply, false)) {
 		json_begin_object(json);
 		json_key(json, "scopes");
@@ -227,5 +226,5 @@ int list_tags_v2(struct request *req, struct reply *reply)
 		json_end_object(json);
 		reply_json(reply, 200);
 	}
-	return end(&tags, reply);
+	end(&tags);
 }

@@ -120,7 +120,7 @@ static void add_trace(struct buf *out, const struct trace *trace)
 	}
 }
 
-static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
+static void reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 {
 	char message[320];
 
@@ -138,7 +138,7 @@ static int reply_protobuf(const struct one *one, struct reply *reply, bool v2)
 	if (reply->body.failed)
 		return reply_problem(reply, 422, "The trace is too large to be shown.");
 	reply->content_type = "application/protobuf";
-	return reply->status = 200;
+	reply->status = 200;
 }
 
 /* ---- JSON: the same, resource_spans are batches in version 1 ---- */
@@ -200,7 +200,7 @@ static size_t write_trace(struct json_writer *json, const struct trace *trace, c
 	return trace->span_count - i;
 }
 
-static int reply_as_json(const struct one *one, struct reply *reply, bool v2)
+static void reply_as_json(const struct one *one, struct reply *reply, bool v2)
 {
 	struct json_writer *json = reply_writer(reply);
 	char message[320];
@@ -223,12 +223,12 @@ static int reply_as_json(const struct one *one, struct reply *reply, bool v2)
 	json_end_object(json);
 	if (reply->body.failed)
 		return reply_problem(reply, 422, "The trace is too large to be shown.");
-	return reply_json(reply, 200);
+	reply_json(reply, 200);
 }
 
 /* ---- handlers ---- */
 
-static int reply_trace(struct one *one, struct reply *reply, bool v2)
+static void reply_trace(struct one *one, struct reply *reply, bool v2)
 {
 	struct api_query *q = &one->q;
 	struct trace_table_size size;
@@ -244,26 +244,28 @@ static int reply_trace(struct one *one, struct reply *reply, bool v2)
 		return reply_database(reply, result);
 	one->cut_spans = size.cut_spans;
 	reply_body_max(reply, BODY_BYTES_MAX);
-	return wants_protobuf(q->req) ? reply_protobuf(one, reply, v2) : reply_as_json(one, reply, v2);
+	if (wants_protobuf(q->req))
+		reply_protobuf(one, reply, v2);
+	else
+		reply_as_json(one, reply, v2);
 }
 
-static int find_trace(struct request *req, struct reply *reply, bool v2)
+static void find_trace(struct request *req, struct reply *reply, bool v2)
 {
 	struct one one;
 
 	if (!api_query_start(&one.q, req, reply))
-		return reply->status;
+		return;
 	reply_trace(&one, reply, v2);
 	api_query_end(&one.q);
-	return reply->status;
 }
 
-int get_trace(struct request *req, struct reply *reply)
+void get_trace(struct request *req, struct reply *reply)
 {
-	return find_trace(req, reply, false);
+	find_trace(req, reply, false);
 }
 
-int get_trace_v2(struct request *req, struct reply *reply)
+void get_trace_v2(struct request *req, struct reply *reply)
 {
-	return find_trace(req, reply, true);
+	find_trace(req, reply, true);
 }

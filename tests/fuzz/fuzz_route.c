@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int handler(struct request *req, struct reply *reply)
+static void handler(struct request *req, struct reply *reply)
 {
 	(void)req;
 	(void)reply;

@@ -9,7 +9,7 @@
 TEL_COUNTER(greetings, "greetings", "{greeting}", "Greetings said.");
 
 /* GET /api/v1/greetings/{id} -> 200 {"user_id":1,"greeting":"Hello"} */
-static int greet(struct request *req, struct reply *reply)
+static void greet(struct request *req, struct reply *reply)
 {
 	int64_t id;
 	if (!request_id(req, &id))
@@ -25,12 +25,10 @@ static int greet(struct request *req, struct reply *reply)
 	tel_span_set(tel_span_current(), tel_int("user.id", id));
 	struct json_writer *json = reply_writer(reply);
 	json_begin_object(json);
-	json_key(json, "user_id");
-	json_int(json, id);
-	json_key(json, "greeting");
-	json_text(json, "Hello");
+	json_member_int(json, "user_id", id);
+	json_member_text(json, "greeting", "Hello");
 	json_end_object(json);
-	return reply_json(reply, 200);
+	reply_json(reply, 200);
 }
 
 static const struct route routes[] = {

@@ -10,11 +10,10 @@
 #include "http/request.h"
 #include "http/route.h"
 
-static int handler(struct request *req, struct reply *reply)
+static void handler(struct request *req, struct reply *reply)
 {
 	(void)req;
 	(void)reply;
-	return 200;
 }
 
 static const struct route table[] = {
