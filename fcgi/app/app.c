@@ -18,6 +18,7 @@
 #include "app/request_database.h"
 #include "base/clock.h"
 #include "base/env.h"
+#include "base/thread.h"
 #include "base/trim.h"
 #include "database/database.h"
 #include "http/neighbour.h"
@@ -190,7 +191,7 @@ static unsigned left_ms(void)
 }
 
 /* A request, a hook or a disk that hangs must not keep the process. */
-static void *end_in_any_case(void *arg)
+static void end_in_any_case(void *arg)
 {
 	(void)arg;
 	sleep_ms(LAST_MS);
@@ -200,12 +201,11 @@ static void *end_in_any_case(void *arg)
 
 static void stop(const struct app *app, struct database *database)
 {
-	pthread_t watch;
+	static struct thread watch = THREAD_INITIALIZER;
 
 	tel_info("stopping");
 	last_ns = clock_monotonic_ns() + LAST_MS * NS_PER_MS;
-	if (pthread_create(&watch, NULL, end_in_any_case, NULL) == 0)
-		pthread_detach(watch);
+	thread_start(&watch, "watch", end_in_any_case, NULL);
 
 	bool drained = server_stop(DRAIN_MS);
 	if (!drained)
@@ -271,7 +271,7 @@ static int run(const struct app *app)
 	if (!env_check(&problems))
 		return fail(problems.data, "correct it, or leave it unset");
 	if (!neighbours_locate(&problems))
-		return fail(problems.data, "set NAME_PORT to the port on this machine, or NAME_URL");
+		return fail(problems.data, "set the port of a service on this machine, or the URL of another");
 	unsigned threads = (unsigned)env_number(&worker_threads);
 	threads = threads ? threads : default_threads(app);
 	char limits[128];

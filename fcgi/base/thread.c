@@ -18,13 +18,18 @@ static void *run_and_tell(void *arg)
 int thread_start(struct thread *t, const char *name, void (*run)(void *arg), void *arg)
 {
 	sigset_t all, before;
+	pthread_attr_t attr;
 
 	t->stopping = t->ended = false;
 	t->run = run;
 	t->arg = arg;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&t->id, NULL, run_and_tell, t);
+	pthread_attr_init(&attr);
+	if (t->stack_bytes)
+		pthread_attr_setstacksize(&attr, t->stack_bytes);
+	int error = pthread_create(&t->id, &attr, run_and_tell, t);
+	pthread_attr_destroy(&attr);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!error)
 		pthread_setname_np(t->id, name);

@@ -25,6 +25,7 @@ struct thread {
 	pthread_mutex_t lock; /* protects `stopping`, `ended`, and all that the thread shares with others */
 	bool stopping;        /* thread_stop was called */
 	bool ended;           /* `run` has returned */
+	size_t stack_bytes;   /* set before thread_start; 0: as much as the system gives */
 	/* private */
 	pthread_cond_t woken, gone;
 	pthread_t id;

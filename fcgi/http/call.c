@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/call.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -81,12 +80,8 @@ static struct caller *caller_new(void)
 {
 	struct caller *c = calloc(1, sizeof(*c));
 
-	if (!c || !(c->curl = curl_easy_init()))
+	if (!c || !(c->curl = curl_handle_new(0)))
 		abort();
-	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(c->curl, CURLOPT_DNS_CACHE_TIMEOUT, 0L); /* a replaced container has moved */
-	curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(c->curl, CURLOPT_PROXY, ""); /* whatever http_proxy says */
 	curl_easy_setopt(c->curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "apm/" APM_VERSION);
 	curl_easy_setopt(c->curl, CURLOPT_BUFFERSIZE, 4096L);

@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "base/buf.h"
+#include "base/json_lex.h"
 #include "base/utf8.h"
-#include "http/json_check.h"
 
 bool json_body_type(const char *content_type)
 {
@@ -30,34 +31,46 @@ static struct json_object *parse(const char *text, size_t len)
 	return object;
 }
 
-/* NULL: an object that json-c can keep. */
-static const char *objection(const char *text, const struct json_shape *shape)
+/* Returns why the name or string that was read last cannot be kept as it is, or NULL. */
+static const char *judge_escapes(const struct json_lex *lex, struct buf *text)
 {
-	if (text[strspn(text, " \t\r\n")] != '{')
-		return "must be an object";
-	if (shape->depth > JSON_BODY_DEPTH)
-		return "is nested too deeply";
-	if (shape->escaped_nul)
-		return "must not contain U+0000";
-	if (shape->lone_surrogates)
+	struct json_lex copy = *lex; /* which keeps the fault */
+
+	buf_reset(text);
+	if (!json_lex_text(&copy, text))
 		return "must not contain half a surrogate pair";
-	return NULL;
+	return memchr(text->data, '\0', text->len) ? "must not contain U+0000" : NULL;
+}
+
+static struct json_fault judge(const char *text, size_t len)
+{
+	BUF(unescaped, JSON_BODY_MAX);
+	const char *fault = NULL;
+	unsigned depth = 0;
+	struct json_lex lex;
+	enum json_token token;
+
+	json_lex_begin(&lex, text, len);
+	while ((token = json_lex_next(&lex)) > JSON_LEX_END) {
+		if (token == JSON_LEX_OBJECT_END || token == JSON_LEX_ARRAY_END)
+			depth--;
+		else if ((token == JSON_LEX_OBJECT || token == JSON_LEX_ARRAY) && ++depth > JSON_BODY_DEPTH)
+			return (struct json_fault){422, "is nested too deeply"};
+		else if (!fault && lex.len && lex.escaped && (token == JSON_LEX_NAME || token == JSON_LEX_STRING))
+			fault = judge_escapes(&lex, &unescaped);
+	}
+	if (token == JSON_LEX_BAD)
+		return (struct json_fault){400, len ? "The body is not valid JSON." : "The body is empty."};
+	if (text[strspn(text, " \t\r\n")] != '{')
+		fault = "must be an object";
+	return (struct json_fault){fault ? 422 : 0, fault};
 }
 
 struct json_object *json_body_parse(const char *text, size_t len, struct json_fault *fault)
 {
 	struct json_object *object = NULL;
-	struct json_shape shape;
 
-	*fault = (struct json_fault){0};
-	if (!utf8_valid(text, len)) {
-		*fault = (struct json_fault){422, "must be valid UTF-8"};
-	} else if (!json_check(text, len, &shape)) {
-		*fault = (struct json_fault){400, len ? "The body is not valid JSON." : "The body is empty."};
-	} else {
-		fault->detail = objection(text, &shape);
-		fault->status = fault->detail ? 422 : 0;
-	}
+	*fault = utf8_valid(text, len) ? judge(text, len) : (struct json_fault){422, "must be valid UTF-8"};
 	if (!fault->status && !(object = parse(text, len)))
 		*fault = (struct json_fault){400, "The body is not valid JSON."};
 	return object;

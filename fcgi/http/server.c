@@ -2,11 +2,11 @@
 #include "http/server.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 #include "http/call.h"
 #include "http/fcgi_connection.h"
 #include "http/lane.h"
@@ -18,7 +18,7 @@
 
 /* The memory of a thread, used for one request after the other. */
 struct worker {
-	pthread_t thread;
+	struct thread thread;
 	struct fcgi_connection connection;
 	struct buf body;
 	struct reply reply;
@@ -172,7 +172,7 @@ static void serve(struct worker *w, int fd)
 		buf_done(&w->body);
 }
 
-static void *work(void *arg)
+static void work(void *arg)
 {
 	struct worker *w = arg;
 	int fd;
@@ -186,7 +186,6 @@ static void *work(void *arg)
 		server->thread_end(w->kept);
 	reply_done(&w->reply);
 	buf_done(&w->body);
-	return NULL;
 }
 
 /* ---- start and stop ---- */
@@ -205,21 +204,19 @@ int server_init(int listen_fd, unsigned threads)
 
 int server_start(const struct server *the_server)
 {
-	pthread_attr_t attr;
 	int error = 0;
 
 	server = the_server;
 	workers = calloc(worker_max, sizeof(*workers));
 	if (!workers)
 		abort();
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	for (unsigned i = 0; i < worker_max && !error; i++) {
-		error = pthread_create(&workers[i].thread, &attr, work, &workers[i]);
+	for (struct worker *w = workers; w < workers + worker_max && !error; w++) {
+		w->thread = (struct thread)THREAD_INITIALIZER;
+		w->thread.stack_bytes = STACK_BYTES;
+		error = thread_start(&w->thread, "worker", work, w);
 		worker_count += !error;
 	}
-	pthread_attr_destroy(&attr);
-	return -error;
+	return error;
 }
 
 bool server_stop(unsigned budget_ms)
@@ -227,7 +224,7 @@ bool server_stop(unsigned budget_ms)
 	if (!listener_drain(budget_ms))
 		return false;
 	for (unsigned i = 0; i < worker_count; i++)
-		pthread_join(workers[i].thread, NULL);
+		thread_stop(&workers[i].thread, CLOCK_NEVER);
 	free(workers);
 	workers = NULL;
 	call_done();

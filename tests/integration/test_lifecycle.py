@@ -150,7 +150,7 @@ def test_a_program_ends_with_0_within_5_seconds(build, tmp_path, program, signum
         "DATA_DIR": str(tmp_path), "LOG_DIR": str(tmp_path / "logs"), "SCHEMA_DIR": str(ROOT / "db/schema"),
         "PID_FILE": str(tmp_path / "pid"), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "ACCESS_LOG": str(tmp_path / "access.log"), "CHECKPOINT_FILE": str(tmp_path / "checkpoint"),
-        "STUB_STATUS_URL": "http://127.0.0.1:9/", "READY_URLS": ""}
+        "STUB_STATUS_URL": "http://127.0.0.1:9/", "READY_URLS": "", "USERS_PORT": "9", "NOTIFICATIONS_PORT": "9"}
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()

@@ -185,7 +185,7 @@ static void limits_the_depth(void **state)
 		assert_int_equal(judge(text, strlen(text)), levels == JSON_BODY_DEPTH ? 200 : 422);
 	}
 	memset(deep, '[', 65536);
-	assert_int_equal(judge(deep, 65536), 400);
+	assert_int_equal(judge(deep, 65536), 422); /* what follows is not looked at */
 	memset(deep + 32768, ']', 32768);
 	assert_int_equal(judge(deep, 65536), 422);
 }
