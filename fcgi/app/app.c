@@ -19,7 +19,6 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "base/thread.h"
-#include "base/trim.h"
 #include "database/database.h"
 #include "http/neighbour.h"
 #include "http/server.h"
@@ -302,7 +301,6 @@ static int run(const struct app *app)
 		remove_pid();
 		return fail("the threads cannot be started", strerror(-error));
 	}
-	trim_start_up();
 	tel_info("started", tel_int("threads", threads), tel_lit("version", APM_VERSION));
 	wait_for_stop(&signals);
 	stop(app, database);

@@ -175,8 +175,8 @@ def memory(report, bench, loaded):
     idle = bench.system()
     for program in PROGRAMS:
         after, before = loaded.resident_mib(program), idle.resident_mib(program)
-        report.row("e", f"{program}: resident after load", [after["rss"]], "MiB", most=12, chart="Memory after load")
-        report.row("e", f"{program}: of it its own", [after["private"]], "MiB")
+        report.row("e", f"{program}: its own after load", [after["private"]], "MiB", most=12, chart="Memory after load")
+        report.row("e", f"{program}: with pages of its files", [after["rss"]], "MiB")
         report.row("e", f"{program}: resident idle", [before["rss"]], "MiB")
         stripped = bench.new_dir() / program
         subprocess.run(["strip", "-o", stripped, BUILD / "bin" / program], check=True)
