@@ -26,18 +26,19 @@
 
 #define LISTEN_FD 0 /* FCGI_LISTENSOCK_FILENO */
 
-/* From SIGTERM, in ms. What is not done when its time is up is given up, so that the process ends within 5 s. */
+/* How long each step may take after SIGTERM, so that the process ends within 5 s; the last is counted from the start.
+ */
 #define DRAIN_MS 3300
 #define FLUSH_MS 2000
 #define LOG_MS 300
 #define LAST_MS 4700
 
-#define RESPAWN_MS 300 /* who starts a program that ended at once (a container's multiwatch) must not spin */
+#define RESPAWN_MS 300 /* whoever restarts a program that ends at once (multiwatch in a container) must not spin */
 
 static const char help[] = "usage: %s [--help | --version]\n"
 			   "\n"
 			   "%s %s: serves FastCGI on file descriptor 0, which has to be a listening socket.\n"
-			   "SIGTERM answers what was accepted and ends; SIGUSR1 opens the log anew.\n"
+			   "SIGTERM answers what was accepted and ends; SIGUSR1 opens the log again.\n"
 			   "\n"
 			   "Settings come from the environment (defaults in brackets):\n"
 			   "  DATA_DIR [db/data]           the database, made when absent\n"
@@ -55,7 +56,7 @@ static const char help[] = "usage: %s [--help | --version]\n"
 			   "  PID_FILE [none]              file for the process id\n"
 			   "  OTEL_*                       as the OpenTelemetry specification defines them\n";
 
-/* The telemetry library reads it, and goes on with a value that it does not understand; a program of ours does not. */
+/* The telemetry library reads it too, but goes on with a value that it does not understand; a program of ours stops. */
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 ENV_SETTING(log_level, .name = "LOG_LEVEL", .kind = ENV_CHOICE, .choices = log_levels);
 ENV_SETTING(worker_threads, .name = "WORKER_THREADS", .unit = "threads", .min = 1, .max = 1024);
@@ -87,14 +88,14 @@ static int fail(const char *what, const char *remedy)
 }
 
 /*
- * Open files: of each thread two of the database, a connection of the web server and two calls to other services; of
- * the process its log, its followers, epoll, the export of spans and the like.
+ * Open files. A thread has two of the database, a connection of the web server and two to other services; the process
+ * has its log, the files that it follows, epoll, the export of spans and the like.
  */
 #define FILES_OF_THREAD 5
 #define FILES_OF_PROCESS 40
-#define FILES_USUAL 1024 /* room for connections that are kept */
+#define FILES_USUAL 1024 /* leaves room for connections that are kept */
 
-/* Raises the limit as far as it is allowed to. False: that is not enough. */
+/* Raises the limit as far as it is allowed to. Returns false if that is not enough, and says it in `what`. */
 static bool raise_file_limit(unsigned threads, char *what, size_t size)
 {
 	rlim_t needed = FILES_OF_PROCESS + (rlim_t)threads * FILES_OF_THREAD;
@@ -111,8 +112,8 @@ static bool raise_file_limit(unsigned threads, char *what, size_t size)
 }
 
 /*
- * Signals are for main alone; every thread inherits the mask. SIGQUIT ends gently too, as it does with nginx: it is
- * what multiwatch 1.0.0 sends when it is told "-s TERM" (its table of names is off by one).
+ * Signals are for main alone; every thread inherits the mask. SIGQUIT stops the program as SIGTERM does:
+ * multiwatch 1.0.0 sends it when it is told "-s TERM" (its table of names is off by one).
  */
 static void block_signals(sigset_t *set)
 {
@@ -124,7 +125,7 @@ static void block_signals(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
-/* libfcgi installs handlers of its own; a blocked signal reaches sigwait whatever they are, unless it is ignored. */
+/* libfcgi has installed handlers. A blocked signal reaches sigwait whatever its handler is, unless it is ignored. */
 static void restore_signals(void)
 {
 	signal(SIGTERM, SIG_DFL);
@@ -141,20 +142,20 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/* Beside it, then renamed: who reads it finds all of it. */
+/* Written to another file that is renamed, so that a reader finds all of it. */
 static bool put_pid(const char *path)
 {
-	char beside[PATH_MAX];
+	char new_path[PATH_MAX];
 
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside)) {
+	if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path)) {
 		errno = ENAMETOOLONG;
 		return false;
 	}
-	FILE *file = fopen(beside, "we");
+	FILE *file = fopen(new_path, "we");
 	if (!file)
 		return false;
 	bool written = fprintf(file, "%d\n", (int)getpid()) > 0;
-	return fclose(file) == 0 && written && rename(beside, path) == 0;
+	return fclose(file) == 0 && written && rename(new_path, path) == 0;
 }
 
 static void write_pid(void)
@@ -165,7 +166,7 @@ static void write_pid(void)
 		tel_warn("the process id was not written", tel_str("file", path), tel_str("reason", strerror(errno)));
 }
 
-/* Unless another incarnation has written its own. */
+/* Another process of the program may have written its own by now. */
 static void remove_pid(void)
 {
 	const char *path = env_string("PID_FILE", NULL);
@@ -181,7 +182,7 @@ static void remove_pid(void)
 
 /* ---- end ---- */
 
-static uint64_t last_ns; /* when the process ends in any case */
+static uint64_t last_ns; /* monotonic; when the process ends in any case */
 
 static unsigned left_ms(void)
 {
@@ -189,7 +190,7 @@ static unsigned left_ms(void)
 	return last_ns > now ? (unsigned)((last_ns - now) / NS_PER_MS) : 0;
 }
 
-/* A request, a hook or a disk that hangs must not keep the process. */
+/* A request, a hook or a disk that hangs must not keep the process alive. */
 static void end_in_any_case(void *arg)
 {
 	(void)arg;
@@ -212,7 +213,8 @@ static void stop(const struct app *app, struct database *database)
 	if (app->stop)
 		app->stop();
 	if (!drained) {
-		/* Threads still use the database and the telemetry: neither can be closed. The log's thread writes. */
+		/* Threads still use the database and the telemetry, so neither is closed; the log gets a moment to be
+		 * written. */
 		sleep_ms(LOG_MS);
 		remove_pid();
 		_exit(EXIT_SUCCESS);
@@ -245,8 +247,8 @@ static int run(const struct app *app)
 	struct database *database = NULL;
 
 	block_signals(&signals);
-	umask(umask(0) | 027); /* what is stored is nobody else's; the log sets its own mode */
-	/* Few arenas: threads that rarely run at the same time need no memory of their own. */
+	umask(umask(0) | 027); /* what it stores is not for everybody; the log sets its own mode */
+	/* Threads that rarely run at the same time need few arenas. */
 	mallopt(M_ARENA_MAX, 2);
 	const struct tel_attr resource[] = {tel_lit("service.namespace", "apm"),
 					    tel_lit("deployment.environment.name", "development")};
@@ -284,13 +286,13 @@ static int run(const struct app *app)
 	restore_signals();
 	if (app->database &&
 	    !(database = app->cache ? database_open_cache(app->database) : database_open(app->database)))
-		return give_up(); /* it has said why */
+		return give_up(); /* database_open has said why */
 	request_database_init(database);
 	health_init(app->unready);
 	error = app->start ? app->start(database) : 0;
 	if (error)
 		return fail("the program's own start failed", strerror(-error));
-	write_pid(); /* before the first answer: whoever has one finds the process */
+	write_pid(); /* before the first answer, so that whoever has one finds the process */
 	const struct route *const tables[] = {health_routes, app->routes, NULL};
 	const struct server server = {.tables = tables,
 				      .body_max = app->body_max,

@@ -14,7 +14,7 @@ void health_init(const char *(*the_unready)(void))
 	unready = the_unready;
 }
 
-static void begin_status(struct json_writer *json, const char *status)
+static void start_status(struct json_writer *json, const char *status)
 {
 	json_begin_object(json);
 	json_member_text(json, "status", status);
@@ -30,7 +30,7 @@ static void end_status(struct reply *reply)
 static void get_health(struct request *req, struct reply *reply)
 {
 	(void)req;
-	begin_status(reply_writer(reply), "ok");
+	start_status(reply_writer(reply), "ok");
 	end_status(reply);
 }
 
@@ -51,7 +51,7 @@ static void get_readiness(struct request *req, struct reply *reply)
 		part = "database";
 	if (part)
 		return reply_unavailable(reply, part);
-	begin_status(reply_writer(reply), "ready");
+	start_status(reply_writer(reply), "ready");
 	neighbours_write(reply_writer(reply), "circuits");
 	end_status(reply);
 }

@@ -8,21 +8,21 @@
 
 #include "base/hash.h"
 
-void etag_of(const void *data, size_t bytes, char *out)
+void etag_of(const void *data, size_t len, char *out)
 {
-	snprintf(out, ETAG_SIZE, "\"%016" PRIx64 "-%zx\"", hash_bytes(data, bytes), bytes);
+	snprintf(out, ETAG_SIZE, "\"%016" PRIx64 "-%zx\"", hash_bytes(data, len), len);
 }
 
-/* The bytes of the opaque tag at `s`, its quotes included; 0: there is none. */
+/* Returns the length of the opaque tag at `s` with its quotes, 0 if there is none. */
 static size_t opaque_tag(const char *s)
 {
-	size_t bytes = 1;
+	size_t len = 1;
 
 	if (*s != '"')
 		return 0;
-	while ((unsigned char)s[bytes] > 0x20 && s[bytes] != '"' && s[bytes] != 0x7f)
-		bytes++;
-	return s[bytes] == '"' ? bytes + 1 : 0;
+	while ((unsigned char)s[len] > 0x20 && s[len] != '"' && s[len] != 0x7f)
+		len++;
+	return s[len] == '"' ? len + 1 : 0;
 }
 
 bool etag_in(const char *list, const char *etag, bool weak)
@@ -36,14 +36,14 @@ bool etag_in(const char *list, const char *etag, bool weak)
 	while (*(list += strspn(list, between))) {
 		bool is_weak = strncmp(list, "W/", 2) == 0;
 		const char *tag = list + (is_weak ? 2 : 0);
-		size_t bytes = opaque_tag(tag);
+		size_t len = opaque_tag(tag);
 
-		if (bytes == 0)
+		if (len == 0)
 			return false;
-		list = tag + bytes + strspn(tag + bytes, blank);
+		list = tag + len + strspn(tag + len, blank);
 		if (*list && *list != ',')
 			return false;
-		if ((weak || !is_weak) && bytes == wanted && memcmp(tag, etag, bytes) == 0)
+		if ((weak || !is_weak) && len == wanted && memcmp(tag, etag, len) == 0)
 			return true;
 	}
 	return false;
@@ -72,11 +72,11 @@ static bool is_known(const struct condition *condition, const char *etag)
 	return condition->if_none_match && etag_in(condition->if_none_match, etag, true);
 }
 
-bool condition_holds(struct condition *condition, const void *representation, size_t bytes)
+bool condition_holds(struct condition *condition, const void *representation, size_t len)
 {
 	char etag[ETAG_SIZE];
 
-	etag_of(representation, bytes, etag);
+	etag_of(representation, len, etag);
 	condition->failed = !matches(condition, etag) || is_known(condition, etag);
 	return !condition->failed;
 }

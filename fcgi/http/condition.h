@@ -25,12 +25,12 @@
 #define ETAG_SIZE 32
 
 /* Writes the strong ETag of a representation, in its quotes, into `out` (ETAG_SIZE bytes). Any thread. */
-void etag_of(const void *data, size_t bytes, char *out);
+void etag_of(const void *data, size_t len, char *out);
 
 /*
- * Whether a field value of If-Match or If-None-Match (a list of entity tags, or an asterisk) has this ETag. `weak`: by
- * weak comparison, which If-None-Match uses; else a weak tag in the list equals nothing. What follows a malformed tag
- * does not count.
+ * Returns true if a field value of If-Match or If-None-Match (a list of entity tags, or an asterisk) has this ETag.
+ * With `weak` the comparison is weak, as If-None-Match demands; without it a weak tag in the list equals nothing. The
+ * rest of the list after a malformed tag is ignored.
  */
 bool etag_in(const char *list, const char *etag, bool weak);
 
@@ -42,21 +42,21 @@ struct condition {
 
 void condition_init(struct condition *condition, const struct request *req);
 
-/* False: there is nothing to look at, every state is right. */
+/* Returns false if the request has no condition, so that every state is right. */
 bool condition_is_given(const struct condition *condition);
 
 /*
- * Whether a method that changes something may do it to a resource with this representation; notes it in `failed`. A
- * resource that is not there is 404 whatever the condition says (RFC 9110 section 13.2.1). Any thread.
+ * Returns true if a method may change a resource that has this representation, else notes it in `failed`. A resource
+ * that is not there is 404 whatever the condition says (RFC 9110 section 13.2.1). Any thread.
  */
-bool condition_holds(struct condition *condition, const void *representation, size_t bytes);
+bool condition_holds(struct condition *condition, const void *representation, size_t len);
 
-/* 412. */
+/* Answers 412. */
 void reply_condition_failed(struct reply *reply);
 
 /*
- * application/json with what was written to reply_writer(): one resource, with its ETag. A GET or HEAD whose
- * If-None-Match has it is answered 304, one whose If-Match has not 412.
+ * Answers with the one resource that was written to reply_writer(), as application/json with its ETag. A GET or HEAD is
+ * answered 304 if its If-None-Match has that ETag, 412 if its If-Match has not.
  */
 void reply_resource(struct reply *reply, const struct request *req, int status);
 

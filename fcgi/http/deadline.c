@@ -10,14 +10,14 @@
 #include "http/request.h"
 #include "tel/tel.h"
 
-#define WAIT_MS 15000       /* of a web server that does not say */
-#define WAIT_MAX_MS 3600000 /* more is not believed */
+#define WAIT_MS 15000       /* how long a web server waits that does not say it */
+#define WAIT_MAX_MS 3600000 /* a longer wait is not believed */
 #define MARGIN_MAX_MS 1000  /* for the commit and the way back */
 
 TEL_COUNTER(refused, "http.server.refused", "{request}", "HTTP server requests that were refused before any work.",
 	    "reason");
 
-ENV_SETTING(queue_time_out, .name = "QUEUE_TIMEOUT_MS", .unit = "milliseconds", .fallback = 7000, .min = 1,
+ENV_SETTING(queue_timeout, .name = "QUEUE_TIMEOUT_MS", .unit = "milliseconds", .fallback = 7000, .min = 1,
 	    .max = 60000);
 
 static uint64_t queue_limit_ns = 7000 * NS_PER_MS;
@@ -27,14 +27,14 @@ static const char *const reasons[] = {
 
 void deadline_init(void)
 {
-	queue_limit_ns = (uint64_t)env_number(&queue_time_out) * NS_PER_MS;
+	queue_limit_ns = (uint64_t)env_number(&queue_timeout) * NS_PER_MS;
 	for (enum lateness lateness = LATE_QUEUED; lateness <= LATE_STORING; lateness++)
 		tel_series(&refused, reasons[lateness]);
 }
 
 /* ---- reading ---- */
 
-/* "1764408876.123" in nanoseconds; 0: it is none. */
+/* Returns "1764408876.123" in nanoseconds, 0 if the text is no time. */
 static uint64_t parse_time(const char *text)
 {
 	uint64_t ns = 0, unit = NS_PER_SECOND;
@@ -62,7 +62,7 @@ static uint64_t parse_ms(const char *text, uint64_t fallback)
 	return text && env_parse_number(text, 0, WAIT_MAX_MS, &ms) ? (uint64_t)ms : fallback;
 }
 
-/* The other side of a UNIX socket has closed it. That this side reads no more, as when it drains, is not that. */
+/* Returns true if the other side has closed the UNIX socket; not if only this side has stopped reading, to drain. */
 static bool is_closed(int fd)
 {
 	struct pollfd connection = {.fd = fd};
@@ -70,7 +70,8 @@ static bool is_closed(int fd)
 	return fd >= 0 && poll(&connection, 1, 0) == 1 && (connection.revents & (POLLHUP | POLLERR)) != 0;
 }
 
-/* Who is there still has not waited longer than it waits: then the clocks differ, and it has just come. */
+/* A web server that is still there cannot have waited for longer than it waits: then the clocks differ, and the request
+ * counts as just sent. */
 static uint64_t waited(const struct deadline_said *said, uint64_t wait_ns)
 {
 	uint64_t sent_ns = parse_time(said->sent_at);

@@ -17,7 +17,7 @@ static const char unknown_field[] = "is not a field of this request";
 
 /* ---- faults ---- */
 
-/* RFC 6901 section 6: the pointer escapes ~ and /, the fragment everything that RFC 3986 does not allow there. */
+/* RFC 6901 section 6: the pointer escapes ~ and /, and the fragment every character that RFC 3986 does not allow. */
 static void add_escaped(struct form_error *error, const char *prefix, const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._!$&'()*+,;=:@?";
@@ -102,7 +102,7 @@ void form_query(struct form *form, struct request *req, struct reply *reply)
 	form->is_query = true;
 }
 
-/* False: it came, but cannot be read; the fault is noted. */
+/* Returns false if the parameter cannot be read, and notes the fault. */
 static bool take_from_query(struct form *form, const char *name, struct json_member *out)
 {
 	char *text = form->query + form->query_used;
@@ -121,7 +121,7 @@ static bool take_from_query(struct form *form, const char *name, struct json_mem
 	return true;
 }
 
-/* True: there is a value to look at. */
+/* Returns true if there is a value to look at. */
 static bool take(struct form *form, const char *name, enum form_need need, struct json_member *out)
 {
 	if (form->status)
@@ -174,7 +174,7 @@ void form_text(struct form *form, const char *name, enum form_need need, size_t 
 		*out = text;
 }
 
-/* Unicode's White_Space beyond the control characters, which no text may have. */
+/* Looks for Unicode's White_Space, without the control characters, which no text may have. */
 static bool has_white_space(const struct slice *text)
 {
 	static const char *const spaces[] = {" ", "\u00a0", "\u1680", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
@@ -219,7 +219,7 @@ void form_choice(struct form *form, const char *name, enum form_need need, const
 	form_fault(form, name, "is not one of the allowed values");
 }
 
-/* Decimal digits with a sign perhaps; 18 of them cannot overflow. */
+/* Reads decimal digits, perhaps with a sign; 18 of them cannot overflow. */
 static bool parse_integer(const char *text, int64_t *out)
 {
 	const char *digits = text + (*text == '-');
@@ -258,7 +258,7 @@ void form_hundredths(struct form *form, const char *name, enum form_need need, i
 		return;
 	}
 	double number = value.number;
-	/* Not (a || b): a comparison with NaN is false. */
+	/* This is not (a || b), since any comparison with NaN is false. */
 	if (!(number >= (double)min / 100 && number <= (double)max / 100)) {
 		form_fault(form, name, "is out of range");
 		return;
@@ -310,7 +310,7 @@ static void write_problem(struct form *form)
 	else
 		snprintf(detail, sizeof(detail), "%s %s%s", first->pointer, first->detail,
 			 form->error_count > 1 ? ", and more is wrong: see errors." : ".");
-	reply_problem_begin(reply, form->status ? form->status : 422, detail);
+	reply_problem_start(reply, form->status ? form->status : 422, detail);
 	if (form->error_count) {
 		json_key(&reply->json, "errors");
 		json_begin_array(&reply->json);
@@ -321,7 +321,7 @@ static void write_problem(struct form *form)
 			json_end_object(&reply->json);
 		}
 		json_end_array(&reply->json);
-		/* The name of an unknown field is the client's text: not for the log. */
+		/* The name of an unknown field is the client's text, and stays out of the log. */
 		if (first->detail == unknown_field)
 			snprintf(reply->reason, sizeof(reply->reason), "an unknown field");
 	}

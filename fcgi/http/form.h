@@ -38,7 +38,7 @@ struct form {
 	bool is_query;
 	char query[4 * FORM_QUERY_VALUE_MAX]; /* the parameters that were asked for, decoded */
 	size_t query_used;
-	const char *fields[FORM_FIELDS_MAX]; /* asked for so far; any other member is unknown */
+	const char *fields[FORM_FIELDS_MAX]; /* those that were asked for; any other member is unknown */
 	size_t field_count;
 	struct form_error {
 		char pointer[128];
@@ -52,7 +52,7 @@ struct form {
 /* Parses the JSON object of the body; form_end answers 415, 413, 400 (not JSON) or 422 (not an object, not UTF-8). */
 void form_body(struct form *form, struct request *req, struct reply *reply);
 
-/* The same calls then read parameters of the query string; unknown ones are ignored. */
+/* Lets the calls below read parameters of the query string; unknown parameters are ignored. */
 void form_query(struct form *form, struct request *req, struct reply *reply);
 
 /* Text of min..max characters (code points) without control characters; .data is NULL when it is absent or bad. */
@@ -61,16 +61,16 @@ void form_text(struct form *form, const char *name, enum form_need need, size_t 
 /* Text of the form a@b: 254 bytes at most, one @, no white space. */
 void form_email(struct form *form, const char *name, enum form_need need, struct slice *out);
 
-/* One of the words of a NULL-terminated list; *out is the literal of the list, untouched when absent. */
+/* One of the words of a NULL-terminated list. *out becomes that literal, and is untouched if the field is absent. */
 void form_choice(struct form *form, const char *name, enum form_need need, const char *const *words, const char **out);
 
-/* An integer within min..max; untouched when absent. */
+/* An integer within min..max. *out is untouched if the field is absent. */
 void form_int(struct form *form, const char *name, enum form_need need, int64_t min, int64_t max, int64_t *out);
 
 /* A number with two decimals at most, as integer hundredths within min..max. */
 void form_hundredths(struct form *form, const char *name, enum form_need need, int64_t min, int64_t max, int64_t *out);
 
-/* ?limit=&cursor= of a list. */
+/* The parameters of a list: ?limit=&cursor=. */
 void form_page(struct form *form, struct page *out);
 
 /* Returns true if all is well. Otherwise the problem is written to the reply. */

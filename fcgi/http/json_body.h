@@ -36,7 +36,7 @@ bool json_body_type(const char *content_type);
  */
 struct json_object *json_body_parse(const char *text, size_t len, struct json_fault *fault);
 
-/* NULL does nothing. */
+/* Does nothing for NULL. */
 void json_body_free(struct json_object *object);
 
 enum json_kind { JSON_ABSENT, JSON_STRING, JSON_INTEGER, JSON_FRACTION, JSON_OTHER };
@@ -44,8 +44,8 @@ enum json_kind { JSON_ABSENT, JSON_STRING, JSON_INTEGER, JSON_FRACTION, JSON_OTH
 struct json_member {
 	enum json_kind kind;
 	struct slice text; /* of a string; a NUL follows, it lives as long as the object */
-	int64_t integer;   /* of a number without fraction and exponent; the nearest int64_t when it is too large */
-	double number;     /* of any number; may be infinite or NaN */
+	int64_t integer;   /* a number without fraction and exponent; the nearest int64_t if it is too large */
+	double number;     /* any number; may be infinite or NaN */
 };
 
 struct json_member json_body_member(struct json_object *object, const char *name);

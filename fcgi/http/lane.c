@@ -4,11 +4,10 @@
 #include "base/clock.h"
 #include "base/env.h"
 
-/* The longest wait, and how long a lane without an answer is thought to move. */
-#define PATIENCE_NS (250 * NS_PER_MS)
-#define QUICK_NS (100 * NS_PER_MS) /* an answer that takes no longer is worth waiting for */
-#define SMOOTHING 32               /* answers until a change shows: one that was held up is no slow neighbour */
-#define FREE_OF 8                  /* one thread in as many is held by no call */
+#define PATIENCE_NS (250 * NS_PER_MS) /* the longest wait; after as long without an answer a lane is stuck */
+#define QUICK_NS (100 * NS_PER_MS)    /* an answer that takes no longer is worth waiting for */
+#define SMOOTHING 32 /* answers until a change shows: a single slow answer does not make a slow neighbour */
+#define FREE_OF 8    /* one thread in eight is never in a call */
 
 ENV_SETTING(call_share, .name = "CALL_SHARE_PERCENT", .unit = "percent", .fallback = 50, .min = 1, .max = 100);
 
@@ -32,7 +31,7 @@ void lane_open(struct lane *lane)
 	pthread_mutex_unlock(&lock);
 }
 
-/* With the lock. A lane has one place at least: of very few threads none is kept free. */
+/* With the lock. A lane has one place at least, even if that leaves no thread free. */
 static bool is_full(const struct lane *lane)
 {
 	unsigned most = all_max / lanes < share_max ? all_max / lanes : share_max;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bulkhead: at most $CALL_SHARE_PERCENT (default 50) of the threads that answer requests are in calls to one
- * neighbour, and all lanes together leave an eighth of them free, so that reads, health and metrics are answered
- * whatever hangs.
+ * The bulkhead. At most $CALL_SHARE_PERCENT (default 50) of the threads that answer requests are in calls to one
+ * neighbour, and all lanes together leave an eighth of the threads free, so that reads, health and metrics are answered
+ * whichever neighbour hangs.
  *
- * A call that finds its lane full is refused at once, unless the neighbour is quick: writers that share a commit come
- * to it all together, and there is room again within milliseconds. Then it waits, for 250 ms at most.
+ * A call that finds its lane full is refused at once, unless the neighbour is quick: writers that share a commit call
+ * it all at the same moment, and there is room again within milliseconds. Then the call waits, for 250 ms at most.
  */
 #ifndef APM_HTTP_LANE_H
 #define APM_HTTP_LANE_H
@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 struct lane {
-	unsigned held;      /* threads in calls */
-	uint64_t moved_ns;  /* monotonic; when an answer came last, or the first call began */
+	unsigned held;      /* threads that are in calls */
+	uint64_t moved_ns;  /* monotonic; when the last answer came, or the first call began */
 	uint64_t answer_ns; /* how long an answer takes, smoothed */
 	pthread_cond_t freed;
 };
@@ -26,16 +26,17 @@ struct lane {
 		.freed = PTHREAD_COND_INITIALIZER                                                                      \
 	}
 
-/* Before threads start: `threads` answer requests. Reads CALL_SHARE_PERCENT. */
+/* Reads CALL_SHARE_PERCENT; `threads` is how many answer requests. Before threads start. */
 void lanes_init(unsigned threads);
 
-/* One lane more shares the threads; before its first use. Any thread. */
+/* Lets one lane more share the threads. Before its first use, any thread. */
 void lane_open(struct lane *lane);
 
-/* Any thread that answers requests. True: it may call, and says lane_leave afterwards. Blocks for 250 ms at most. */
+/* Returns true if the thread may call; lane_leave follows. Blocks for 250 ms at most. Any thread that answers requests.
+ */
 bool lane_enter(struct lane *lane);
 
-/* `answered_ns`: how long the answer took, 0: none came. */
+/* `answered_ns` is how long the answer took, 0 if none came. */
 void lane_leave(struct lane *lane, uint64_t answered_ns);
 
 #endif

@@ -15,27 +15,27 @@
 #include "base/clock.h"
 #include "tel/tel.h"
 
-#define CONNECTIONS_MAX 4096    /* file descriptors below it */
-#define PEER_TIMEOUT_SECONDS 10 /* a web server that stops in the middle of a record */
-#define BACKLOG 65535           /* connections that wait; the kernel takes net.core.somaxconn at most */
+#define CONNECTIONS_MAX 4096    /* a connection's file descriptor is below it */
+#define PEER_TIMEOUT_SECONDS 10 /* how long a web server may stop in the middle of a record */
+#define BACKLOG 65535           /* connections that may wait; the kernel allows net.core.somaxconn at most */
 #define LOCKS 64                /* of connections; a power of two */
-#define FRESH_GRACE_MS 1000     /* draining: for the first request of a connection */
-#define QUEUE_GRACE_MS 1500     /* draining: for what waits to be accepted */
+#define FRESH_GRACE_MS 1000     /* how long draining waits for the first request of a connection */
+#define QUEUE_GRACE_MS 1500     /* how long draining accepts connections that wait */
 
 enum state {
-	BUSY,  /* in the hands of a thread, or closed */
-	FRESH, /* waits for its first request, which the web server is about to send: it has connected for it */
-	KEPT   /* waits for a further request */
+	BUSY,  /* a thread has it, or it is closed */
+	FRESH, /* waits for its first request, for which the web server has connected */
+	KEPT   /* waits for another request */
 };
 
 static struct {
 	int listen_fd, epoll_fd, drained_fd;
 	atomic_bool draining;
 
-	/* With one lock for all connections threads would queue at it, twice in every request. */
+	/* Threads would queue at a single lock for all connections, twice in every request. */
 	pthread_mutex_t locks[LOCKS];
 	uint8_t state[CONNECTIONS_MAX];
-	bool polled[CONNECTIONS_MAX]; /* epoll knows it */
+	bool polled[CONNECTIONS_MAX]; /* it was added to epoll */
 
 	pthread_mutex_t lock; /* of the rest */
 	pthread_cond_t closed;
@@ -58,8 +58,8 @@ static void unlock_connection(int fd)
 }
 
 /*
- * One shot: an event goes to one thread and nothing more happens to the descriptor until it is armed again. Arming
- * looks at the present state, so nothing that came meanwhile is missed.
+ * An event goes to one thread, and no other follows until the descriptor is armed again. Arming looks at the present
+ * state, so that nothing which came in between is missed.
  */
 static int arm(int fd, int operation)
 {
@@ -71,8 +71,8 @@ int listener_init(int listen_fd)
 {
 	int flags = fcntl(listen_fd, F_GETFL);
 
-	listen(listen_fd, BACKLOG); /* where that fails, the queue stays as long as it came */
-	/* Two threads may see the same connection; the second must not wait in accept. */
+	listen(listen_fd, BACKLOG); /* if that fails, the queue stays as long as it was */
+	/* Two threads may be woken for the same connection; the second must not wait in accept. */
 	if (flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return -errno;
 	listener.listen_fd = listen_fd;
@@ -81,7 +81,7 @@ int listener_init(int listen_fd)
 	if (listener.epoll_fd < 0 || listener.drained_fd < 0)
 		return -errno;
 
-	/* Not one shot: it wakes every thread. */
+	/* Without EPOLLONESHOT it wakes every thread. */
 	struct epoll_event drained = {.events = EPOLLIN, .data.fd = listener.drained_fd};
 	if (epoll_ctl(listener.epoll_fd, EPOLL_CTL_ADD, listener.drained_fd, &drained) != 0 ||
 	    arm(listen_fd, EPOLL_CTL_ADD) != 0)
@@ -112,13 +112,13 @@ void listener_gone(void)
 void listener_close(int fd)
 {
 	lock_connection(fd);
-	listener.state[fd] = BUSY; /* before the number is used anew */
+	listener.state[fd] = BUSY; /* before the number is used again */
 	close(fd);
 	unlock_connection(fd);
 	listener_gone();
 }
 
-static void set_time_outs(int fd)
+static void set_timeouts(int fd)
 {
 	struct timeval limit = {.tv_sec = PEER_TIMEOUT_SECONDS};
 
@@ -126,7 +126,7 @@ static void set_time_outs(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
-/* A new connection with a request on it. -1: none, or its request is still to come and epoll will tell. */
+/* Accepts a connection. Returns it if it has a request, else -1: there is none, or epoll will tell of its request. */
 static int accept_one(void)
 {
 	char byte;
@@ -134,7 +134,7 @@ static int accept_one(void)
 	int reason = errno;
 
 	if (fd < 0 && (reason == EMFILE || reason == ENFILE || reason == ENOBUFS || reason == ENOMEM))
-		clock_sleep_until(clock_monotonic_ns() + 10000000); /* others will close theirs */
+		clock_sleep_until(clock_monotonic_ns() + 10000000); /* until others have closed theirs */
 	arm(listener.listen_fd, EPOLL_CTL_MOD);
 	if (fd < 0)
 		return -1;
@@ -142,14 +142,14 @@ static int accept_one(void)
 		close(fd);
 		return -1;
 	}
-	set_time_outs(fd);
+	set_timeouts(fd);
 	bool waiting = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
 
 	pthread_mutex_lock(&listener.lock);
 	listener.open++;
 	pthread_mutex_unlock(&listener.lock);
 	lock_connection(fd);
-	bool late = listener.draining; /* the one thread that knows of it must see to it */
+	bool late = listener.draining; /* then no other thread knows of the connection */
 	bool polled = waiting && !late && arm(fd, EPOLL_CTL_ADD) == 0;
 	listener.state[fd] = polled ? FRESH : BUSY;
 	listener.polled[fd] = polled;
@@ -157,11 +157,11 @@ static int accept_one(void)
 	if (polled)
 		return -1;
 	if (waiting && late && poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, FRESH_GRACE_MS) != 1)
-		shutdown(fd, SHUT_RD); /* reads as the end */
+		shutdown(fd, SHUT_RD); /* so that it reads as closed */
 	return fd;
 }
 
-/* True: this thread is to end. */
+/* Returns true if the thread is to end. */
 static bool drained(void)
 {
 	pthread_mutex_lock(&listener.lock);
@@ -199,8 +199,9 @@ int listener_wait(void)
 }
 
 /*
- * With the connection's lock. Half closed: what the web server has sent can still be read and is served, what it sends
- * later fails there at once, unsent, so that no request is lost between a look and a close. Wakes a thread in any case.
+ * With the connection's lock. Closes its reading half: a request that the web server has sent is still read and served,
+ * and one that it sends later fails on its side at once, unsent, so that none is lost between a look and a close. Wakes
+ * a thread in any case.
  */
 static void stop_reading(int fd)
 {
@@ -243,8 +244,8 @@ static bool wait_until_closed(uint64_t deadline_ns)
 }
 
 /*
- * What has connected and waits is accepted as ever: where the socket ends with this process, nobody else would answer
- * it. Where it outlives the process, what does not stop coming is left to the next one.
+ * The connections that wait are accepted as usual: if the socket ends with this process, nobody else would answer them.
+ * If it outlives the process and connections keep coming, the rest is left to the next process.
  */
 static void wait_for_queue(uint64_t deadline_ns)
 {
@@ -262,7 +263,7 @@ bool listener_drain(unsigned budget_ms)
 	wait_for_queue(patience < deadline ? patience : deadline);
 	uint64_t grace = clock_monotonic_ns() + FRESH_GRACE_MS * NS_PER_MS;
 
-	listener.draining = true; /* whoever takes a connection's lock after stop_reading_all sees it */
+	listener.draining = true; /* a thread that takes a connection's lock after stop_reading_all sees it */
 	epoll_ctl(listener.epoll_fd, EPOLL_CTL_DEL, listener.listen_fd, NULL);
 	stop_reading_all(KEPT);
 	pthread_mutex_lock(&listener.lock);

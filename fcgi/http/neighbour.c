@@ -48,7 +48,7 @@ static void open_circuit(struct circuit *circuit, uint64_t until_ns)
 	circuit->open_until = until_ns;
 }
 
-/* An answer is news whenever its call began; a failure is none once the state has changed. */
+/* An answer counts whenever its call began, a failure only if the state has not changed since. */
 void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome outcome, uint64_t now_ns,
 		   uint64_t pause_ns)
 {
@@ -87,7 +87,7 @@ const char *refusal_name(enum refusal refusal)
 	return names[refusal];
 }
 
-/* A pause ends by itself; where nobody calls, nothing else would say so. */
+/* A pause ends by itself; without a call nothing else would show it. */
 static void show_states(void)
 {
 	pthread_mutex_lock(&lock);
@@ -147,7 +147,7 @@ static void log_change(const struct neighbour *neighbour, enum circuit_state bef
 		tel_info("a service answers again", tel_str("peer", neighbour->peer.service));
 }
 
-/* Pauses differ by a fifth, so that programs that lost a neighbour together do not come back to it together. */
+/* Pauses vary by a fifth, so that programs which lost a neighbour together do not all return at the same moment. */
 static void end_call(struct neighbour *neighbour, unsigned turn, enum call_outcome outcome)
 {
 	uint64_t pause_ns = PAUSE_NS * 9 / 10 + random_u64() % (PAUSE_NS / 5);

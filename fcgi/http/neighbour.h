@@ -28,17 +28,17 @@ struct circuit {
 
 enum call_outcome {
 	CALL_ANSWERED,
-	CALL_FAILED, /* no answer, or 502, 503 or 504; a 500 is about the one request */
-	CALL_UNKNOWN /* it was given too little time, or was not made: says nothing about the neighbour */
+	CALL_FAILED, /* no answer, or 502, 503 or 504; a 500 is about that request alone */
+	CALL_UNKNOWN /* it had too little time, or was not made, and says nothing about the neighbour */
 };
 
-/* True: the call may be made, and circuit_ended is told what came of it, with *turn, which it began in. */
+/* Returns true if the call may be made. Then circuit_ended is told its outcome and *turn, in which it began. */
 bool circuit_allows(struct circuit *circuit, uint64_t now_ns, unsigned *turn);
 
-/* The state as others see it: an open circuit whose pause is over is half open, though nobody has called since. */
+/* Returns the state to show: a circuit whose pause is over is half open, though nobody has called since. */
 enum circuit_state circuit_shows(const struct circuit *circuit, uint64_t now_ns);
 
-/* `pause_ns`: how long the circuit stays open if this opens it. */
+/* `pause_ns` is how long the circuit stays open if this opens it. */
 void circuit_ended(struct circuit *circuit, unsigned turn, enum call_outcome outcome, uint64_t now_ns,
 		   uint64_t pause_ns);
 
@@ -64,27 +64,28 @@ const struct peer *neighbour_peer(const struct neighbour *neighbour);
 
 /* A call on its way. */
 struct passage {
-	bool in_request; /* the thread is one of those that answer requests, so the lane counts */
+	bool in_request; /* the thread answers a request, so that the lane counts */
 	unsigned turn;   /* of the circuit */
 };
 
 enum refusal { CALL_ALLOWED, REFUSED_CIRCUIT, REFUSED_LANE, REFUSED_DEADLINE };
 
 /*
- * Asks for a call. After CALL_ALLOWED neighbour_leave follows, with the same passage, what came of the call and how
+ * Asks for a call. After CALL_ALLOWED neighbour_leave follows, with the same passage, the outcome of the call and how
  * long it took. Refusals are counted.
  */
 enum refusal neighbour_enter(struct neighbour *neighbour, struct passage *passage);
 void neighbour_leave(struct neighbour *neighbour, const struct passage *passage, enum call_outcome outcome,
 		     uint64_t duration_ns);
 
-/* Counts a call that its own caller did not make for lack of time. */
+/* Counts a call that its caller did not make, for lack of time. */
 void neighbour_refused(struct neighbour *neighbour, enum refusal refusal);
 
-/* "circuit_open", "lane_full", "deadline": error.type of a call that was refused. */
+/* Returns "circuit_open", "lane_full" or "deadline", the error.type of a call that was refused. */
 const char *refusal_name(enum refusal refusal);
 
-/* Adds {"users":"closed",…} to what /readyz tells; false, and nothing: there is no neighbour. */
+/* Writes the member `key` with {"users":"closed",…}, for /readyz. Returns false, and writes nothing, without
+ * neighbours. */
 bool neighbours_write(struct json_writer *json, const char *key);
 
 #endif

@@ -48,9 +48,9 @@ void reply_reset(struct reply *reply)
 	drop_body(reply);
 }
 
-void reply_body_max(struct reply *reply, size_t bytes)
+void reply_body_max(struct reply *reply, size_t max_bytes)
 {
-	reply->body.max = bytes;
+	reply->body.max = max_bytes;
 }
 
 void reply_header(struct reply *reply, const char *name, const char *format, ...)
@@ -59,22 +59,22 @@ void reply_header(struct reply *reply, const char *name, const char *format, ...
 	va_list args;
 
 	va_start(args, format);
-	int bytes = vsnprintf(value, sizeof(value), format, args);
+	int len = vsnprintf(value, sizeof(value), format, args);
 	va_end(args);
-	if (bytes < 0 || (size_t)bytes >= sizeof(value))
+	if (len < 0 || (size_t)len >= sizeof(value))
 		return;
 	/* Octets above ASCII are obsolete in a field value (RFC 9110 section 5.5). */
-	for (int i = 0; i < bytes; i++)
+	for (int i = 0; i < len; i++)
 		if (value[i] < 0x20 || value[i] > 0x7e)
 			return;
-	/* Whole or not at all: half a line would break the answer. */
-	if (!buf_reserve(&reply->headers, strlen(name) + (size_t)bytes + 4)) {
+	/* Half a line would break the answer, so it is added whole or not at all. */
+	if (!buf_reserve(&reply->headers, strlen(name) + (size_t)len + 4)) {
 		reply->headers.failed = false;
 		return;
 	}
 	buf_adds(&reply->headers, name);
 	buf_adds(&reply->headers, ": ");
-	buf_add(&reply->headers, value, (size_t)bytes);
+	buf_add(&reply->headers, value, (size_t)len);
 	buf_adds(&reply->headers, "\r\n");
 }
 
@@ -110,7 +110,7 @@ void reply_not_modified(struct reply *reply)
 	reply_without_body(reply, 304);
 }
 
-void reply_problem_begin(struct reply *reply, int status, const char *detail)
+void reply_problem_start(struct reply *reply, int status, const char *detail)
 {
 	struct json_writer *json = &reply->json;
 
@@ -139,14 +139,14 @@ void reply_problem(struct reply *reply, int status, const char *detail, ...)
 	va_start(args, detail);
 	vsnprintf(text, sizeof(text), detail, args);
 	va_end(args);
-	reply_problem_begin(reply, status, text);
+	reply_problem_start(reply, status, text);
 	reply_problem_end(reply);
 }
 
-void reply_unavailable(struct reply *reply, const char *what)
+void reply_unavailable(struct reply *reply, const char *part)
 {
 	reply_header(reply, "Retry-After", "1");
-	reply_problem(reply, 503, "The %s cannot answer at the moment. Try again.", what);
+	reply_problem(reply, 503, "The %s cannot answer at the moment. Try again.", part);
 }
 
 const char *reply_title(int status)

@@ -14,7 +14,7 @@ void request_done(struct request *req)
 
 const char *request_param(const struct request *req, const char *name)
 {
-	/* Most differ within a few characters: strncmp takes longer to be called. */
+	/* Most names differ within a few characters: to call strncmp would take longer. */
 	for (const char *const *param = req->params; param && *param; param++) {
 		const char *p = *param, *n = name;
 		while (*n && *p == *n)
@@ -28,13 +28,13 @@ const char *request_param(const struct request *req, const char *name)
 bool request_id(const struct request *req, int64_t *id)
 {
 	const char *digits = req->match.segment[0];
-	size_t bytes = req->match.segment_len[0];
+	size_t len = req->match.segment_len[0];
 	int64_t value = 0;
 
-	/* One spelling each: "007" is not the name of 7. 16 digits hold 2^53 - 1 and cannot overflow. */
-	if (req->match.segments == 0 || bytes == 0 || bytes > 16 || digits[0] == '0')
+	/* An id has one spelling: "007" is not 7. 16 digits hold 2^53 - 1 and cannot overflow. */
+	if (req->match.segments == 0 || len == 0 || len > 16 || digits[0] == '0')
 		return false;
-	for (size_t i = 0; i < bytes; i++) {
+	for (size_t i = 0; i < len; i++) {
 		if (digits[i] < '0' || digits[i] > '9')
 			return false;
 		value = value * 10 + (digits[i] - '0');
@@ -45,7 +45,7 @@ bool request_id(const struct request *req, int64_t *id)
 	return true;
 }
 
-/* Decodes one character of an application/x-www-form-urlencoded text and advances; -1: a broken escape. */
+/* Decodes one character of an application/x-www-form-urlencoded text and advances. Returns -1 for a broken escape. */
 static int next_decoded(const char **in)
 {
 	const char *s = *in;

@@ -23,8 +23,8 @@ static bool gateway_says(const struct request *req, const char *param, const cha
 }
 
 /*
- * nginx before 1.23 passes a header that came twice as two parameters: all are offered, in order. When the gateway has
- * begun a new trace, the state of the client's does not belong to it, and the gateway's own takes its place.
+ * nginx before 1.23 passes a header that came twice as two parameters; all are offered, in order. If the gateway has
+ * started a new trace, the client's tracestate does not belong to it, and the gateway's own takes its place.
  */
 static void read_parent(const struct request *req, struct tel_parent *parent)
 {
@@ -38,9 +38,9 @@ static void read_parent(const struct request *req, struct tel_parent *parent)
 	tel_parent_init(parent);
 	for (const char *const *param = req->params; *param; param++) {
 		for (size_t i = 0; i < sizeof(headers) / sizeof(*headers); i++) {
-			size_t bytes = strlen(headers[i].param);
-			if (strncmp(*param, headers[i].param, bytes) == 0 && !(is_new && i == 1))
-				tel_parent_header(parent, headers[i].header, *param + bytes);
+			size_t len = strlen(headers[i].param);
+			if (strncmp(*param, headers[i].param, len) == 0 && !(is_new && i == 1))
+				tel_parent_header(parent, headers[i].header, *param + len);
 		}
 	}
 	if (new_state)
@@ -50,7 +50,7 @@ static void read_parent(const struct request *req, struct tel_parent *parent)
 		tel_parent_forget_threshold(parent);
 }
 
-/* Ids for an answer without a span, which therefore says "not sampled": of the caller's trace when there is one. */
+/* An answer without a span has ids too: the trace is the caller's if there is one, and the flags say "not sampled". */
 static void add_ids_of_no_span(const struct tel_parent *parent, struct reply *reply)
 {
 	uint64_t ids[3] = {random_u64() | 1, random_u64(), random_u64() | 1};
@@ -106,25 +106,25 @@ static const char *param_or_empty(const struct request *req, const char *name)
 	return value ? value : "";
 }
 
-/* The path as the client wrote it, its length in *bytes; nothing behind it belongs to it. */
-static const char *raw_path(const struct request *req, size_t *bytes)
+/* Returns the path as the client wrote it, and its length in *len: what follows there is not part of it. */
+static const char *raw_path(const struct request *req, size_t *len)
 {
 	const char *uri = param_or_empty(req, "REQUEST_URI");
 
 	if (*uri == '\0')
 		uri = req->path;
-	*bytes = strcspn(uri, "?");
+	*len = strcspn(uri, "?");
 	return uri;
 }
 
-/* nginx gives the host as a URL has it: an IPv6 address in brackets. */
+/* nginx writes an IPv6 address in brackets, as a URL has it; the attribute has none. */
 static struct tel_attr server_address(const char *host)
 {
-	size_t bytes = strlen(host);
+	size_t len = strlen(host);
 
-	if (bytes > 2 && host[0] == '[' && host[bytes - 1] == ']')
-		return tel_strn("server.address", host + 1, bytes - 2);
-	return tel_strn("server.address", host, bytes);
+	if (len > 2 && host[0] == '[' && host[len - 1] == ']')
+		return tel_strn("server.address", host + 1, len - 2);
+	return tel_strn("server.address", host, len);
 }
 
 static struct tel_attr shown_query(const char *query, struct buf *storage)
@@ -133,13 +133,13 @@ static struct tel_attr shown_query(const char *query, struct buf *storage)
 	return storage->failed ? tel_lit("url.query", "REDACTED") : tel_strn("url.query", storage->data, storage->len);
 }
 
-/* "2.0" is called "2"; what nginx says of HTTP/1 is the version's name. */
+/* The conventions call version "2.0" "2", and those of HTTP/1 as nginx does. */
 static size_t version_len(const char *version)
 {
 	return version[0] >= '2' && strcmp(version + 1, ".0") == 0 ? 1 : strlen(version);
 }
 
-/* Semantic conventions for HTTP server spans. Long texts last: what does not fit is dropped. */
+/* Sets the attributes of HTTP server spans. Long texts come last, since what does not fit is dropped. */
 static void describe(struct tel_span *span, const struct request *req, int status)
 {
 	struct tel_attr attrs[16];
@@ -177,7 +177,7 @@ static void describe(struct tel_span *span, const struct request *req, int statu
 	tel_span_set_attrs(span, attrs, count);
 }
 
-/* Not found is everyday; other refusals mean that a client is wrong, and errors that we are. */
+/* A 404 is everyday; another 4xx means that a client is wrong, and a 5xx that we are. */
 static enum tel_level level_of(int status)
 {
 	if (status >= 500)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The telemetry of one request, in one place: SERVER span, histogram, request log line, and the headers that name them.
- */
+/* The telemetry of one request: its SERVER span, histogram and log line, and the headers that name them. */
 #ifndef APM_HTTP_REQUEST_TELEMETRY_H
 #define APM_HTTP_REQUEST_TELEMETRY_H
 
@@ -14,7 +13,7 @@
 /* On the stack of the thread that serves the request. */
 struct request_telemetry {
 	struct tel_span span;
-	bool quiet; /* health and metrics: ids for the answer, and nothing else */
+	bool quiet; /* as health and metrics are: the answer has ids, and there is nothing else */
 	uint64_t start_ns;
 	const char *route; /* template, or "_unmatched" */
 };

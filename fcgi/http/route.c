@@ -13,7 +13,7 @@ static bool is_capture(const char *s, const char *end)
 	return end - s >= 2 && s[0] == '{' && end[-1] == '}';
 }
 
-/* {name*} takes all but what follows it in the template, slashes too. */
+/* {name*} takes the rest of the path, slashes too, except for what follows it in the template. */
 static bool takes_rest(const char *want_end, const char *path, struct route_match *out)
 {
 	size_t tail = strlen(want_end), len = strlen(path);
@@ -25,7 +25,7 @@ static bool takes_rest(const char *want_end, const char *path, struct route_matc
 	return true;
 }
 
-/* Fills the captures of `out` only; they are meaningful when the result is true. */
+/* Fills the captures of `out` alone; they mean something only if the result is true. */
 static bool path_matches(const char *path_template, const char *path, struct route_match *out)
 {
 	out->segments = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The route table: the only place that knows paths. */
+/* The table of routes, which alone knows the paths of a program. */
 #ifndef APM_HTTP_ROUTE_H
 #define APM_HTTP_ROUTE_H
 
@@ -15,8 +15,8 @@ struct reply;
 typedef void route_handler(struct request *req, struct reply *reply);
 
 enum route_flags {
-	ROUTE_INTERNAL = 1, /* on the service's own port only; through the gateway the method is not there */
-	ROUTE_QUIET = 2     /* health and metrics: no span, no histogram, no log line */
+	ROUTE_INTERNAL = 1, /* only on the service's own port; through the gateway it does not exist */
+	ROUTE_QUIET = 2     /* no span, no histogram, no log line; for health and metrics */
 };
 
 /* A table ends with an entry of zeros. A GET route answers HEAD too. */
@@ -40,8 +40,8 @@ struct route_match {
 };
 
 /*
- * Finds the route of `method` and `path`. `internal`: the request did not come through the gateway. Pure; any bytes
- * may come. A match without the method leaves `route` NULL and `path_template` set: that is a 405.
+ * Finds the route of `method` and `path`, which may be any bytes. `internal` is true if the request did not come
+ * through the gateway. If only the path matches, `route` is NULL and `path_template` set: that is a 405. Pure.
  */
 void route_find(const struct route *table, const char *method, const char *path, bool internal,
 		struct route_match *out);

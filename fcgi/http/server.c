@@ -143,7 +143,7 @@ static void answer(struct worker *w, struct request *req)
 
 /* ---- the loop ---- */
 
-/* nginx keeps no connection of a request that must not be repeated, so nobody need wait for its end. */
+/* nginx does not keep the connection of a request that must not be repeated, so it is closed without waiting. */
 static bool is_last(const struct request *req)
 {
 	return *param(req, "APM_ONCE") != '\0';

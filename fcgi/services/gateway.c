@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The gateway's own program: nginx serves the requests, this one tells what nginx has done. It turns the access log
- * into spans (sent to the collector) and metrics, adds nginx's numbers, and knows whether the services behind are
- * ready.
+ * The gateway's own program: nginx serves the requests, and this one tells what nginx has done. It turns the access log
+ * into spans, which it sends to the collector, and metrics, adds nginx's own numbers, and knows whether the services
+ * are ready.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,8 +27,8 @@ ENV_SETTING(ready_urls, .name = "READY_URLS", .kind = ENV_URLS);
 
 static struct file_lock log_lock = {.fd = -1}, checkpoint_lock = {.fd = -1};
 
-/* Two programs that follow one log, or keep one checkpoint, would send spans twice or not at all. 0 or -EBUSY; where no
- * lock can be made, the program goes on without it. */
+/* Two programs that follow one log, or keep one checkpoint, would send spans twice or not at all. Returns 0 or -EBUSY;
+ * if no lock can be made, the program goes on without it. */
 static int take(struct file_lock *lock, const char *variable, const char *path)
 {
 	pid_t holder;
@@ -84,7 +84,7 @@ static void stop(void)
 
 static const char settings[] =
 	"  ACCESS_LOG [logs/api-gateway.log]    nginx's, followed through rotation\n"
-	"  CHECKPOINT_FILE [logs/api-gateway.checkpoint]  how far its spans are sent; beside it FILE.metrics\n"
+	"  CHECKPOINT_FILE [logs/api-gateway.checkpoint]  how far its spans are sent; FILE.metrics is next to it\n"
 	"  STUB_STATUS_URL [http://127.0.0.1:8084/stub_status]  nginx's own numbers\n"
 	"  READY_URLS [none]            the services' /readyz, each as NAME=URL, separated by spaces\n";
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The notification service: /api/v1/notifications. Others POST to it on its own port; the gateway lets clients read. */
+/* The notification service: /api/v1/notifications. Other services POST to its own port; clients may only read. */
 #include <inttypes.h>
 
 #include "app/app.h"
@@ -49,7 +49,7 @@ static void read_notification(struct db_query *q, struct notification *n)
 	db_copy(q, 7, n->created_at, sizeof(n->created_at));
 }
 
-/* For queries of one row. */
+/* Ends a query of one row. */
 static enum db_result end_with_notification(struct db_query *q, struct notification *n)
 {
 	bool found = db_next(q);
@@ -136,16 +136,16 @@ static void get_notification(struct request *req, struct reply *reply)
 	reply_notification(req, reply, 200, &n);
 }
 
-/* What a sender wants to be told. */
+/* An event of which a sender wants a user to be told. */
 struct event {
 	struct slice id, message;
 	int64_t user_id, order_id;
 	const char *channel;
-	struct notification notification; /* that it became */
+	struct notification notification; /* as it is stored */
 	bool is_new;
 };
 
-/* A sender that did not see our answer sends its event again: that finds what the first time has stored. */
+/* A sender that has not seen our answer sends its event again, which finds the notification of the first time. */
 static enum db_result store_event(struct db_connection *tx, void *arg)
 {
 	struct event *event = arg;
@@ -203,7 +203,7 @@ static const struct route routes[] = {
 	{0},
 };
 
-/* Every channel is exposed from the start: a rate needs the zero before the first one. */
+/* Exposes every channel from the start, since a rate needs the zero before the first notification. */
 static int expose_channels(struct database *database)
 {
 	(void)database;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The order service: /api/v1/orders. An order is placed in four steps: the user exists (user service), the order is
- * stored, the user is told (notification service), the client is answered. What is stored is told, if need be later:
- * the message commits together with the order, and the outbox relay delivers what the request could not.
+ * The order service: /api/v1/orders. An order is placed in four steps: ask the user service whether the user exists,
+ * store the order, tell the user through the notification service, answer the client. The message to the user commits
+ * together with the order, so that the outbox relay delivers it later if the request could not.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -37,7 +37,7 @@ struct order {
 	bool notified;
 };
 
-/* The last column: the message that is still to be delivered, or NULL. */
+/* The last column is the message that is still to be delivered, or NULL. */
 #define COLUMNS                                                                                                        \
 	"id, user_id, product, amount_cents, status, created_at,"                                                      \
 	" (SELECT id FROM outbox WHERE order_id = orders.id AND delivered_at IS NULL)"
@@ -177,7 +177,7 @@ static bool send_message(const struct request *req, const struct outbox_message 
 {
 	int status = call_post(req, "notifications", "/api/v1/notifications", message->payload, message->payload_len);
 
-	return status == 201 || status == 200; /* 200: the service knew it already */
+	return status == 201 || status == 200; /* 200: the service has it already */
 }
 
 static bool deliver(const struct outbox_message *message)
@@ -185,7 +185,7 @@ static bool deliver(const struct outbox_message *message)
 	return send_message(NULL, message);
 }
 
-/* The request's own try, so that one trace shows the whole chain. */
+/* The request tries by itself first, so that one trace shows the whole chain. */
 static bool notify(const struct request *req, const struct outbox_message *message)
 {
 	if (send_message(req, message)) {
@@ -197,7 +197,7 @@ static bool notify(const struct request *req, const struct outbox_message *messa
 	return false;
 }
 
-/* The key was used before: the answer is the order as it stands now. */
+/* Answers a request whose key was used before: with the order as it is now. */
 static void repeat_answer(struct request *req, struct reply *reply, const struct order *wanted, int64_t id)
 {
 	struct order order;
@@ -319,10 +319,10 @@ static void get_order(struct request *req, struct reply *reply)
 
 struct cancellation {
 	struct order order;
-	struct condition condition; /* on what it is before */
+	struct condition condition; /* on the order as it is before */
 };
 
-/* DB_OK: the order is as the request's condition wants it. */
+/* Returns DB_OK if the order is as the request's condition demands. */
 static enum db_result check_condition(struct db_connection *tx, struct cancellation *c)
 {
 	BUF(representation, REPLY_BODY_MAX);

@@ -16,7 +16,7 @@
 #include "trace_store/load_shedding.h"
 #include "trace_store/trace_table.h"
 
-#define NICENESS 5 /* requests go before their traces */
+#define NICENESS 5 /* requests come before their traces */
 
 /* GET /api/echo */
 static void get_echo(struct request *req, struct reply *reply)
@@ -34,7 +34,7 @@ static void refuse_metrics(struct request *req, struct reply *reply)
 	reply_problem(reply, 501, "TraceQL metrics are not known here. Prometheus has the figures of the services.");
 }
 
-/* Quiet, all of them: a trace store must not be the reason for what it stores. */
+/* All are quiet: the trace store must not cause the traffic that it stores. */
 static const struct route routes[] = {
 	{"POST", "/v1/traces", ingest_traces, ROUTE_QUIET},
 	{"POST", "/v1/metrics", ingest_metrics, ROUTE_QUIET},

@@ -37,7 +37,7 @@ static void read_user(struct db_query *q, struct user *user)
 	db_copy(q, 3, user->created_at, sizeof(user->created_at));
 }
 
-/* For queries of one row. */
+/* Ends a query of one row. */
 static enum db_result end_with_user(struct db_query *q, struct user *user)
 {
 	bool found = db_next(q);
@@ -117,12 +117,12 @@ static void get_user(struct request *req, struct reply *reply)
 	reply_user(req, reply, 200, &user);
 }
 
-/* What a request wants of a user. NULL: as it was. */
+/* What a request changes of a user; .data is NULL for what stays. */
 struct user_change {
 	int64_t id;
-	struct condition condition; /* on what it is before */
+	struct condition condition; /* on the user as it is before */
 	struct slice name, email;
-	struct user user; /* as it became */
+	struct user user; /* as it is afterwards */
 };
 
 static enum db_result store_user(struct db_connection *tx, void *arg)
@@ -160,7 +160,7 @@ static void create_user(struct request *req, struct reply *reply)
 	reply_user(req, reply, 201, &change.user);
 }
 
-/* DB_OK: the user is as the request's condition wants it. */
+/* Returns DB_OK if the user is as the request's condition demands. */
 static enum db_result check_condition(struct db_connection *tx, struct user_change *change)
 {
 	BUF(representation, REPLY_BODY_MAX);

@@ -70,7 +70,7 @@ static void answers_problems(void **state)
 static void problems_take_more_members(void **state)
 {
 	(void)state;
-	reply_problem_begin(&reply, 422, "No.");
+	reply_problem_start(&reply, 422, "No.");
 	json_key(&reply.json, "more");
 	json_int(&reply.json, 1);
 	reply_problem_end(&reply);
