@@ -20,8 +20,7 @@ PRIMITIVES = (
      ("base/clock.h",)),
     ("FNV-1a", r"cbf29ce484222325|100000001b3\b", ("base/hash.h",)),
     ("SplitMix64", r"bf58476d1ce4e5b9|94d049bb133111eb|9e3779b97f4a7c15", ("base/hash.h",)),
-    # The threads that answer requests are a pool with stacks of a size of their own; they end with their queue.
-    ("a thread", r"\bpthread_create\(", ("base/thread.c", "http/worker.c")),
+    ("a thread", r"\bpthread_create\(", ("base/thread.c",)),
     ("a wait with a deadline", r"\bpthread_cond_timedwait\(|\bpthread_condattr_setclock\(", ("base/clock.c",)),
     ("a handle of libcurl", r"\bcurl_easy_init\(", ("base/curl_handle.h",)),
     ("hexadecimal digits", r"0123456789abcdef|'a' \+ 10|- 'a' \+ 10", ("base/hex.c", "base/hex.h")),

@@ -6,7 +6,7 @@
  *	DB_STATEMENT(select_user, "SELECT", "users", "SELECT id, name FROM users WHERE id = ?1");
  *
  *	struct db_query q;
- *	db_query(&q, req->db, &select_user);
+ *	db_query(&q, request_db(req), &select_user);
  *	db_bind_int(&q, id);
  *	bool found = db_next(&q);
  *	if (found)

@@ -78,15 +78,15 @@ static bool read_request(struct worker *w, int fd, struct request *req)
 
 /* ---- answering ---- */
 
-/* Returns the table that has the path, the last one if none has. */
+/* Returns the table that has the path, or NULL. */
 static const struct route *find_route(struct request *req)
 {
-	const struct route *const *table = server->tables;
-
-	do
+	for (const struct route *const *table = server->tables; *table; table++) {
 		route_find(*table, req->method, req->path, !req->through_gateway, &req->match);
-	while (!req->match.path_template && *++table);
-	return *table ? *table : table[-1];
+		if (req->match.path_template)
+			return *table;
+	}
+	return NULL;
 }
 
 static void refuse_method(const struct request *req, const struct route *table, struct reply *reply)
