@@ -219,6 +219,7 @@ static void stop(const struct app *app, struct database *database)
 		remove_pid();
 		_exit(EXIT_SUCCESS);
 	}
+	server_done();
 	database_close(database);
 	tel_info("stopped");
 	unsigned budget_ms = left_ms();

@@ -227,6 +227,10 @@ bool server_stop(unsigned budget_ms)
 		thread_stop(&workers[i].thread, CLOCK_NEVER);
 	free(workers);
 	workers = NULL;
-	call_done();
 	return true;
+}
+
+void server_done(void)
+{
+	call_done();
 }

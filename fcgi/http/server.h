@@ -37,4 +37,7 @@ int server_start(const struct server *server);
  */
 bool server_stop(unsigned budget_ms);
 
+/* Closes the connections to other services, after the last call, also those of threads of the program's own. */
+void server_done(void);
+
 #endif

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "semconv/http_names.h"
 #include "http/reply.h"
+#include "semconv/http_names.h"
 
 static struct reply reply;
 
