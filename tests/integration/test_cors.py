@@ -70,9 +70,9 @@ def test_a_request_and_its_refusals_can_be_read(nginx):
     for answer, status in ((send(nginx, SHOP, "/nothing"), 404), (send(nginx, SHOP, body=b"a" * (4 << 20 | 1)), 413)):
         check_problem(answer, status)
         check_allowed(answer, SHOP)
-    nginx.programs["traces"].answer = lambda request: Reply(429, [("Retry-After", "1")])
+    nginx.programs["trace-store"].answer = lambda request: Reply(429, [("Retry-After", "1")])
     answer = send(nginx, SHOP)
-    nginx.programs["traces"].answer = lambda request: Reply()
+    nginx.programs["trace-store"].answer = lambda request: Reply()
     assert answer.status == 429
     check_allowed(answer, SHOP)
 
