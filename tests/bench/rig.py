@@ -134,9 +134,9 @@ class System:
 
     def silence_nginx(self):
         """Ends the access log."""
-        path = self.run / "nginx/nginx.conf"
+        path = self.run / "nginx/settings/servers.conf"
         text, count = re.subn(r'access_log "[^;]*;', "access_log off;", path.read_text())
-        assert count == 1, "nginx.conf has another access log than this knows"
+        assert count == 1, "servers.conf has another access log than this knows"
         path.write_text(text)
         old = children(self.nginx())
         os.kill(self.nginx(), signal.SIGHUP)

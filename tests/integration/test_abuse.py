@@ -35,7 +35,7 @@ def nginx(tmp_path):
     alone.trouble_expected = "worker_connections"
     alone.start()
     change(alone, "limits.conf", r"(client_header|client_body|send|keepalive)_timeout \d+s", r"\1_timeout 1s", 4)
-    change(alone, "nginx.conf", r"worker_connections \d+", f"worker_connections {CONNECTIONS}", 1)
+    change(alone, "settings/main.conf", r"worker_connections \d+", f"worker_connections {CONNECTIONS}", 1)
     old = alone.workers()
     alone.signal(signal.SIGHUP)
     wait_until(lambda: len(alone.workers()) == 2 and not set(old) & set(alone.workers()), "new workers")

@@ -297,8 +297,8 @@ def test_off_leaves_nothing_open(make_system):
     system = make_system("unseen", environment={"CONSOLE": "off", "CONSOLE_PORT": str(port)})
     with pytest.raises(ConnectionRefusedError):
         Client(port, traced=False).get("/")
-    assert "console" not in (system.run / "nginx/ports.conf").read_text()
-    assert not (system.run / "nginx/console").exists()
+    assert "console" not in (system.run / "nginx/settings/servers.conf").read_text()
+    assert [path.name for path in (system.run / "nginx/console").iterdir()] == ["openapi.json"], "the gateway's"
     assert "console" not in system.ctl("status").stdout and "open http" not in system.ctl("welcome").stdout
     make_system.finish(system)
 
@@ -323,10 +323,10 @@ def test_settings_reach_the_configuration(tmp_path):
     environment = {"CONSOLE": "on", "TEMPO_URL": "http://tempo.example:3201/", "GRAFANA_PORT": "3001",
                    "GATEWAY_ADDRESS": "::1", "PATH": os.environ["PATH"]}
     subprocess.run([tmp_path / "nginx/render", "out"], cwd=tmp_path, env=environment, check=True)
-    text = (tmp_path / "out/ports.conf").read_text()
-    assert "proxy_pass http://tempo.example:3201/api/;" in text and "proxy_pass http://[::1]:8080;" in text
+    text = "".join((tmp_path / "out/settings" / name).read_text() for name in ("console.conf", "tempo.conf"))
+    assert "# http://tempo.example:3201\n" in text and '"[::1]:8080"' in text
     assert '"/metrics/stock-items" 127.0.0.1:8099;' in text and '{"name":"stock-items","port":8099}' in text
-    assert "127.0.0.1:3001/api/health" in text
+    assert '$console_grafana_port {\n    default "3001";' in text
 
 
 class Browser:

@@ -278,13 +278,10 @@ def test_probes_have_a_limit_of_their_own(tmp_path, path):
 
 
 def test_a_limit_of_connections(tmp_path):
-    nginx = NginxAlone(tmp_path)
+    nginx = NginxAlone(tmp_path, {"CLIENT_REQUESTS": "2"})
     release = threading.Event()
     nginx.programs["users"].answer = lambda request: release.wait(10) and Reply()
     nginx.start()
-    limits = nginx.run / "nginx/limits_gateway.conf"
-    limits.write_text(limits.read_text().replace("connections 1000;", "connections 2;"))
-    reload(nginx)
     threads = [threading.Thread(target=nginx.get, args=("/api/v1/users",)) for _ in range(2)]
     try:
         for thread in threads:

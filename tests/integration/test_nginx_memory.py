@@ -41,12 +41,16 @@ def memory_of_a_connection(text):
     return buffers(text["limits.conf"], "large_client_header_buffers") + 3 * KB
 
 
+def text_of(directory):
+    return {path.relative_to(directory).as_posix(): path.read_text() for path in directory.rglob("*.conf")}
+
+
 def memory_of_a_request(text):
     """Beside its connection: the body, the program's answer, and its compression (zlib.h has the formula)."""
     window, memory = (size(value(text["answers.conf"], name)[0]) for name in ("gzip_window", "gzip_hash"))
     compression = 8 * KB + 4 * window + 2 * memory + buffers(text["answers.conf"], "gzip_buffers")
     answer = size(value(text["fastcgi.conf"], "fastcgi_buffer_size")[0])
-    answer += buffers(text["limits_gateway.conf"], "fastcgi_buffers")
+    answer += buffers(text["gateway.conf"], "fastcgi_buffers")
     return size(value(text["limits.conf"], "client_body_buffer_size")[0]) + answer + compression + 4 * KB
 
 
@@ -55,10 +59,10 @@ def test_the_container_has_what_its_limits_allow(tmp_path):
     settings = {name: re.sub(r"\$\{[A-Z_]+:-([^}]*)\}", r"\1", str(part["environment"][name]))
                 for name in ("CLIENT_REQUESTS", "GATEWAY_REQUESTS", "NGINX_CONNECTIONS")}
     render("out", cwd=tmp_path, environment=settings)
-    text = {path.name: path.read_text() for path in (tmp_path / "out").glob("*.conf")}
+    text = text_of(tmp_path / "out")
     workers = int(value(text["nginx.conf"], "worker_processes")[0])
-    connections = workers * int(value(text["nginx.conf"], "worker_connections")[0])
-    requests = int(re.search(r"^limit_conn everyone (\d+);", text["limits_gateway.conf"], re.MULTILINE)[1])
+    connections = workers * int(value(text["settings/main.conf"], "worker_connections")[0])
+    requests = int(re.search(r"^ *limit_conn everyone (\d+);", text["settings/servers.conf"], re.MULTILINE)[1])
     files = sum(size(match[1]) for match in map(re.compile(r"size=(\w+)").search, part["tmpfs"]))
     most = (BASE + files + connections * memory_of_a_connection(text)
             + requests * memory_of_a_request(text))
@@ -92,7 +96,7 @@ def hold(stack, nginx, source):
 def test_held_bodies_take_what_was_computed_and_no_more_are_taken(tmp_path):
     nginx = NginxAlone(tmp_path, {"GATEWAY_REQUESTS": "60", "CLIENT_REQUESTS": "40"}).start()
     try:
-        text = {path.name: path.read_text() for path in (nginx.run / "nginx").glob("*.conf")}
+        text = text_of(nginx.run / "nginx")
         before = private_memory(nginx)
         with ExitStack() as stack:
             held = [hold(stack, nginx, source) for source in ["127.0.0.1"] * 35 + ["127.0.0.2"] * 25]

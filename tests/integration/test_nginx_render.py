@@ -32,15 +32,19 @@ def test_output(tmp_path):
     render("run/nginx", cwd=tmp_path)
     out = tmp_path / "run/nginx"
     first = text_of(out)
-    assert f'pid "{tmp_path}/run/nginx.pid";' in first["nginx.conf"]
-    assert f'"{tmp_path}/logs/nginx-error.log"' in first["nginx.conf"]
-    assert f'alias "{out}/openapi.json";' in first["nginx.conf"]
-    assert first["openapi.json"] == (RENDER.parent / "console/openapi.json").read_text()
-    assert "listen 0.0.0.0:8080;" in first["nginx.conf"] and "listen 127.0.0.1:8081;" in first["ports.conf"]
-    left = set(re.findall(r"\${\w+}", "".join(first.values())))
-    assert left == {"${WORDS}", "${ts_utc_ms}", "${ts_local_ms}"}, "a word that render does not know"
-    assert (out / "openapi.json").stat().st_mtime == (RENDER.parent / "console/openapi.json").stat().st_mtime
-    (out / "services/old.conf").write_text("nonsense")
+    assert f'pid "{tmp_path}/run/nginx.pid";' in first["settings/main.conf"]
+    assert f'"{tmp_path}/logs/nginx-error.log"' in first["settings/main.conf"]
+    assert f'$console_dir {{\n    default "{out}/console";' in first["settings/console.conf"]
+    static = {path.relative_to(RENDER.parent).as_posix(): path.read_text() for path in RENDER.parent.rglob("*.conf")}
+    differs = {name for name, text in first.items() if static.get(name) != text}
+    assert differs == {"console/openapi.json", *(f"settings/{name}.conf" for name in (
+        "main", "http", "console", "upstreams", "servers", "generation"))}, "all else is a copy"
+    assert first["console/openapi.json"] == (RENDER.parent / "console/openapi.json").read_text()
+    assert "listen 0.0.0.0:8080;" in first["settings/servers.conf"]
+    assert "listen 127.0.0.1:8081;" in first["settings/servers.conf"]
+    assert (out / "console/openapi.json").stat().st_mtime == (RENDER.parent / "console/openapi.json").stat().st_mtime
+    for name in ("old.conf", "services/old.conf", "settings/old.conf"):
+        (out / name).write_text("nonsense")
     render("run/nginx", cwd=tmp_path)
     assert text_of(out) == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "run"]
@@ -51,17 +55,18 @@ def test_addresses(tmp_path):
     environment = {"GATEWAY_ADDRESS": "::1", "SERVICE_ADDRESS": "0.0.0.0", "SOCKET_DIR": "/sockets", "RATE_LIMIT": "7"}
     render("out", cwd=tmp_path, environment=environment)
     text = text_of(tmp_path / "out")
-    assert "listen [::1]:8080;" in text["nginx.conf"] and "0.0.0.0:8080" not in text["nginx.conf"]
-    assert "listen 0.0.0.0:8084;" in text["nginx.conf"] and "listen 0.0.0.0:8083;" in text["ports.conf"]
-    assert 'server "unix:/sockets/gateway.sock";' in text["upstreams.conf"]
-    assert "rate=7r/s" in text["limits.conf"] and "burst=7 " in text["limits_gateway.conf"]
+    servers = text["settings/servers.conf"]
+    assert "listen [::1]:8080;" in servers and "0.0.0.0:8080" not in servers
+    assert "listen 0.0.0.0:8084;" in servers and "listen 0.0.0.0:8083;" in servers
+    assert 'server "unix:/sockets/gateway.sock";' in text["settings/upstreams.conf"]
+    assert "rate=7r/s" in text["settings/http.conf"] and "burst=7 " in servers
 
 
 def test_the_gateway_listens_on_ipv6_where_there_is_one(tmp_path):
     render("out", cwd=tmp_path)
     known = Path("/proc/net/if_inet6")
     has = known.exists() and known.read_text() != ""
-    assert ("listen [::]:8080;" in (tmp_path / "out/nginx.conf").read_text()) == has
+    assert ("listen [::]:8080;" in (tmp_path / "out/settings/servers.conf").read_text()) == has
 
 
 @pytest.mark.parametrize("name, value, says", [
@@ -94,8 +99,8 @@ def fake_nginx(tmp_path, version):
                                           ("1.30.0", True), ("1.100.0 (Ubuntu)", True)])
 def test_the_version_decides(tmp_path, version, off):
     render("out", cwd=tmp_path, environment=fake_nginx(tmp_path, version))
-    assert ("keepalive 0;" in (tmp_path / "out/upstreams.conf").read_text()) == off
-    text = (tmp_path / "out/nginx.conf").read_text()
+    assert ("keepalive 0;" in (tmp_path / "out/settings/upstreams.conf").read_text()) == off
+    text = (tmp_path / "out/settings/http.conf").read_text()
     assert "uwsgi_temp_path" in text and "scgi_temp_path" not in text.replace("uwsgi_temp_path", "")
 
 
@@ -117,7 +122,7 @@ def test_a_fourth_service(tmp_path):
     environment = {**os.environ, **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()}}
     environment |= {"RUN_DIR": str(tmp_path / "run"), "LOG_DIR": str(tmp_path / "logs")}
     subprocess.run([tmp_path / "nginx/render", tmp_path / "out"], env=environment, check=True)
-    assert f"127.0.0.1:{ports['stock_items']};" in (tmp_path / "out/ports.conf").read_text()
+    assert f"127.0.0.1:{ports['stock_items']};" in (tmp_path / "out/settings/servers.conf").read_text()
     subprocess.run(["env", "-u", "NGINX", NGINX, "-t", "-q", "-e", tmp_path / "logs/e",
                     "-c", tmp_path / "out/nginx.conf"], check=True)
 
@@ -216,4 +221,4 @@ def test_root_alone(tmp_path):
 
 def test_the_version_of_the_tests(tmp_path):
     render("out", cwd=tmp_path)
-    assert ("keepalive 0;" in (tmp_path / "out/upstreams.conf").read_text()) == (nginx_version() >= (1, 29, 7))
+    assert ("keepalive 0;" in (tmp_path / "out/settings/upstreams.conf").read_text()) == (nginx_version() >= (1, 29, 7))

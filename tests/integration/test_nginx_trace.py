@@ -112,14 +112,14 @@ def test_head_sampling(tmp_path, percent):
 
 
 @pytest.mark.parametrize("percent, rules", [
-    ("0.00", ["", ""]),
-    ("25", ['"~^.{18}(?:[cdef])" 03;', "003 ot=th:c;"]),
-    ("100.00", ['"~^.{18}(?:[0123456789abcdef])" 03;', "003 ot=th:0;"])])
+    ("0.00", ["default 02;\n}", 'default "";']),
+    ("25", ['"~^.{18}(?:[cdef])" 03;', 'default "ot=th:c";']),
+    ("100.00", ['"~^.{18}(?:[0123456789abcdef])" 03;', 'default "ot=th:0";'])])
 def test_a_sampling_share_is_exact(tmp_path, percent, rules):
     """Which traces these rules sample: test_sampling.py."""
     render("out", cwd=tmp_path, environment={"TRACE_SAMPLE_PERCENT": percent})
     for rule in rules:
-        assert f"    {rule} #" in (tmp_path / "out/trace.conf").read_text()
+        assert f"    {rule}\n" in (tmp_path / "out/settings/trace.conf").read_text()
 
 
 @pytest.mark.parametrize("percent", ["-1", "100.01", "101", "1.234", "x", "1e1", " 5", "5%", "."])

@@ -109,8 +109,8 @@ def gateway_locations(system):
     def expand(text):
         return re.sub(r"^\s*include (services/\*\.conf|\w+\.conf);", lambda match: "".join(
             expand(file.read_text()) for file in sorted((system.run / "nginx").glob(match[1]))), text, flags=re.M)
-    servers = re.split(r"^\s*server {$", (system.run / "nginx/nginx.conf").read_text(), flags=re.M)
-    gateway, = (expand(server) for server in servers[1:] if "include trace_gateway.conf;" in server)
+    servers = re.split(r"^server {$", (system.run / "nginx/settings/servers.conf").read_text(), flags=re.M)
+    gateway, = (expand(server) for server in servers[1:] if "include gateway.conf;" in server)
     found = set(re.findall(r"^\s*location (?:= |~ |\^~ )?([^\s@]\S*) {", gateway, flags=re.M))
     assert {"/api/v1/users", "/healthz"} <= found, found
     return found

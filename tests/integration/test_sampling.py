@@ -29,12 +29,12 @@ class Decider:
 
     def __init__(self, directory, percent, given_ids=False):
         render("made", cwd=directory, environment={"TRACE_SAMPLE_PERCENT": percent})
-        text = (directory / "made/trace.conf").read_text()
+        text = "".join((directory / "made" / name).read_text() for name in ("trace.conf", "settings/trace.conf"))
         if given_ids:  # nginx takes the ids of new traces from the request, to try those that are seldom
             assert "$request_id" in text
             text = text.replace("$request_id", "$arg_id")
         (directory / "trace.conf").write_text(text)
-        temporary = re.findall(r'\w+_temp_path "[^"]*";', (directory / "made/nginx.conf").read_text())
+        temporary = re.findall(r'\w+_temp_path "[^"]*";', (directory / "made/settings/http.conf").read_text())
         self.port = free_port()
         (directory / "nginx.conf").write_text(f"""
             pid "{directory}/pid"; error_log "{directory}/error.log"; worker_processes 1; events {{ }}
@@ -139,10 +139,10 @@ def test_every_percentage_makes_the_threshold_of_its_ratio(tmp_path):
     for hundredths in source.sample(range(1, 10_000), 10):
         percent = f"{hundredths / 100:.2f}"
         render("made", cwd=tmp_path, environment={"TRACE_SAMPLE_PERCENT": percent})
-        text = (tmp_path / "made/trace.conf").read_text()
+        text = (tmp_path / "made/settings/trace.conf").read_text()
         state, _ = decided_by_the_library(percent, [])
-        assert f"    003 {state}; #" in text, percent
-        pattern, = re.findall(r'^    "~\^\.\{18\}\((\?:\S+)\)" 03; #', text, re.MULTILINE)
+        assert f'    default "{state}";\n' in text, percent
+        pattern, = re.findall(r'^    "~\^\.\{18\}\((\?:\S+)\)" 03;$', text, re.MULTILINE)
         assert pattern.count("|") < DIGITS, "one alternative a digit, at most"
 
 

@@ -62,7 +62,7 @@ def test_a_generated_certificate(nginx):
     assert nginx.programs["users"].last.param("REQUEST_SCHEME") == "https"
     check_problem(https(tls_port(nginx), "/nothing", context), 404)
     assert nginx.get("/api/v1/users").status == 200
-    text = (nginx.run / "nginx/nginx.conf").read_text()
+    text = (nginx.run / "nginx/settings/servers.conf").read_text()
     assert f"listen 127.0.0.1:{nginx.ports['gateway']};" in text and f"listen 0.0.0.0:{tls_port(nginx)} ssl" in text
     assert text.count(f":{nginx.ports['gateway']}") == 1
 

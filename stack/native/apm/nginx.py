@@ -81,7 +81,7 @@ class Configuration:
 
 def generation_in(directory):
     try:
-        return (directory / "generation").read_text(encoding="ascii").split('"')[1]
+        return (directory / "settings/generation.conf").read_text(encoding="ascii").split('"')[1]
     except (OSError, IndexError):
         return None
 
