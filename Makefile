@@ -41,7 +41,7 @@ TEST_PACKAGES := libcmocka-dev python3-pytest python3-pytest-xdist python3-reque
 	multiwatch g++ libjansson-dev libmicrohttpd-dev 'pkgconf|pkg-config'
 # Each has its tests, which are skipped where it cannot be had: the telemetry library with another compiler, with CMake,
 # as a Debian package, and its manual.
-WANTED_PACKAGES := clang cmake debhelper lintian mandoc
+WANTED_PACKAGES := clang cmake debhelper lintian mandoc php-fpm
 BROWSER_PACKAGES := chromium chromium-driver python3-selenium
 LINT_PACKAGES := clang clang-format clang-tidy cppcheck shellcheck flake8 python3 abigail-tools
 BENCH_PACKAGES := python3 wrk binutils
