@@ -254,7 +254,7 @@ def test_the_environment_changes_nothing(place, tmp_path, how):
 def test_the_sources_may_be_anywhere(place, tmp_path):
     serve_trace(place, batches(span(1)))
     there = tmp_path / "mit Leer zeichen ä"
-    for part in ("stack/native", "nginx/services"):
+    for part in ("stack/native", "nginx"):
         shutil.copytree(ROOT / part, there / part)
     done = subprocess.run([there / "stack/native/trace", ID], env=place.env(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

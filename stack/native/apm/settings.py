@@ -9,6 +9,7 @@ import ipaddress
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -97,30 +98,15 @@ def address(text):
     return text
 
 
-def host_names(text):
-    """Of the form that nginx/render takes, too."""
-    ipv6 = r"[0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f.]*"
-    if not re.fullmatch(rf"(([A-Za-z0-9][A-Za-z0-9._-]*|{ipv6}|\[{ipv6}\])(,|$))*", text):
-        raise ValueError("host names without ports, separated by commas")
-    return text
-
-
-def origins(text):
-    """Of the form that nginx/render takes, too."""
-    one = r"[a-z][a-z0-9+.-]*://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
-    if text != "*" and not re.fullmatch(rf"({one}(,|$))*", text):
-        raise ValueError("* or origins such as https://shop.example, separated by commas")
-    return text
-
-
-def http_url(text):
-    """Of the form that nginx/render takes, too."""
-    if not re.fullmatch(r"http://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", text):
-        raise ValueError("of the form http://HOST:PORT")
-    authority = text[7:].partition("/")[0].rpartition(":")
-    if authority[1] and authority[2].isdigit() and not 0 < int(authority[2]) < 65536:
-        raise ValueError("of the form http://HOST:PORT, with a port from 1 to 65535")
-    return text.rstrip("/")
+def judged_by_render(name):
+    """Of a form that is nginx's alone. nginx/render has to judge it, for containers and systemd call it without ctl."""
+    def check(text):
+        done = subprocess.run([ROOT / "nginx/render", "--services"], env={"PATH": os.defpath, name: text}, check=False,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(done.stderr.strip().rpartition("it has to be ")[2])
+        return text
+    return check
 
 
 class Setting(NamedTuple):
@@ -143,7 +129,8 @@ TABLE = [
     Setting("GRAFANA_PORT", "3000", port, "where the console looks for a Grafana"),
     Setting("GATEWAY_ADDRESS", "", address, "the one address of the gateway; empty: all"),
     Setting("SERVICE_ADDRESS", "127.0.0.1", address, "the address of the services' own ports"),
-    Setting("ALLOWED_HOSTS", "", host_names, "names by which the other ports than the gateway's may be reached"),
+    Setting("ALLOWED_HOSTS", "", judged_by_render("ALLOWED_HOSTS"),
+            "names by which the other ports than the gateway's may be reached"),
     Setting("RUN_DIR", "run", run_dir, "sockets, generated configuration, what runs"),
     Setting("DATA_DIR", "db/data", directory, "databases"),
     Setting("LOG_DIR", "logs", directory, "logs"),
@@ -152,7 +139,7 @@ TABLE = [
     Setting("MODE", "release", one_of("release", "debug", "asan", "tsan"), "which build runs"),
     Setting("CONSOLE", "on", switch, "the console"),
     Setting("TRACE_STORE", "", one_of("on", "off", ""), "empty: when no collector is there"),
-    Setting("TEMPO_URL", "", http_url, "where the console reads traces; empty: the trace store"),
+    Setting("TEMPO_URL", "", judged_by_render("TEMPO_URL"), "where the console reads traces; empty: the trace store"),
     Setting("TRACE_SAMPLE_PERCENT", "100", percent, "the share of new traces that is sampled"),
     Setting("TRACE_TRUST", "on", switch, "off: no client's trace is continued"),
     Setting("TRACE_CLIENT_SAMPLE_PERCENT", "100", percent, "the share of requests called sampled by clients"),
@@ -173,7 +160,8 @@ TABLE = [
     Setting("PASS_ENV", "", names, "further variables that the programs are given"),
     Setting("LOG_MAX_MB", "64", number(0, 65536, "megabytes; 0: never"), "a larger log is begun anew"),
     Setting("LOG_KEEP", "4", number(1, 99, "files"), "how many of each log's earlier files are kept"),
-    Setting("OTLP_CORS_ORIGINS", "", origins, "whose pages may send to the trace store; *: any"),
+    Setting("OTLP_CORS_ORIGINS", "", judged_by_render("OTLP_CORS_ORIGINS"),
+            "whose pages may send to the trace store; *: any"),
     Setting("TRACES_MAX_MB", "256", number(32, 65536, "megabytes"), "what the trace store keeps"),
     Setting("TRACES_MAX_AGE_SECONDS", "3600", number(1, 604800, "seconds"), "how long the trace store keeps it"),
     Setting("TRACES_SPANS_PER_SECOND", "5000", number(1, 1000000, "spans a second"), "what the trace store takes"),
@@ -231,7 +219,7 @@ def read(environment, remembered=None):
         faults = contradictions(result)
     if faults:
         raise BadSettings("\n".join(faults))
-    result["TEMPO_URL"] = result["TEMPO_URL"] or f"http://127.0.0.1:{result['TRACES_PORT']}"
+    result["TEMPO_URL"] = result["TEMPO_URL"].rstrip("/") or f"http://127.0.0.1:{result['TRACES_PORT']}"
     return result
 
 
