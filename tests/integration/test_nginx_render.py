@@ -39,6 +39,7 @@ def test_output(tmp_path):
     differs = {name for name, text in first.items() if static.get(name) != text}
     assert differs == {"console/openapi.json", *(f"settings/{name}.conf" for name in (
         "main", "http", "console", "upstreams", "servers", "generation"))}, "all else is a copy"
+    assert not any(path.is_symlink() for path in out.rglob("*")), "a reload would read what somebody edits"
     assert first["console/openapi.json"] == (RENDER.parent / "console/openapi.json").read_text()
     assert "listen 0.0.0.0:8080;" in first["settings/servers.conf"]
     assert "listen 127.0.0.1:8081;" in first["settings/servers.conf"]
