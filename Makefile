@@ -355,6 +355,7 @@ lint: ## formats, layers, gcc, clang and gcc -fanalyzer with warnings as errors,
 	*) echo "formats are not checked: that takes clang-format $(CLANG_FORMAT), this is $$(clang-format --version)" ;; esac
 	/usr/bin/python3 tests/layers.py
 	/usr/bin/python3 tests/primitives.py
+	/usr/bin/python3 tests/defaults.py
 	@! git grep -L 'SPDX-License-Identifier: MIT' -- $(SOURCES) || { echo "these lack a line with their licence" >&2; false; }
 	shellcheck $(SHELL_FILES)
 	/usr/bin/python3 -m flake8 --max-line-length=120 --extend-ignore=E2 $(PY_FILES)

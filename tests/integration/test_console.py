@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import threading
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
 from lib.client import Client, check_problem, check_traced, raw
 from lib.fixtures import console_fixture
-from lib.nginx_alone import NginxAlone, render
+from lib.nginx_alone import NginxAlone, copy_nginx, render
 from lib.ports import closed_port, free_port, free_ports
 from lib.system import ROOT
 from lib.wait import wait_until
@@ -317,7 +318,7 @@ def test_refused_settings(tmp_path, name, value, says):
 
 def test_settings_reach_the_configuration(tmp_path):
     """A service of one more file is known to the console; another Tempo is asked when there is one."""
-    shutil.copytree(ROOT / "nginx", tmp_path / "nginx")
+    copy_nginx(tmp_path)
     (tmp_path / "nginx/services/stock-items.conf").write_text(
         "# default port: 8099\nlocation /api/v1/stock-items {\n    return 204;\n}\n")
     environment = {"CONSOLE": "on", "TEMPO_URL": "http://tempo.example:3201/", "GRAFANA_PORT": "3001",
@@ -392,7 +393,7 @@ def test_workers_that_cannot_reach_the_sources():
     hidden = f"{home}/hidden"
     os.makedirs(hidden)
     os.chmod(home, 0o755)
-    shutil.copytree(ROOT / "nginx", f"{hidden}/nginx")
+    copy_nginx(Path(hidden))
     os.chmod(hidden, 0o700)
     browser = Browser(f"{home}/x", NGINX_USER="www-data")
     browser.nginx.render = lambda: subprocess.run(

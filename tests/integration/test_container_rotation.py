@@ -23,9 +23,10 @@ LONG = "/api/v1/nothing/" + "x" * 900
 @pytest.fixture
 def app(tmp_path):
     """What the images have below /app. Time passes faster."""
-    (tmp_path / "container").mkdir()
+    (tmp_path / "stack/container").mkdir(parents=True)
+    (tmp_path / "stack/defaults.env").symlink_to(ROOT / "stack/defaults.env")
     for script in (ROOT / "stack/container").iterdir():
-        copy = tmp_path / "container" / script.name
+        copy = tmp_path / "stack/container" / script.name
         copy.write_text(script.read_text().replace("/app/", f"{tmp_path}/"))
         copy.chmod(0o755)
     (tmp_path / "bin").symlink_to(ROOT / "build" / MODE / "bin")
@@ -47,7 +48,7 @@ class Container:
             "PATH": f"{app}/faster:{os.environ['PATH']}", "LOG_DIR": str(app / "logs"), "DATA_DIR": str(app / "data"),
             "RUN_DIR": str(app / "run"), "SOCKET_DIR": str(app / "run"), "SCHEMA_DIR": str(ROOT / "db/schema"),
             "SEED_DIR": str(ROOT / "db/seed"), "OTEL_TRACES_SAMPLER": "always_off", "LOG_MAX_MB": "1"} | environment
-        self.command = [app / "container" / command[0], *command[1:]]
+        self.command = [app / "stack/container" / command[0], *command[1:]]
 
     def __enter__(self):
         with open(self.app / "output", "wb") as output:
@@ -165,9 +166,9 @@ def rotated(app):
     """A log, and the script beside a process that writes nothing, but opens it anew as a program does."""
     log = app / "logs/x.log"
     writer = "trap 'exec 3>>x.log' USR1; exec 3>>x.log; echo $$ >../pid; echo hello >&3; "
-    script = f"{app}/container/rotate x.log; cd {app}/logs; {writer} while :; do /bin/sleep 0.1; done"
-    (app / "container/writer").write_text(f"#!/bin/sh\n{script}\n")
-    (app / "container/writer").chmod(0o755)
+    script = f"{app}/stack/container/rotate x.log; cd {app}/logs; {writer} while :; do /bin/sleep 0.1; done"
+    (app / "stack/container/writer").write_text(f"#!/bin/sh\n{script}\n")
+    (app / "stack/container/writer").chmod(0o755)
 
     def start(**environment):
         return Container(app, "writer", PID_FILE=str(app / "pid"), **environment)

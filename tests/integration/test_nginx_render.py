@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.client import Client
-from lib.nginx_alone import NGINX, RENDER, NginxAlone, nginx_version, render
+from lib.nginx_alone import NGINX, RENDER, NginxAlone, copy_nginx, nginx_version, render
 from lib.ports import free_port, free_ports
 from lib.wait import wait_until
 
@@ -113,7 +113,7 @@ def test_too_old_an_nginx_is_refused(tmp_path, version):
 
 def test_a_fourth_service(tmp_path):
     """One file: its paths, its port and its health are there, for both servers."""
-    shutil.copytree(RENDER.parent, tmp_path / "nginx")
+    copy_nginx(tmp_path)
     (tmp_path / "nginx/services/stock-items.conf").write_text(
         "# default port: 8099\nlocation /api/v1/stock-items {\n    fastcgi_pass stock-items$once;\n}\n")
     done = subprocess.run([tmp_path / "nginx/render", "--services"], capture_output=True, text=True, check=True)

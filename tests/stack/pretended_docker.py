@@ -9,7 +9,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = "docker.json"
-PUBLISHED = re.compile(r"\$\{\w+_ADDRESS:-[^}]*\}:\$\{(\w+_PORT):-(\d+)\}:\d+")
 
 
 def read(directory):

@@ -4,7 +4,7 @@ import base64
 import time
 from typing import NamedTuple
 
-from apm import answers, parts
+from apm import answers, parts, settings
 from apm.answers import items, members
 from apm.diagnosis import Check, container_checks, eventually, stranger
 from apm.spans import Trace
@@ -17,18 +17,17 @@ JOBS = {"api-gateway", "user-service"}  # those of the request that is followed
 class Backend(NamedTuple):
     name: str
     variable: str
-    port: str
     path: str  # where it says who it is
     sign: str  # a part of that answer
     optional: bool = False  # nobody need have asked for it
 
 
 KNOWN = [
-    Backend("Tempo", "TEMPO_PORT", "3200", "/metrics", "tempo_build_info"),
-    Backend("Prometheus", "PROMETHEUS_PORT", "9090", "/-/ready", "Prometheus"),
-    Backend("Loki", "LOKI_PORT", "3100", "/metrics", "loki_build_info"),
-    Backend("Grafana", "GRAFANA_PORT", "3000", "/api/health", '"database"'),
-    Backend("Alertmanager", "ALERTMANAGER_PORT", "9093", "/metrics", "alertmanager_build_info", optional=True),
+    Backend("Tempo", "TEMPO_PORT", "/metrics", "tempo_build_info"),
+    Backend("Prometheus", "PROMETHEUS_PORT", "/-/ready", "Prometheus"),
+    Backend("Loki", "LOKI_PORT", "/metrics", "loki_build_info"),
+    Backend("Grafana", "GRAFANA_PORT", "/api/health", '"database"'),
+    Backend("Alertmanager", "ALERTMANAGER_PORT", "/metrics", "alertmanager_build_info", optional=True),
 ]
 # Parts that only Prometheus reaches, by the names that containers and scrapes have.
 BY_SCRAPE = (*SHIPPERS, "node-exporter")
@@ -40,9 +39,10 @@ class Backends:
     """Those at the ports that the environment names, or at their usual ones."""
 
     def __init__(self, environment, place, containers):
-        self.environment, self.place, self.containers = environment, place, containers
-        address = parts.host(environment.get("BIND_ADDRESS") or "127.0.0.1")
-        self.number = {one.name: environment.get(one.variable) or one.port for one in KNOWN}
+        self.values = {**settings.defaults(), **{name: text for name, text in environment.items() if text}}
+        self.place, self.containers = place, containers
+        address = parts.host(self.values["BIND_ADDRESS"])
+        self.number = {one.name: self.values[one.variable] for one in KNOWN}
         self.url = {name: f"http://{address}:{number}" for name, number in self.number.items()}
         self.traces = self.url["Tempo"]  # where exemplars lead to
         self.there = {one.name for one in KNOWN if one.sign in answers.get(self.url[one.name] + one.path).text}
@@ -117,7 +117,7 @@ class Backends:
     # ---- Grafana
 
     def check_data_source(self, uid, path):
-        login = ":".join(self.environment.get(f"GRAFANA_{name}") or "admin" for name in ("USER", "PASSWORD"))
+        login = f"{self.values['GRAFANA_USER']}:{self.values['GRAFANA_PASSWORD']}"
         answer = answers.get(f"{self.url['Grafana']}/api/datasources/proxy/uid/{uid}{path}", headers={
             "Authorization": "Basic " + base64.b64encode(login.encode("utf-8", "replace")).decode()})
         if answer.status == 200:

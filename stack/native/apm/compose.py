@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The compose files: which ports they want of this machine, who has these, and what of the containers has changed."""
 import json
-import os
 import re
 import subprocess
 from typing import NamedTuple
@@ -11,8 +10,9 @@ from apm.common import Refused, relative
 from apm.diagnosis import container
 from apm.docker import STACK
 
-# A port of this machine: behind an address in the compose files, or a variable of its own name in an environment.
-WANTED = re.compile(r"(?:\$\{(\w+_ADDRESS):-([^}]*)\}:|_PORT: )\$\{(\w+_PORT):-(\d+)\}")
+# A port of this machine: behind an address in the compose files, or a variable of its own name in an environment. A
+# default stands here where stack/defaults.env has none.
+WANTED = re.compile(r"(?:\$\{(\w+_ADDRESS)(?::-([^}]*))?\}:|_PORT: )\$\{(\w+_PORT)(?::-(\d+))?\}")
 ELSEWHERE = 10000  # a port that is taken is moved by so many, in what is proposed
 TEMPO_HAS = {"OTLP_HTTP_PORT", "TEMPO_PORT"}
 NATIVE = ["compose.yaml", "compose.native.yaml"]  # the backends beside a native system
@@ -28,21 +28,15 @@ class Port(NamedTuple):
     address_variable: str
 
 
-def dotenv(path):
-    """What compose takes from it by itself, where the environment does not say."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    pairs = (line.strip().partition("=") for line in lines if "=" in line and not line.lstrip().startswith("#"))
-    return {name: text.strip("\"'") for name, _, text in pairs}
-
-
 class Compose:
     """Some files of one project; `environment` has the values of their variables."""
 
     def __init__(self, files, project, environment):
         self.files = [STACK / name for name in files]
         self.project = project
-        self.environment = {**environment, "COMPOSE_PROJECT_NAME": project}
-        self.values = {**dotenv(STACK / ".env"), **{name: text for name, text in environment.items() if text}}
+        given = {name: text for name, text in environment.items() if text}
+        self.environment = {**given, "COMPOSE_PROJECT_NAME": project}
+        self.values = {**settings.defaults(), **given}  # as compose has them, by .env
 
     def words(self, *words):
         return ["compose", *(word for file in self.files for word in ("-f", str(file))), *words]
@@ -77,7 +71,7 @@ class Compose:
                 if not number.isdecimal() or not 0 < int(number) < 65536:
                     raise settings.BadSettings(f"{variable} is '{number}': it has to be a whole number from 1 to 65535")
                 address = address or "BIND_ADDRESS"
-                where = self.values.get(address) or at or "127.0.0.1"
+                where = self.values[address] or at
                 found.setdefault(variable, Port(service, variable, int(number), where, address))
         by_number = {}
         for port in found.values():
@@ -102,7 +96,7 @@ class Compose:
     def check_copy(self):
         """Raises Refused when another copy's containers have this project's name: they would be replaced by ours."""
         for one in self.containers():
-            if one.directory and os.path.realpath(one.directory) != str(STACK):
+            if one.directory and not docker.is_ours(one.directory):
                 raise Refused(f"the containers of {self.project} are another copy's: {one.directory}\n"
                               "end them there (make stack-down), or give these ones another name: "
                               "COMPOSE_PROJECT_NAME=…, with ports of their own")

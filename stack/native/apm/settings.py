@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The one place where settings are read and checked: names, defaults, units, ranges, and what to do about a bad one.
+"""The one place where settings are read and checked: what each may be, and what to do about a bad one. Their names,
+defaults and meanings stand in stack/defaults.env.
 
 `make run` takes a setting from the environment (where make puts what stands on its command line) or its default. What
 runs is remembered in RUN_DIR/settings.json, and every other command speaks of that: it takes a setting from the
@@ -16,8 +17,8 @@ from typing import Callable, NamedTuple
 from apm.files import open_own
 
 ROOT = Path(__file__).resolve().parents[3]
+DEFAULTS = ROOT / "stack/defaults.env"
 REMEMBERED = "settings.json"
-PORT_BASE = 8080  # the default ports are those of this base; another base moves all of them by the difference
 SOCKET_PATH_MAX = 107  # bytes, sun_path in unix(7)
 SOCKET_NAME_MAX = 32  # bytes that a socket's name in RUN_DIR may have
 
@@ -112,61 +113,58 @@ def judged_by_render(name):
 class Setting(NamedTuple):
     name: str
     default: str
-    check: Callable
     help: str
+    check: Callable
 
 
-# Defaults that depend on others are empty here and filled in by resolve().
-TABLE = [
-    Setting("PORT_BASE", str(PORT_BASE), number(5000, 60000, "a TCP port"),
-            "moves every default port: 18080 adds 10000 to each"),
-    Setting("GATEWAY_PORT", "8080", port, "the gateway"),
-    Setting("GATEWAY_TLS_PORT", "8443", port, "the gateway, when it speaks TLS"),
-    Setting("METRICS_PORT", "8084", port, "the gateway's own metrics and health"),
-    Setting("CONSOLE_PORT", "8085", port, "the console"),
-    Setting("OTLP_HTTP_PORT", "4318", port, "the trace store: OTLP/HTTP"),
-    Setting("TRACES_PORT", "3200", port, "the trace store: Tempo's API"),
-    Setting("GRAFANA_PORT", "3000", port, "where the console looks for a Grafana"),
-    Setting("GATEWAY_ADDRESS", "", address, "the one address of the gateway; empty: all"),
-    Setting("SERVICE_ADDRESS", "127.0.0.1", address, "the address of the services' own ports"),
-    Setting("ALLOWED_HOSTS", "", judged_by_render("ALLOWED_HOSTS"),
-            "names by which the other ports than the gateway's may be reached"),
-    Setting("RUN_DIR", "run", run_dir, "sockets, generated configuration, what runs"),
-    Setting("DATA_DIR", "db/data", directory, "databases"),
-    Setting("LOG_DIR", "logs", directory, "logs"),
-    Setting("SCHEMA_DIR", "db/schema", path, "the databases' tables"),
-    Setting("SEED_DIR", "db/seed", path, "first rows of new databases; empty: none"),
-    Setting("MODE", "release", one_of("release", "debug", "asan", "tsan"), "which build runs"),
-    Setting("CONSOLE", "on", switch, "the console"),
-    Setting("TRACE_STORE", "", one_of("on", "off", ""), "empty: when no collector is there"),
-    Setting("TEMPO_URL", "", judged_by_render("TEMPO_URL"), "where the console reads traces; empty: the trace store"),
-    Setting("TRACE_SAMPLE_PERCENT", "100", percent, "the share of new traces that is sampled"),
-    Setting("TRACE_TRUST", "on", switch, "off: no client's trace is continued"),
-    Setting("TRACE_CLIENT_SAMPLE_PERCENT", "100", percent, "the share of requests called sampled by clients"),
-    Setting("RATE_LIMIT", "0", number(0, 99999, "requests a second and client; 0: off"), "of one client address"),
-    Setting("CLIENT_REQUESTS", "1000", number(1, 65535, "requests"), "of one client address at a time"),
-    Setting("GATEWAY_REQUESTS", "0", number(0, 65535, "requests; 0: no limit"), "of all clients at a time"),
-    Setting("NGINX_CONNECTIONS", "", number(64, 99999, "connections"), "of each of nginx's two workers"),
-    Setting("TLS", "", one_of("generate", ""), "generate: with a self-made certificate"),
-    Setting("TLS_CERTIFICATE", "", path, "a PEM file: the gateway speaks TLS"),
-    Setting("TLS_KEY", "", path, "its key, a PEM file"),
-    Setting("HSTS_MAX_AGE", "0", number(0, 999999999, "seconds; 0: none"), "how long browsers insist on TLS"),
-    Setting("WORKER_THREADS", "", number(1, 1024, "threads"), "requests that a program answers at a time"),
-    Setting("CALL_TIMEOUT_MS", "2000", number(1, 60000, "milliseconds"), "for a call to another service"),
-    Setting("CALL_SHARE_PERCENT", "50", number(1, 100, "percent"), "of the threads that calls to one service may hold"),
-    Setting("QUEUE_TIMEOUT_MS", "7000", number(1, 60000, "milliseconds"), "a request that waited longer is refused"),
-    Setting("BUSY_TIMEOUT_MS", "1000", number(0, 60000, "milliseconds"), "for a locked database"),
-    Setting("LOG_LEVEL", "info", one_of("debug", "info", "warn", "error"), "the least level that is logged"),
-    Setting("PASS_ENV", "", names, "further variables that the programs are given"),
-    Setting("LOG_MAX_MB", "64", number(0, 65536, "megabytes; 0: never"), "a larger log is begun anew"),
-    Setting("LOG_KEEP", "4", number(1, 99, "files"), "how many of each log's earlier files are kept"),
-    Setting("OTLP_CORS_ORIGINS", "", judged_by_render("OTLP_CORS_ORIGINS"),
-            "whose pages may send to the trace store; *: any"),
-    Setting("TRACES_MAX_MB", "256", number(32, 65536, "megabytes"), "what the trace store keeps"),
-    Setting("TRACES_MAX_AGE_SECONDS", "3600", number(1, 604800, "seconds"), "how long the trace store keeps it"),
-    Setting("TRACES_SPANS_PER_SECOND", "5000", number(1, 1000000, "spans a second"), "what the trace store takes"),
-    Setting("START_TIMEOUT_SECONDS", "20", number(1, 3600, "seconds"), "how long parts may take to come up"),
-]
+# What each setting of stack/defaults.env may be. An empty one is settled by whoever reads it.
+CHECKS = {
+    "PORT_BASE": number(5000, 60000, "a TCP port"),
+    "GATEWAY_PORT": port,
+    "GATEWAY_TLS_PORT": port,
+    "METRICS_PORT": port,
+    "CONSOLE_PORT": port,
+    "OTLP_HTTP_PORT": port,
+    "TRACES_PORT": port,
+    "GRAFANA_PORT": port,
+    "GATEWAY_ADDRESS": address,
+    "SERVICE_ADDRESS": address,
+    "ALLOWED_HOSTS": judged_by_render("ALLOWED_HOSTS"),
+    "RUN_DIR": run_dir,
+    "DATA_DIR": directory,
+    "LOG_DIR": directory,
+    "SCHEMA_DIR": path,
+    "SEED_DIR": path,
+    "MODE": one_of("release", "debug", "asan", "tsan"),
+    "CONSOLE": one_of("on", "off", ""),
+    "TRACE_STORE": one_of("on", "off", ""),
+    "TEMPO_URL": judged_by_render("TEMPO_URL"),
+    "TRACE_SAMPLE_PERCENT": percent,
+    "TRACE_TRUST": switch,
+    "TRACE_CLIENT_SAMPLE_PERCENT": percent,
+    "RATE_LIMIT": number(0, 99999, "requests a second and client; 0: off"),
+    "CLIENT_REQUESTS": number(1, 65535, "requests"),
+    "GATEWAY_REQUESTS": number(0, 65535, "requests; 0: no limit"),
+    "NGINX_CONNECTIONS": number(64, 99999, "connections"),
+    "TLS": one_of("generate", ""),
+    "TLS_CERTIFICATE": path,
+    "TLS_KEY": path,
+    "HSTS_MAX_AGE": number(0, 999999999, "seconds; 0: none"),
+    "WORKER_THREADS": number(1, 1024, "threads"),
+    "CALL_TIMEOUT_MS": number(1, 60000, "milliseconds"),
+    "CALL_SHARE_PERCENT": number(1, 100, "percent"),
+    "QUEUE_TIMEOUT_MS": number(1, 60000, "milliseconds"),
+    "BUSY_TIMEOUT_MS": number(0, 60000, "milliseconds"),
+    "LOG_LEVEL": one_of("debug", "info", "warn", "error"),
+    "PASS_ENV": names,
+    "LOG_MAX_MB": number(0, 65536, "megabytes; 0: never"),
+    "LOG_KEEP": number(1, 99, "files"),
+    "OTLP_CORS_ORIGINS": judged_by_render("OTLP_CORS_ORIGINS"),
+    "TRACES_MAX_MB": number(32, 65536, "megabytes"),
+    "TRACES_MAX_AGE_SECONDS": number(1, 604800, "seconds"),
+    "TRACES_SPANS_PER_SECOND": number(1, 1000000, "spans a second"),
+    "START_TIMEOUT_SECONDS": number(1, 3600, "seconds"),
+}
 MOVED_PORTS = {"GATEWAY_PORT", "GATEWAY_TLS_PORT", "METRICS_PORT", "CONSOLE_PORT", "OTLP_HTTP_PORT", "TRACES_PORT"}
 
 
@@ -186,10 +184,38 @@ def services():
     return dict(sorted(found.items(), key=lambda pair: int(pair[1])))
 
 
+def stated():
+    """{name: (default, help)} of stack/defaults.env, those of containers as well, in its order."""
+    found, words = {}, []
+    for line in DEFAULTS.read_text(encoding="utf-8").splitlines():
+        name, is_setting, default = line.partition("=")
+        if line.startswith("# "):
+            words.append(line[2:])
+        elif is_setting:
+            found[name] = (default, " ".join(words))
+        if not line.startswith("# "):
+            words = []
+    return found
+
+
+def defaults():
+    """{name: default}, of containers as well."""
+    return {name: default for name, (default, _) in stated().items()}
+
+
 def table():
-    """TABLE, and the port of every service."""
-    return TABLE + [Setting(variable(name), default, port, f"{name}: its API, health and metrics")
-                    for name, default in services().items()]
+    """What make run is told: the settings of stack/defaults.env that it knows, and the port of every service."""
+    return [Setting(name, *both, CHECKS[name]) for name, both in stated().items() if name in CHECKS] + [
+        Setting(variable(name), default, f"{name}: its API, health and metrics, for this machine", port)
+        for name, default in services().items()]
+
+
+def markdown():
+    """The table of the documentation, as it stands there between <!-- settings --> and <!-- /settings -->."""
+    rows = [("variable", "default", "what it is"), ("---", "---", "---")]
+    rows += [(f"`{one.name}`", one.default, one.help) for one in table()]
+    rows += [(f"`{name}`", default, help_) for name, (default, help_) in stated().items() if name not in CHECKS]
+    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in rows)
 
 
 # ---- reading ----
@@ -219,12 +245,13 @@ def read(environment, remembered=None):
         faults = contradictions(result)
     if faults:
         raise BadSettings("\n".join(faults))
+    result["CONSOLE"] = result["CONSOLE"] or "on"
     result["TEMPO_URL"] = result["TEMPO_URL"].rstrip("/") or f"http://127.0.0.1:{result['TRACES_PORT']}"
     return result
 
 
 def move_ports(known, given, result):
-    by = int(result["PORT_BASE"]) - PORT_BASE
+    by = int(result["PORT_BASE"]) - int(defaults()["PORT_BASE"])
     moved = MOVED_PORTS | {variable(name) for name in services()}
     for setting in known:
         if setting.name in moved and not given.get(setting.name):
@@ -235,7 +262,7 @@ def ports(values):
     """{name: port} of all that this system would listen on."""
     wanted = ["GATEWAY_PORT", "METRICS_PORT", *map(variable, services())]
     wanted += ["GATEWAY_TLS_PORT"] if speaks_tls(values) else []
-    wanted += ["CONSOLE_PORT"] if values["CONSOLE"] == "on" else []
+    wanted += ["CONSOLE_PORT"] if values["CONSOLE"] != "off" else []
     wanted += ["OTLP_HTTP_PORT", "TRACES_PORT"] if values["TRACE_STORE"] != "off" else []
     return {name: int(values[name]) for name in wanted}
 
@@ -261,7 +288,7 @@ def contradictions(values):
 
 def run_dir_of(environment):
     """Which system is meant: the one of this RUN_DIR."""
-    text = environment.get("RUN_DIR") or "run"
+    text = environment.get("RUN_DIR") or defaults()["RUN_DIR"]
     try:
         return Path(run_dir(text))
     except ValueError as error:

@@ -38,6 +38,13 @@ def render(*arguments, environment=None, cwd="/", check=True):
                           capture_output=True, text=True, check=check)
 
 
+def copy_nginx(directory):
+    """nginx/ alone, with what nginx/render needs of the rest."""
+    shutil.copytree(RENDER.parent, directory / "nginx")
+    (directory / "stack").mkdir()
+    shutil.copy(RENDER.parents[1] / "stack/defaults.env", directory / "stack")
+
+
 def ended(pid):
     try:
         return ") Z " in Path(f"/proc/{pid}/stat").read_text()  # a zombie: its parent has not asked yet
