@@ -111,6 +111,11 @@ def publishers():
         return {}
 
 
+def is_ours(directory):
+    """Whether a project's file is in this copy: stack/compose.yaml, or the one at the root, which includes it."""
+    return os.path.realpath(directory) in (str(STACK), str(ROOT))
+
+
 # ---- in words ----
 
 def called(one):
@@ -122,6 +127,6 @@ def ended_by(one):
     """What ends it, and all that belong to it."""
     if not one.project:
         return f"docker stop {one.name} ends that container"
-    if os.path.realpath(one.directory) != str(STACK):
+    if not is_ours(one.directory):
         return f"docker compose -p {one.project} down ends those containers"
     return f"make stack-down{'-backends' if one.project.endswith('-backends') else ''} ends those containers"
