@@ -41,7 +41,7 @@ class Container:
                 "PID_FILE": str(nginx.dir / f"tmp/{name}.{number}.pid"), "BIN_DIR": str(ROOT / "build" / MODE / "bin")}
         env |= {f"{each.upper()}_URL": f"http://127.0.0.1:{nginx.ports[each]}" for each in SERVICES} | environment
         with open(self.output, "wb") as output:
-            self.process = subprocess.Popen([ROOT / "stack/container/program", name], env=env, cwd=nginx.dir,
+            self.process = subprocess.Popen([ROOT / "stack/container/program", name, name], env=env, cwd=nginx.dir,
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                             start_new_session=True)
 
@@ -133,8 +133,8 @@ def test_a_program_that_cannot_run_takes_no_place(nginx, start, tmp_path):
     wait_until(lambda: nginx.get("/api/v1/users").status == 200, "it answers")
     (tmp_path / "users").write_text("#!/bin/sh\necho cannot run >&2\nexit 1\n")
     (tmp_path / "users").chmod(0o755)
-    done = subprocess.run([ROOT / "stack/container/program", "users"], capture_output=True, text=True, check=False,
-                          env={**os.environ, "BIN_DIR": str(tmp_path), "SOCKET_DIR": str(nginx.run)})
+    done = subprocess.run([ROOT / "stack/container/program", "users", "users"], capture_output=True, text=True,
+                          check=False, env={**os.environ, "BIN_DIR": str(tmp_path), "SOCKET_DIR": str(nginx.run)})
     assert done.returncode and "cannot run" in done.stderr
     assert nginx.get("/api/v1/users").status == 200
 

@@ -39,7 +39,7 @@ def app(tmp_path):
 
 
 class Container:
-    """with Container(app, "program", "users"): runs in a process namespace of its own."""
+    """with Container(app, "program", "users", "user-service"): runs in a process namespace of its own."""
 
     def __init__(self, app, *command, **environment):
         kept = {name: text for name, text in os.environ.items() if INHERITED.fullmatch(name)}
@@ -116,7 +116,7 @@ def check_first(container, name):
 
 
 def test_a_program(app):
-    with Container(app, "program", "users", PID_FILE=str(app / "pid"), LOG_KEEP="50") as container:
+    with Container(app, "program", "users", "user-service", PID_FILE=str(app / "pid"), LOG_KEEP="50") as container:
         wait_until((app / "pid").exists, container.output)
         connection, answered = Connection(app / "run/users.sock"), []
         while len(container.generations("user-service.log")) < 3:

@@ -256,6 +256,7 @@ def test_the_sources_may_be_anywhere(place, tmp_path):
     there = tmp_path / "mit Leer zeichen ä"
     for part in ("stack/native", "nginx"):
         shutil.copytree(ROOT / part, there / part)
+    shutil.copy(ROOT / "stack/defaults.env", there / "stack")
     done = subprocess.run([there / "stack/native/trace", ID], env=place.env(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     (place.log / "a b.log").write_bytes(line())

@@ -44,7 +44,7 @@ def test_doctor_knows_the_trace_store(tmp_path):
     with stack:
         done = stack.run("stack/native/doctor")
     assert done.returncode == 0 and "FAIL" not in done.stdout, done.stdout
-    assert "ok    traces is ready" in done.stdout
+    assert "ok    trace-store is ready" in done.stdout
     assert "ok    its trace is stored: 4 spans of api-gateway and user-service" in done.stdout
 
 

@@ -5,9 +5,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-from apm import client, docker, parts, ports, settings
+from apm import client, docker, names, parts, ports, settings
 from apm.common import Refused, relative
-from apm.diagnosis import container
 from apm.docker import STACK
 
 # A port of this machine: behind an address in the compose files, or a variable of its own name in an environment. A
@@ -210,11 +209,11 @@ def targets(environment):
     """targets.yml beside prometheus.yml, for a Prometheus on this machine's network."""
     values = settings.running(environment)
     local = parts.host(values["SERVICE_ADDRESS"])
-    found = {"api-gateway": f"{local}:{values['METRICS_PORT']}"}
-    found |= {container(name): f"{local}:{values[settings.variable(name)]}" for name in settings.services()}
+    found = {names.GATEWAY: f"{local}:{values['METRICS_PORT']}"}
+    found |= {names.container(name): f"{local}:{values[settings.variable(name)]}" for name in settings.services()}
     stack = Compose(NATIVE, "", environment)
-    names = [name for name, _ in stack.blocks() if name not in UNSCRAPED and (
+    scraped = [name for name, _ in stack.blocks() if name not in UNSCRAPED and (
         name not in SHIPPERS or name in stack.values.get("COMPOSE_PROFILES", "").split(","))]
-    by_variable = {port.variable: f"{parts.host(port.address)}:{port.number}" for port in stack.ports(names)}
-    found |= {name: by_variable[settings.variable(name)] for name in names if settings.variable(name) in by_variable}
+    by_variable = {port.variable: f"{parts.host(port.address)}:{port.number}" for port in stack.ports(scraped)}
+    found |= {name: by_variable[settings.variable(name)] for name in scraped if settings.variable(name) in by_variable}
     return "".join(f'- labels: {{job: {name}}}\n  targets: ["{where}"]\n' for name, where in found.items())

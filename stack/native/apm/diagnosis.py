@@ -5,9 +5,8 @@ import subprocess
 import time
 from typing import Callable, NamedTuple
 
-from apm import answers
+from apm import answers, names
 from apm.common import Refused
-from apm.settings import services
 from apm.terminal import count, said
 
 POLL_SECONDS = 0.2
@@ -29,21 +28,14 @@ class Place(NamedTuple):
 
 NATIVE = Place("native", "make run", lambda part: f"make logs SERVICE={part} FOLLOW=off")
 COMPOSE = "docker compose -f stack/compose.yaml"
-OWN = {"gateway": "gateway-shipper", "nginx": "api-gateway"}  # programs whose containers have other names
-LOG_FILES = {"nginx": "nginx-error"}  # and whose logs
-
-
-def container(part):
-    """What compose calls a part: users is user-service, a backend has one name everywhere."""
-    return OWN.get(part) or (f"{part[:-1]}-service" if part in services() else part)
 
 
 def look_inside(part):
     """Our own containers write to files, backends to Docker."""
-    name = container(part)
-    if part not in OWN and name == part:
+    name = names.container(part)
+    if name == part:
         return f"{STACK.logs} {name}"
-    return f"{COMPOSE} exec {name} tail -n 50 /var/log/apps/{LOG_FILES.get(part, name)}.log"
+    return f"{COMPOSE} exec {name} tail -n 50 /var/log/apps/{names.log(part)}.log"
 
 
 STACK = Place("stack", "make stack-up", look_inside, f"{COMPOSE} logs --tail 50")
@@ -102,9 +94,9 @@ def container_checks(found, place):
             raise Refused(f"the container {name} is not well: {status}\n{place.logs} {name}; "
                           f"or start it: {place.start}")
 
-    programs = [f"container {name}" for name in found if name.endswith("-service") or name == OWN["gateway"]]
-    for name in sorted(found, key=lambda name: name == OWN["nginx"]):  # which is as well as those behind it
-        yield Check(f"container {name}", tuple(programs) if name == OWN["nginx"] else (),
+    programs = [f"container {name}" for name in found if name in names.logs()]
+    for name in sorted(found, key=lambda name: name == names.GATEWAY):  # which is as well as those behind it
+        yield Check(f"container {name}", tuple(programs) if name == names.GATEWAY else (),
                     lambda _, name=name: examine(name))
     if found and all(state == "running" for state, _ in found.values()):
         yield Check("containers", (), lambda _: f"all {count(len(found), 'container')} run")

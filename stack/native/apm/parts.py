@@ -67,7 +67,8 @@ def render_environment(values, environment):
 
 def program_environment(values, name):
     own = name.upper().replace("-", "_") + "_"
-    wanted = {*OF_PROGRAMS, *values["PASS_ENV"].split(), *(OF_TRACE_STORE if name == TRACE_STORE else map(variable, services()))}
+    wanted = {*OF_PROGRAMS, *values["PASS_ENV"].split()}
+    wanted |= set(OF_TRACE_STORE if name == TRACE_STORE else map(variable, services()))
     result = {key: text for key, text in values.items()
               if text and (key in wanted or PASSED_ON.fullmatch(key) or key.startswith(own))}
     result.pop("TEMPO_URL", None)

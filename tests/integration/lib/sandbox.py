@@ -10,7 +10,7 @@ from pathlib import Path
 from lib.system import MODE, ROOT
 
 PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
-PARTS = ("Makefile", "stack/stack.mk", "stack/native", "fcgi", "nginx", "db/schema", "db/seed")
+PARTS = ("Makefile", "stack/stack.mk", "stack/defaults.env", "stack/native", "fcgi", "nginx", "db/schema", "db/seed")
 
 
 def copy_tree(target):
