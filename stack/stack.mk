@@ -34,5 +34,5 @@ doctor: do-doctor ## follow a request through the system and the stack, say what
 do-doctor:
 	$(DO)stack/native/doctor $(OR_REFUSE)
 
-dashboards: # write the dashboards' JSON anew
+dashboards: # write the dashboards' JSON again
 	stack/grafana/source/dashboards.py

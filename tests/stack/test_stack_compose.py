@@ -58,6 +58,13 @@ def test_all_parts_are_there(services):
     assert set(services) - set(promtail) == {"alloy"} and set(promtail) - set(services) == {"promtail"}
 
 
+def test_it_works_from_the_root(services):
+    """compose.yaml there means the same containers, so that neither place replaces those of the other."""
+    done = subprocess.run(["docker", "compose", "config", "--format", "json"], env=clean_environment(), cwd=ROOT,
+                          check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["services"] == services
+
+
 def test_the_log_shipper_that_runs_is_scraped_and_no_other(cli):
     for name in ("alloy", "promtail"):
         mounted = {volume["target"]: volume for volume in configuration(COMPOSE_PROFILES=name)["prometheus"]["volumes"]}

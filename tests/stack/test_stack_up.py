@@ -11,7 +11,7 @@ from pathlib import Path
 import pretended_docker
 import pytest
 from backends import Stack
-from pretended_docker import container
+from pretended_docker import ROOT, container
 
 READS = {"version", "info", "ps", "inspect", "image", "config", "logs", "--version"}
 
@@ -193,6 +193,12 @@ def test_another_copy_under_the_same_name(docker, tmp_path):
     done = docker.run("make", "stack-up")
     assert done.returncode and docker.done() == []
     assert str(tmp_path / "copy/stack") in done.stderr and "COMPOSE_PROJECT_NAME=" in done.stderr
+
+
+def test_containers_that_were_started_from_the_root_are_ours(docker):
+    docker.state(container(1, "user-service", directory=str(ROOT)))
+    done = docker.run("make", "stack-up")
+    assert done.returncode == 0 and docker.done(), done.stderr
 
 
 def test_a_port_that_is_none(docker):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the doctor asks of Prometheus, Alertmanager, Loki, Grafana and Tempo, and by Prometheus of the rest."""
+"""The doctor's questions to Prometheus, Alertmanager, Loki, Grafana and Tempo, and through Prometheus to the rest."""
 import base64
 import time
 from typing import NamedTuple
@@ -141,7 +141,7 @@ class Backends:
         raise stranger(self.number[one.name], one.variable, answer)
 
     def presence_checks(self, without=()):
-        """Are they there? What is asked of them rests on these checks, and so does what sends them something."""
+        """Are they there? Questions to them rest on these checks, and so do parts that send them something."""
         yield from container_checks(self.containers, self.place)
         scraped = self.jobs("up") | set(self.containers)
         for one in KNOWN:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What has to be so before anything starts: directories, their owner, descriptors, ports, and where spans go."""
+"""The conditions that hold before anything starts: directories, their owner, descriptors, ports, and where spans go."""
 import os
 import resource
 import time
@@ -30,7 +30,7 @@ def make_directories(values):
 
 
 def check_owner(values):
-    """What root has started leaves files that only root may write."""
+    """Refuses files that are not ours: a system that root has started leaves some that only root may write."""
     for name in ("RUN_DIR", "DATA_DIR", "LOG_DIR"):
         directory = Path(values[name])
         for path in [directory, *directory.glob("*.db"), *directory.glob("*.log"), *directory.glob("*.lock"),

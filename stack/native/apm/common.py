@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the commands share: how they refuse, ask, wait, and name files."""
+"""Functions that all commands share: how they refuse, ask, wait, and name files."""
 import time
 import urllib.request
 from pathlib import Path
@@ -11,7 +11,7 @@ opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Refused(Exception):
-    """What is wrong, and what to do about it, a line each; `status` is the exit code of the command."""
+    """Says what is wrong, and what to do about it, a line each; `status` is the exit code of the command."""
 
     def __init__(self, message, status=1):
         super().__init__(message)

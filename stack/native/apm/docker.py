@@ -31,7 +31,7 @@ class Container(NamedTuple):
 
 
 def ask(*words, environment=None, errors=False):
-    """What a docker command prints, with its errors among it if so wanted. Raises Refused with what it complains of."""
+    """Returns the output of a docker command, with its errors if so wanted. Raises Refused with its complaint."""
     try:
         done = subprocess.run(["docker", *words], stdout=subprocess.PIPE, text=True, errors="replace", timeout=SECONDS,
                               stderr=subprocess.STDOUT if errors else subprocess.PIPE, check=False,
@@ -124,7 +124,7 @@ def called(one):
 
 
 def ended_by(one):
-    """What ends it, and all that belong to it."""
+    """Returns the command that ends it, and all that belong to it."""
     if not one.project:
         return f"docker stop {one.name} ends that container"
     if not is_ours(one.directory):

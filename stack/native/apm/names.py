@@ -14,7 +14,7 @@ GATEWAY = "api-gateway"  # nginx's container, and the gateway's service
 
 
 def declared(program, field):
-    """A text that a program's source gives to this field of its struct app; None when it does not."""
+    """Returns the text that a program's source gives to this field of its struct app; None when it gives none."""
     try:
         found = re.search(rf'\.{field} = "([^"]+)"', (PROGRAMS / f"{program}.c").read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -23,17 +23,17 @@ def declared(program, field):
 
 
 def log(part):
-    """LOG_DIR/<this>.log is what a part says."""
+    """Returns the name of a part's log, LOG_DIR/NAME.log."""
     if part == "nginx":
         return "nginx-error"
     return declared(part, "log_name") or declared(part, "service_name") or part
 
 
 def container(part):
-    """What compose calls a part; a backend, which is no program of ours, has one name everywhere."""
+    """Returns the name of a part's container; a backend, which is no program of ours, has one name everywhere."""
     return GATEWAY if part == "nginx" else log(part)
 
 
 def logs():
-    """{the log of a program: that program}"""
+    """Returns {the log of a program: that program}."""
     return {log(file.stem): file.stem for file in sorted(PROGRAMS.glob("*.c"))}

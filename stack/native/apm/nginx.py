@@ -107,7 +107,7 @@ def listens_elsewhere(before, values):
 
 
 def change_nginx(configuration, before, values):
-    """What was done to an nginx that runs, in words; None when nothing had to be done."""
+    """Returns what was done to an nginx that runs, in words; None when nothing had to be done."""
     if configuration.runs():
         return None
     run_dir = values["RUN_DIR"]

@@ -149,7 +149,7 @@ class Part:
             for number in range(1, signal.NSIG):
                 if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                     signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # "open the log anew" ends nobody who is not listening yet
+            signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # "open the log again" ends nobody who is not listening yet
             signal.pthread_sigmask(signal.SIG_SETMASK, [])
             os.execve(specification["argv"][0], specification["argv"], specification["env"])
         except BaseException as error:

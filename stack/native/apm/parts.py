@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What should run: nginx and the programs, each with its arguments, environment, and the files it is made of."""
+"""The parts that should run: nginx and the programs, each with its arguments, environment and files."""
 import os
 import pwd
 import shutil
@@ -10,7 +10,7 @@ from apm.settings import ROOT, PASSED_ON, services, speaks_tls, variable
 
 WORKER_USER = "www-data"  # Debian's
 TRACE_STORE = "trace-store"
-# What a program reads of the settings; the rest is nginx's, or a command's.
+# A program reads these settings; the rest is nginx's, or a command's.
 OF_PROGRAMS = ("DATA_DIR", "LOG_DIR", "SCHEMA_DIR", "SEED_DIR", "LOG_LEVEL", "WORKER_THREADS", "CALL_TIMEOUT_MS",
                "BUSY_TIMEOUT_MS", "CALL_SHARE_PERCENT", "QUEUE_TIMEOUT_MS")
 OF_TRACE_STORE = ("TRACES_MAX_MB", "TRACES_MAX_AGE_SECONDS", "TRACES_SPANS_PER_SECOND")
@@ -98,7 +98,7 @@ def nginx_command(values, environment, log=None):
 
 
 def specifications(values, environment):
-    """What the supervisor is told (stack/native/supervisor), in the order in which parts end."""
+    """Returns what the supervisor is told (stack/native/supervisor), in the order in which parts end."""
     group = worker_user(values)
     result = []
     for name in names(values):

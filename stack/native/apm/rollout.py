@@ -44,7 +44,7 @@ def replace(compose, service, place, old):
 
 
 def attempt(complaint, work, *arguments):
-    """What fails here is told, and hides neither that the new container is well nor why it is not."""
+    """Tells a failure of this work, which hides neither that the new container is well nor why it is not."""
     try:
         work(*arguments)
     except Refused as failure:

@@ -117,7 +117,7 @@ class Setting(NamedTuple):
     check: Callable
 
 
-# What each setting of stack/defaults.env may be. An empty one is settled by whoever reads it.
+# Each takes the values that a setting of stack/defaults.env may have. An empty one is settled by whoever reads it.
 CHECKS = {
     "PORT_BASE": number(5000, 60000, "a TCP port"),
     "GATEWAY_PORT": port,
@@ -204,7 +204,7 @@ def defaults():
 
 
 def table():
-    """What make run is told: the settings of stack/defaults.env that it knows, and the port of every service."""
+    """Returns the settings of make run: those of stack/defaults.env that it knows, and the port of every service."""
     return [Setting(name, *both, CHECKS[name]) for name, both in stated().items() if name in CHECKS] + [
         Setting(variable(name), default, f"{name}: its API, health and metrics, for this machine", port)
         for name, default in services().items()]

@@ -61,7 +61,7 @@ class Span:
 
     @staticmethod
     def reasons(span, status):
-        """What made it fail: in a word or two, each once, and in a sentence."""
+        """Returns what made it fail: in a word or two, each once, and in a sentence."""
         found = attributes(span)
         why = dict.fromkeys(printable(found[key]) for key in REASONS if found.get(key))
         sentences = [status.get("message")]

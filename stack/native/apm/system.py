@@ -36,7 +36,7 @@ def answers(run_dir):
 
 
 def apply(values, environment):
-    """The names of the parts that were started anew."""
+    """Returns the names of the parts that were started again."""
     answer = client.ask(values["RUN_DIR"], "apply", parts=parts.specifications(values, environment),
                         log_dir=values["LOG_DIR"], log_max_bytes=int(values["LOG_MAX_MB"]) << 20,
                         log_keep=int(values["LOG_KEEP"]))

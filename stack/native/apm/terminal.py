@@ -56,7 +56,7 @@ def fit(text, columns):
 
 
 def said(text, columns=60):
-    """What a stranger answered, in short: of HTML its title, or what stands between the tags."""
+    """Returns what a stranger answered, in short: of HTML its title, or what stands between the tags."""
     text = text[:10000]
     title = re.search(r"<title[^>]*>([^<]+)", text, re.IGNORECASE)
     text = title[1] if title else re.sub(r"(?is)<(script|style)\b.*?(</\1|$)|<!--.*?(-->|$)", "<", text)
@@ -156,7 +156,7 @@ def complain(message):
 
 
 def discard(stream):
-    """What is still in its buffer has no reader any more, and the interpreter would complain about that."""
+    """Its buffer has no reader any more, and the interpreter would complain about that."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
