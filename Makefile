@@ -75,7 +75,7 @@ help: ## show this
 		for (i = 1; i <= count; i++) { \
 			if (length(line) + length(word[i]) > 78) { print line; line = sprintf("%26s", "") } \
 			line = line " " word[i] } print line }' Makefile fcgi/tel/tel.mk $(wildcard stack/stack.mk)
-	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in README.md, and here once python3 is there (make deps)."
+	@echo; stack/native/ctl settings 2>/dev/null || echo "Settings are listed in docs/operations.md, and here once python3 is there (make deps)."
 
 # These say themselves why they refuse; make would add "*** [Makefile:84: status] Error 1". With -q it ends with exit
 # code 1 and says nothing; the lines of a recipe that begin with + run all the same. make -n only prints, as ever.

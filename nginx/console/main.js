@@ -26,7 +26,7 @@ async function openApi() {
 		const [{render}, {gateway_port: port}] = await Promise.all([import("./openapi.js"), settings()]);
 		await render(section, `http://${location.hostname}:${port}`);
 	} catch (error) {
-		fail(section, new Failure(`The API's description cannot be shown: ${error.message}`, "README.md has it, too."));
+		fail(section, new Failure(`The API's description cannot be shown: ${error.message}`, "docs/api.md has it, too."));
 	}
 }
 

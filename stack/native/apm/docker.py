@@ -53,7 +53,7 @@ def check():
         subprocess.run(["docker", "--version"], capture_output=True, check=False, stdin=subprocess.DEVNULL)
     except OSError:
         raise Refused("docker is not installed\n"
-                      "sudo apt-get install docker.io, and the compose plugin (see README.md)") from None
+                      "sudo apt-get install docker.io, and the compose plugin (see docs/stack.md)") from None
     try:
         version = ask("compose", "version", "--short").strip()
     except Refused:
