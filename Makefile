@@ -251,7 +251,7 @@ test: ## set up, build and run every test
 	@$(PYTEST) tests
 
 # Each unit as it will run, and of whole systems what says most in a second.
-CHECKS := tests/unit tests/integration/test_api.py $(addprefix tests/integration/test_traces.py::test_, \
+CHECKS := tests/test_documents.py tests/unit tests/integration/test_api.py $(addprefix tests/integration/test_traces.py::test_, \
 	the_tree_of_an_order children_nest_in_time_in_every_order an_unknown_user_makes_a_422 a_path_without_a_route) \
 	$(addprefix tests/integration/test_lifecycle.py::test_, stop_and_start_keep_what_was_stored status \
 	the_databases_are_durable_and_sound a_part_that_is_missing_is_started)
