@@ -2,6 +2,8 @@
 """The documents keep their word: links lead somewhere, files and make targets that they name are there, the two
 READMEs have one structure. Asks the files alone: nothing is built or started."""
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +102,16 @@ def test_every_setting_is_described():
     for setting in settings.table():
         assert setting.name in described, setting.name
         assert setting.default in described[setting.name], setting.name
+
+
+def test_nginx_takes_the_example_of_the_drop_in(tmp_path):
+    """With the files that it includes alone beside it."""
+    page = (ROOT / "docs/gateway-drop-in.md").read_text()
+    example = re.search(r"^```nginx\n(events.*?)^```", page, re.M | re.S)[1]
+    assert (included := re.findall(r"include (\w+[.]conf);", example))
+    for name in included:
+        shutil.copy(ROOT / "nginx" / name, tmp_path)
+    (tmp_path / "nginx.conf").write_text("pid nginx.pid;\n" + example)
+    done = subprocess.run(["nginx", "-e", "stderr", "-p", f"{tmp_path}/", "-c", "nginx.conf", "-t", "-q"],
+                          capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
