@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The states that a regular expression is made of: for regex_parse.c, which makes them, and regex.c, which follows
- * them. */
+/*
+ * The states that a regular expression is made of. regex_parse.c and regex_class.c make them, regex.c follows them.
+ */
 #ifndef APM_TRACE_STORE_REGEX_STATES_H
 #define APM_TRACE_STORE_REGEX_STATES_H
 
@@ -34,5 +35,37 @@ struct regex {
 
 /* Reads one character and advances. What is not UTF-8 counts byte by byte, beyond Unicode's range. */
 uint32_t regex_next_char(const char **p, const char *end);
+
+/* ---- making them ---- */
+
+struct regex_parser {
+	struct regex *regex;
+	const char *begin, *p, *end; /* of the pattern; `p` is what comes next */
+	const char *error;           /* NULL: none yet */
+	unsigned depth, readings;
+	bool fold; /* (?i) */
+};
+
+/* Keeps the first error. Returns false, for `return regex_fail(…)`. */
+bool regex_fail(struct regex_parser *r, const char *error);
+
+/* Inserts a state before the one at `at`, or adds one. Return false if there are too many. */
+bool regex_insert(struct regex_parser *r, size_t at, struct regex_state state);
+bool regex_add(struct regex_parser *r, struct regex_state state);
+
+/* Adds a character, in both cases after (?i). */
+bool regex_add_char(struct regex_parser *r, uint32_t c);
+
+/* Returns an empty class; its ranges have to be added before any other class begins. */
+struct regex_state regex_new_class(const struct regex_parser *r);
+
+/* Adds the ranges of \d, \w, \s or their opposites. Returns false if `name` is none of these. */
+bool regex_add_named(struct regex_parser *r, struct regex_state *class, char name);
+
+/* Reads the character after a backslash. */
+bool regex_escaped(struct regex_parser *r, uint32_t *c);
+
+/* Reads what follows [, and adds it. */
+bool regex_parse_class(struct regex_parser *r);
 
 #endif
