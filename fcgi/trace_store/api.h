@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * OTLP/HTTP 1.x in: protobuf or JSON, as it is, gzip or deflate. Tempo's HTTP API out, as far as Grafana's data source
- * asks for it (grafana.com/docs/tempo, "Tempo HTTP API"). Handlers.
+ * The handlers of the trace store. It takes OTLP/HTTP 1.x, in protobuf or JSON, plain or compressed by gzip or deflate,
+ * and answers Tempo's HTTP API as far as Grafana's data source uses it (grafana.com/docs/tempo, "Tempo HTTP API").
  */
 #ifndef APM_TRACE_STORE_API_H
 #define APM_TRACE_STORE_API_H
@@ -9,20 +9,20 @@
 #include "http/reply.h"
 #include "http/request.h"
 
-#define API_BODY_MAX (4 << 20) /* bytes, as sent */
+#define API_BODY_MAX (4 << 20) /* bytes of a request, before it is decompressed */
 
 /*
- * POST /v1/traces: stores the spans and answers 200; with a partial success when some are invalid, over a limit
- * (limits.h), or of traces that are not kept (see load_shedding.h). 429 with Retry-After when too much comes at once:
- * nothing of the request is stored then.
+ * POST /v1/traces: stores the spans and answers 200. The answer is a partial success if some spans are invalid, over a
+ * limit (limits.h), or of traces that are not kept (load_shedding.h). It is 429 with Retry-After if too much comes at
+ * once, and then nothing of the request is stored.
  */
 void ingest_traces(struct request *req, struct reply *reply);
 
-/* POST /v1/metrics and /v1/logs: a full success, so that senders of all signals are content. Nothing is kept. */
+/* POST /v1/metrics and /v1/logs: answer success and keep nothing, so that SDKs that send all signals see no errors. */
 void ingest_metrics(struct request *req, struct reply *reply);
 void ingest_logs(struct request *req, struct reply *reply);
 
-/* Before threads start: brings the metrics to /metrics. */
+/* Declares the metrics, so that /metrics shows them before the first request. Call it before threads start. */
 void api_ingest_init(void);
 
 /* GET /api/traces/{id}, /api/v2/traces/{id}: JSON or protobuf, by Accept */

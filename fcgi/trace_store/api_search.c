@@ -90,7 +90,7 @@ static void write_value(struct json_writer *json, const struct selector_conditio
 	json_end_object(json);
 }
 
-/* What the span set says otherwise, or Tempo leaves out. */
+/* Returns false for fields that the span set has as members of its own, and those that Tempo leaves out. */
 static bool is_shown(enum selector_field field)
 {
 	switch (field) {
@@ -105,7 +105,7 @@ static bool is_shown(enum selector_field field)
 	}
 }
 
-/* Each key once, also when several conditions ask for it. */
+/* Writes each key once, even if several conditions ask for it. */
 static void write_attributes(struct json_writer *json, const struct selector *s, const struct selection_found *found)
 {
 	json_key(json, "attributes");
@@ -139,7 +139,7 @@ static void write_found_span(struct json_writer *json, const struct span_summary
 	json_end_object(json);
 }
 
-/* What Tempo calls a span set. */
+/* Writes a span set, as Tempo calls it: the spans that were found. */
 static void write_found(struct json_writer *json, struct search *search)
 {
 	const struct trace *trace = &search->q.trace;

@@ -14,10 +14,10 @@
 
 struct values {
 	struct api_query q;
-	struct string_set set; /* a letter for the type, then the text */
+	struct string_set set; /* each item is a letter for its type and then the text */
 	enum selector_field field;
 	struct slice name;
-	char text[NAME_MAX]; /* what `name` points at */
+	char text[NAME_MAX]; /* `name` points into it */
 };
 
 /* ---- the name, as the path has it ---- */
@@ -54,7 +54,7 @@ static bool decode(struct slice raw, struct buf *out)
 	return !out->failed;
 }
 
-/* A name in quotes, as TraceQL wants those with spaces. */
+/* Removes the quotes that TraceQL wants around a name with spaces. */
 static void unquote(struct values *v)
 {
 	size_t len = 0;
@@ -100,7 +100,8 @@ static void add(struct values *v, char type, struct slice text)
 {
 	BUF(item, STRING_SET_BYTES_MAX);
 
-	if (text.len > OFFERED_MAX || (text.len && memchr(text.data, '\0', text.len))) /* no query can ask for it */
+	if (text.len > OFFERED_MAX ||
+	    (text.len && memchr(text.data, '\0', text.len))) /* no query could ask for such a value */
 		return;
 	buf_addc(&item, type);
 	buf_add(&item, text.data, text.len);
@@ -176,7 +177,7 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 		add_text(v, scope->message, v->field == SELECT_SCOPE_NAME ? OTLP_SCOPE_NAME : OTLP_SCOPE_VERSION);
 }
 
-/* What lies one level below a span. */
+/* Adds values from the messages inside a span. */
 static void add_inner(struct values *v, struct slice span)
 {
 	struct protobuf reader = protobuf_reader(span);
@@ -214,7 +215,7 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 		if (name)
 			add(v, 'k', slice_of(name));
 		break;
-	case SELECT_DURATION: /* nearly each is another one: Tempo offers none either */
+	case SELECT_DURATION: /* almost every span has another one, and Tempo offers none either */
 	case SELECT_TRACE_DURATION: break;
 	default:
 		if (selection_intrinsic(asking, v->field, span, &value) && value.text.len)

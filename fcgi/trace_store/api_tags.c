@@ -16,8 +16,8 @@ static const char *const scope_names[] = {"resource", "span", "event", "link", "
 struct tags {
 	struct api_query q;
 	struct string_set keys[SCOPES];
-	struct string_set *into[SCOPES]; /* one of `keys`; NULL: not asked for */
-	enum tag_scope scope;            /* OF_ALL: any */
+	struct string_set *into[SCOPES]; /* one of `keys`; NULL if it is not asked for */
+	enum tag_scope scope;            /* OF_ALL for any */
 };
 
 /* ---- the way through the spans ---- */
@@ -94,7 +94,10 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	}
 }
 
-/* `together`: all names into one set. Returns false when it is answered. */
+/*
+ * Collects the names of each scope, or all of them in one set if `together`. Returns false if the query has been
+ * answered.
+ */
 static bool collect(struct tags *tags, struct reply *reply, bool together)
 {
 	for (size_t i = 0; i < SCOPES; i++) {
@@ -134,7 +137,7 @@ static bool read_scope(struct tags *tags, struct reply *reply)
 	return false;
 }
 
-/* False: answered. */
+/* Returns false if the query has been answered. */
 static bool begin(struct tags *tags, struct request *req, struct reply *reply)
 {
 	if (!api_query_start(&tags->q, req, reply))

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What api_tags.c and api_tag_values.c have in common: a way through all spans that a question is about. */
+/* The way through all spans that a query is about, for api_tags.c and api_tag_values.c. */
 #ifndef APM_TRACE_STORE_API_TAGS_H
 #define APM_TRACE_STORE_API_TAGS_H
 
 #include "trace_store/api_query.h"
 #include "trace_store/string_set.h"
 
-/* Called for spans that meet q within start and end; for a resource or a scope once, with the first span of it. */
+/*
+ * `span` is called for each span within start and end that q selects; `resource` and `scope` are called once, before
+ * the first span of theirs.
+ */
 struct api_tags_collector {
 	void (*resource)(void *arg, struct api_query *q, const struct trace_resource *resource);
 	void (*scope)(void *arg, struct api_query *q, const struct trace_scope *scope);

@@ -8,12 +8,12 @@
 #include "base/c_locale.h"
 
 #define DOUBLE_CHARACTERS_MAX 1000
-#define EXPONENT_MAX 1000000000 /* more makes no difference */
+#define EXPONENT_MAX 1000000000 /* a larger one gives the same result */
 
-/* A number as it is written: digits with a point in them, and an exponent. */
+/* A number as it is written. */
 struct decimal {
 	bool negative;
-	const char *digits; /* and at most one point */
+	const char *digits; /* with one point at most */
 	size_t len;
 	int64_t exponent;
 };
@@ -62,8 +62,8 @@ static bool read_decimal(const char *text, size_t len, struct decimal *out)
 }
 
 /*
- * The digits from the first to the last that is not 0, as a whole number; *exponent is the power of ten that it is to
- * be multiplied with. False: more than 64 bits.
+ * Reads the digits from the first to the last that is not 0 as a whole number, which has to be multiplied by ten to the
+ * power of *exponent. Returns false if it has more than 64 bits.
  */
 static bool read_digits(const struct decimal *d, uint64_t *value, int64_t *exponent)
 {

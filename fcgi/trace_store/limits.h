@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the trace store takes at most. Whatever is over a limit is refused span by span, told to the sender (OTLP:
- * partial success), counted, and remembered with the trace, so that a reader can show that it is cut off. What was
- * taken can be read whole.
+ * The limits of the trace store. Spans over a limit are rejected one by one, reported to the sender (OTLP's partial
+ * success) and counted, and the trace remembers how many, so that it can be shown as cut off. Every stored trace can be
+ * read whole.
  */
 #ifndef APM_TRACE_STORE_LIMITS_H
 #define APM_TRACE_STORE_LIMITS_H
 
-#define LIMIT_TRACE_SPANS 20000            /* of one trace */
-#define LIMIT_TRACE_SPAN_BYTES (4 << 20)   /* of its encoded spans */
-#define LIMIT_TRACE_SOURCE_BYTES (4 << 20) /* of their resources and scopes, once for each request */
-#define LIMIT_SOURCE_BYTES (512 << 10)     /* of one resource with one scope */
+#define LIMIT_TRACE_SPANS 20000            /* spans of a trace */
+#define LIMIT_TRACE_SPAN_BYTES (4 << 20)   /* bytes of its encoded spans */
+#define LIMIT_TRACE_SOURCE_BYTES (4 << 20) /* bytes of their resources and scopes, once for each request */
+#define LIMIT_SOURCE_BYTES (512 << 10)     /* bytes of one resource with one scope */
 
-/* A trace has less: a piece has a span at least, and 12 bytes of tags and lengths. */
+/* Bytes of a whole trace. A piece has at least one span, and at most 12 bytes of tags and lengths. */
 #define LIMIT_TRACE_BYTES (LIMIT_TRACE_SPAN_BYTES + LIMIT_TRACE_SOURCE_BYTES + 12 * LIMIT_TRACE_SPANS)
 
-/* Requests at a time. Each kind has its own threads, so neither waits for the other. */
+/* Concurrent requests. Each kind has its own threads, so neither waits for the other. */
 #define LIMIT_INGESTS 6
 #define LIMIT_READS 6
 

@@ -13,8 +13,8 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static size_t limit;
-static uint64_t window_ns; /* began */
-static size_t kept;        /* spans, since then */
+static uint64_t window_ns; /* when the window began */
+static size_t kept;        /* spans since then */
 static unsigned halvings;
 static struct recent_set keeping, refused; /* traces */
 
@@ -27,13 +27,13 @@ void load_shedding_init(size_t spans_per_second)
 	keeping = refused = (struct recent_set){0};
 }
 
-/* Trace ids need not be random: mixed, every bit counts. */
+/* Returns 64 well mixed bits that stand for the trace: trace ids need not be random. */
 static uint64_t key_of(const uint8_t trace_id[16])
 {
 	uint64_t half[2];
 
 	memcpy(half, trace_id, sizeof(half));
-	return hash_mix(half[0] * HASH_STEP + half[1]) | 1; /* 0 is an empty place */
+	return hash_mix(half[0] * HASH_STEP + half[1]) | 1; /* recent_set takes no 0 */
 }
 
 static void turn_windows(uint64_t now_ns)
@@ -58,7 +58,7 @@ static void count_kept(size_t spans)
 	window_ns = clock_monotonic_ns();
 }
 
-/* With the lock. */
+/* Call it with the lock held. */
 static void keep(uint64_t key, size_t spans)
 {
 	if (!recent_set_has(&keeping, key))
@@ -91,7 +91,7 @@ bool load_shedding_keep(const uint8_t trace_id[16], size_t spans, load_shedding_
 
 	if (fate != REFUSED)
 		return fate == KEPT;
-	bool is_stored = stored(arg, trace_id); /* without the lock: it asks the database */
+	bool is_stored = stored(arg, trace_id); /* without the lock, because it asks the database */
 	pthread_mutex_lock(&lock);
 	if (is_stored)
 		keep(key, spans);

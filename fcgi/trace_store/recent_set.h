@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A set of the newest of many things, by 64 bits that stand for each. Of fixed size: what comes pushes out what came.
+/*
+ * Remembers the newest of many keys, in memory of fixed size: groups of four, in which a new key replaces the oldest.
  */
 #ifndef APM_TRACE_STORE_RECENT_SET_H
 #define APM_TRACE_STORE_RECENT_SET_H
@@ -9,14 +10,14 @@
 #include <stdint.h>
 
 #define RECENT_SET_GROUPS 16384
-#define RECENT_SET_WAYS 4 /* the newest of each set are known */
+#define RECENT_SET_WAYS 4 /* keys of a group, from new to old */
 
-/* 512 KiB, empty when it is zero. Not thread-safe: lock it. */
+/* A set takes 512 KiB. Zeros are an empty set. One thread at a time. */
 struct recent_set {
-	uint64_t keys[RECENT_SET_GROUPS][RECENT_SET_WAYS]; /* the newest first */
+	uint64_t keys[RECENT_SET_GROUPS][RECENT_SET_WAYS]; /* each group from new to old */
 };
 
-/* `key` has well mixed bits, as hash_mix and hash_table_hash make them, and is not 0. */
+/* The bits of `key` are well mixed, as those of hash_mix and hash_table_hash are, and it is not 0. */
 bool recent_set_has(const struct recent_set *set, uint64_t key);
 void recent_set_add(struct recent_set *set, uint64_t key);
 #endif

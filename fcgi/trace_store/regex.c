@@ -38,7 +38,7 @@ static void put(struct set_of_states *set, size_t state)
 	set->list[set->count++] = (uint16_t)state;
 }
 
-/* Follows all that takes no character: what it finds is appended and followed in turn. */
+/* Adds the states that are reached without a character from those in the set. */
 static void follow(const struct regex *regex, struct set_of_states *set, bool at_begin, bool at_end)
 {
 	for (size_t i = 0; i < set->count; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Regular expressions as TraceQL has them (the common part of RE2's syntax), over whole texts, at a bounded cost: all
- * states go along together, so there is no going back. Known: . [a-z] [^…] \d \w \s and their like, ( ) (?: ) (?i)
- * | * + ? {m,n}, lazy forms, ^ $. Back references and looking around are not, as in RE2.
+ * The regular expressions of TraceQL, which are the common part of RE2's syntax: . [a-z] [^…] \d \w \s and their
+ * opposites, ( ) (?: ) (?i) | * + ? {m,n}, lazy forms, ^ $. Back references and lookaround are unknown, as in RE2. They
+ * match whole texts. All states advance together, without backtracking, so the cost is bounded.
  */
 #ifndef APM_TRACE_STORE_REGEX_H
 #define APM_TRACE_STORE_REGEX_H
@@ -17,13 +17,18 @@
 
 struct regex;
 
-/* NULL: not one; `error` says why (a literal), `at` is the byte where. The caller frees it with regex_free. */
+/*
+ * Returns an expression to be freed with regex_free. Returns NULL if `pattern` is none; *error is then a literal that
+ * says why, and *at the byte where.
+ */
 struct regex *regex_new(struct slice pattern, const char **error, size_t *at);
 
-/* NULL does nothing. */
+/* `regex` may be NULL. */
 void regex_free(struct regex *regex);
 
-/* True: all of `text` (UTF-8) matches. Takes as many steps as characters times states at most. Any thread. */
+/*
+ * Returns true if all of `text` (UTF-8) matches. It takes at most as many steps as characters times states. Any thread.
+ */
 bool regex_matches(const struct regex *regex, struct slice text, struct budget *budget);
 
 #endif

@@ -5,8 +5,8 @@
 #include "trace_store/regex_states.h"
 
 #define REPEAT_MAX 1000
-#define DEPTH_MAX 100      /* of groups */
-#define READINGS_MAX 20000 /* of atoms: {m,n} reads its atom n times */
+#define DEPTH_MAX 100      /* nested groups */
+#define READINGS_MAX 20000 /* of atoms; {m,n} reads its atom n times */
 
 /* ---- making states ---- */
 
@@ -17,7 +17,7 @@ bool regex_fail(struct regex_parser *r, const char *error)
 	return false;
 }
 
-/* At `at`, before what is there. False: too many. */
+/* The states from `at` on move up by one. */
 bool regex_insert(struct regex_parser *r, size_t at, struct regex_state state)
 {
 	struct regex *regex = r->regex;
@@ -129,7 +129,7 @@ static bool parse_count(struct regex_parser *r, unsigned *out)
 	return r->p > begin;
 }
 
-/* After {: least and most, UINT_MAX for no end. */
+/* Reads what follows {. *most is UINT32_MAX if there is no end. */
 static bool parse_counts(struct regex_parser *r, unsigned *least, unsigned *most)
 {
 	if (!parse_count(r, least))
@@ -147,7 +147,7 @@ static bool parse_counts(struct regex_parser *r, unsigned *least, unsigned *most
 	return true;
 }
 
-/* Makes a loop, or a choice, of what stands from `begin` on. */
+/* Make a loop, or a choice, of the states from `begin` on. */
 static bool add_loop(struct regex_parser *r, size_t begin)
 {
 	int len = (int)(r->regex->state_count - begin);
@@ -220,7 +220,7 @@ static bool parse_repeated(struct regex_parser *r)
 		if (!parse_counts(r, &least, &most))
 			return false;
 	}
-	if (r->p < r->end && *r->p == '?') /* which of two ways is tried first matters to what is found, not whether */
+	if (r->p < r->end && *r->p == '?') /* a lazy form matches the same texts */
 		r->p++;
 	return repeat(r, atom, begin, least, most);
 }
@@ -237,7 +237,7 @@ static bool parse_any_of(struct regex_parser *r)
 		if (r->p == r->end || *r->p == ')')
 			return true;
 		r->p++;
-		/* what stands, or what follows: the rest of the alternatives is read by the next call */
+		/* a choice between the states so far and the other alternatives, which the next call reads */
 		int len = (int)(r->regex->state_count - begin);
 		if (!regex_insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 2}))
 			return false;

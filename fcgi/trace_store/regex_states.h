@@ -14,12 +14,12 @@
 
 enum regex_op { OP_ANY, OP_CHAR, OP_CLASS, OP_SPLIT, OP_JUMP, OP_BEGIN, OP_END, OP_MATCH };
 
-/* What follows is relative, so that code can be moved. */
+/* Jumps are relative, so that states can be moved. */
 struct regex_state {
 	enum regex_op op;
 	bool negated;   /* of a class */
-	int x, y;       /* SPLIT, JUMP: to x, and y */
-	uint32_t first; /* CHAR: the character; CLASS: its ranges */
+	int x, y;       /* SPLIT goes on at x and at y, JUMP at x */
+	uint32_t first; /* the character of CHAR, or the first range of CLASS */
 	uint32_t count;
 };
 
@@ -33,7 +33,7 @@ struct regex {
 	struct regex_range ranges[REGEX_RANGES_MAX];
 };
 
-/* Reads one character and advances. What is not UTF-8 counts byte by byte, beyond Unicode's range. */
+/* Returns the next character and advances. A byte that is not UTF-8 counts as a character above Unicode's range. */
 uint32_t regex_next_char(const char **p, const char *end);
 
 /* ---- making them ---- */
@@ -41,7 +41,7 @@ uint32_t regex_next_char(const char **p, const char *end);
 struct regex_parser {
 	struct regex *regex;
 	const char *begin, *p, *end; /* of the pattern; `p` is what comes next */
-	const char *error;           /* NULL: none yet */
+	const char *error;           /* NULL if there is none yet */
 	unsigned depth, readings;
 	bool fold; /* (?i) */
 };

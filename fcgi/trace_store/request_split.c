@@ -27,7 +27,7 @@ static struct slice part(const struct request_split *p, uint32_t at, uint32_t le
 	return (struct slice){p->request.data + at, len};
 }
 
-/* Where the trace id of a span stands that has one. */
+/* Returns the place of the trace id of a span that has one. */
 static uint32_t id_place(const struct request_split *p, struct slice span)
 {
 	struct protobuf reader = protobuf_reader(span);
@@ -56,19 +56,19 @@ static void add_span(struct finding *f, const struct protobuf_field *field)
 	found->source = (uint32_t)p->source_count;
 }
 
-/* A source is counted once it has a span; `resource` is the index that its resource has, or will get. */
+/* Adds a source once it has a span. `resource` is the index that its resource has, or will get. */
 static void find_in_scope(struct finding *f, struct slice scope_spans, size_t resource)
 {
 	struct request_split *p = &f->found;
 	struct protobuf reader = protobuf_reader(scope_spans);
 	struct protobuf_field field;
-	size_t bytes = 0, before = p->index_count;
+	size_t own_len = 0, before = p->index_count;
 
 	while (protobuf_next(&reader, &field)) {
 		if (field.number == OTLP_SCOPE_SPANS_SPANS)
 			add_span(f, &field);
 		else
-			bytes += field.whole.len;
+			own_len += field.whole.len;
 	}
 	if (p->index_count == before)
 		return;
@@ -77,7 +77,7 @@ static void find_in_scope(struct finding *f, struct slice scope_spans, size_t re
 	found->resource = (uint32_t)resource;
 	found->at = place(p, scope_spans.data);
 	found->len = (uint32_t)scope_spans.len;
-	found->bytes = (uint32_t)bytes;
+	found->own_len = (uint32_t)own_len;
 }
 
 static void find_in_resource(struct finding *f, struct slice resource_spans)
@@ -85,13 +85,13 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 	struct request_split *p = &f->found;
 	struct protobuf reader = protobuf_reader(resource_spans);
 	struct protobuf_field field;
-	size_t bytes = 0, before = p->source_count;
+	size_t own_len = 0, before = p->source_count;
 
 	while (protobuf_next(&reader, &field)) {
 		if (field.number == OTLP_RESOURCE_SPANS_SCOPE_SPANS)
 			find_in_scope(f, field.bytes, p->resource_count);
 		else
-			bytes += field.whole.len;
+			own_len += field.whole.len;
 	}
 	if (p->source_count == before)
 		return;
@@ -99,7 +99,7 @@ static void find_in_resource(struct finding *f, struct slice resource_spans)
 	struct request_split_resource *found = &p->resources[p->resource_count++];
 	found->at = place(p, resource_spans.data);
 	found->len = (uint32_t)resource_spans.len;
-	found->bytes = (uint32_t)bytes;
+	found->own_len = (uint32_t)own_len;
 }
 
 static void find_all(struct request_split *p)
@@ -127,7 +127,7 @@ static int compare(const void *a, const void *b, void *pieces)
 	const struct request_split_span *x = a, *y = b;
 	int order = memcmp(p->request.data + x->id_at, p->request.data + y->id_at, 16);
 
-	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order too */
+	return order ? order : (x->at > y->at) - (x->at < y->at); /* sources are in this order as well */
 }
 
 static bool same_trace(const struct request_split *p, size_t a, size_t b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of OTLP 1.x for traces (opentelemetry-proto, trace/v1, common/v1, resource/v1), as tables. Checking and
- * both directions between protobuf and JSON follow them.
+ * The messages of OTLP 1.x for traces (opentelemetry-proto, trace/v1, common/v1, resource/v1) as tables, by which
+ * messages are checked, read from JSON and written as JSON.
  */
 #ifndef APM_TRACE_STORE_SCHEMA_H
 #define APM_TRACE_STORE_SCHEMA_H
@@ -16,7 +16,7 @@ enum schema_type {
 	SCHEMA_MESSAGE, /* 0, so that a table need not say it */
 	SCHEMA_STRING,
 	SCHEMA_BYTES,
-	SCHEMA_ID, /* bytes; hexadecimal in the JSON of OTLP, base64 in Tempo's */
+	SCHEMA_ID, /* bytes, which are hexadecimal in the JSON of OTLP and base64 in that of Tempo */
 	SCHEMA_BOOL,
 	SCHEMA_INT64,
 	SCHEMA_UINT32,
@@ -26,9 +26,9 @@ enum schema_type {
 	SCHEMA_FIXED32
 };
 
-/* A value of an enumeration. A list of them is indexed by number and ends with a json that is NULL. */
+/* A value of an enumeration. Lists of them are indexed by number and end with NULLs. */
 struct schema_name {
-	const char *json;    /* as protobuf's JSON has it: SPAN_KIND_SERVER */
+	const char *json;    /* in protobuf's JSON: SPAN_KIND_SERVER */
 	const char *traceql; /* server */
 };
 
@@ -47,7 +47,7 @@ struct schema_message {
 	const struct schema_field *fields; /* ends with number 0 */
 };
 
-extern const struct schema_message schema_request; /* ExportTraceServiceRequest; TracesData and Tempo's Trace too */
+extern const struct schema_message schema_request; /* ExportTraceServiceRequest, TracesData, and Tempo's Trace */
 extern const struct schema_message schema_resource_spans;
 extern const struct schema_message schema_span;
 extern const struct schema_message schema_any_value;
@@ -82,20 +82,20 @@ enum { OTLP_KEY_VALUE_KEY = 1, OTLP_KEY_VALUE_VALUE = 2 };
 #define OTLP_STATUS_CODE_ERROR 2 /* a value of OTLP_STATUS_CODE */
 
 /*
- * Levels of messages: lists of lists of attributes have room for 20 levels, arrays for 30. As JSON that is at most 110
- * levels, which fit into json_write and json_lex.
+ * Nested messages. That is enough for lists in attributes 20 levels deep, and for arrays 30 levels deep; in JSON it
+ * makes at most 110 levels, which json_write and json_lex can hold.
  */
 #define SCHEMA_DEPTH_MAX 72
 
 enum protobuf_type schema_wire_type(enum schema_type type);
 
-/* NULL: not known, to be skipped. */
+/* Returns NULL if the field is unknown, and then it is to be skipped. */
 const struct schema_field *schema_field(const struct schema_message *message, uint32_t number);
 
 /*
- * True when all of `bytes` is such a message: the wire types are those of the fields, no field that is not repeated
- * comes twice, strings are UTF-8, identifiers have 16, 8 or no bytes, SCHEMA_DEPTH_MAX is kept. Unknown fields may be
- * there. Pure.
+ * Returns true if `bytes` is such a message: the wire types are those of the fields, only repeated fields come twice,
+ * strings are UTF-8, identifiers have 16, 8 or no bytes, and no message is nested deeper than SCHEMA_DEPTH_MAX. Unknown
+ * fields are allowed. Pure.
  */
 bool schema_valid(const struct schema_message *message, struct slice bytes);
 

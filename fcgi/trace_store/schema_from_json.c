@@ -13,8 +13,8 @@
 struct reading {
 	struct json_lex lex;
 	struct buf *out;
-	const char *member; /* the name of the field that is read */
-	const char *why;    /* it was refused; NULL: not yet */
+	const char *member; /* name of the field that is read */
+	const char *why;    /* why it was refused; NULL as long as it was not */
 };
 
 static bool refuse(struct reading *r, const char *why)
@@ -69,7 +69,7 @@ static bool decode_base64(struct buf *out, size_t begin)
 	return true;
 }
 
-/* In either case: OTLP leaves it open. */
+/* Upper and lower case are accepted, because OTLP leaves it open. */
 static bool decode_hex(struct buf *out, size_t begin)
 {
 	char *to = out->data + begin;
@@ -192,7 +192,7 @@ static bool read_bool(struct reading *r, const struct schema_field *field)
 
 /* ---- messages ---- */
 
-/* startTimeUnixNano as start_time_unix_nano. False: it does not fit. */
+/* Writes startTimeUnixNano as start_time_unix_nano. Returns false if it does not fit. */
 static bool with_underscores(const char *name, char *out, size_t size)
 {
 	size_t len = 0;
@@ -244,7 +244,7 @@ static bool read_value(struct reading *r, const struct schema_field *field)
 	default: return read_integer(r, field);
 	}
 	size_t begin = protobuf_begin(r->out, field->number);
-	/* null among values is the value that says nothing */
+	/* null in an array is an empty value */
 	bool good = (field->message == &schema_any_value && r->lex.token == JSON_LEX_NULL) ||
 		    read_message(r, field->message);
 	if (good)
@@ -264,7 +264,7 @@ static bool read_field(struct reading *r, const struct schema_field *field)
 	return r->lex.token == JSON_LEX_ARRAY_END;
 }
 
-/* The value of a member whose name was the last token. `seen` has a bit for each field that came. */
+/* Reads the value of a member whose name was the last token. *seen has a bit for each field so far. */
 static bool read_member(struct reading *r, const struct schema_message *message, uint32_t *seen)
 {
 	const struct schema_field *field = field_named(message, &r->lex);
@@ -272,7 +272,7 @@ static bool read_member(struct reading *r, const struct schema_message *message,
 
 	if (json_lex_next(&r->lex) == JSON_LEX_BAD)
 		return false;
-	if (!field || r->lex.token == JSON_LEX_NULL) /* proto3 JSON: null is as good as absent */
+	if (!field || r->lex.token == JSON_LEX_NULL) /* in proto3's JSON null means absent */
 		return json_lex_skip(&r->lex);
 	r->member = field->name;
 	if (*seen & UINT32_C(1) << field->number)

@@ -59,7 +59,7 @@ static void write_double(struct json_writer *json, uint64_t bits)
 
 static void write_enum(struct json_writer *json, const struct schema_field *field, uint64_t value)
 {
-	int32_t number = (int32_t)value; /* as protobuf reads it, which may be one that has no name */
+	int32_t number = (int32_t)value; /* as protobuf reads it; it may have no name */
 	int32_t count = 0;
 
 	while (field->names[count].json)
@@ -88,7 +88,7 @@ static void write_value(struct json_writer *json, const struct schema_field *fie
 	}
 }
 
-/* Fields may lie in any order: the message is looked through once for each. */
+/* Fields may come in any order, so the message is looked through once for each. */
 static void write_field(struct json_writer *json, const struct schema_field *field, struct slice bytes)
 {
 	struct protobuf reader = protobuf_reader(bytes);

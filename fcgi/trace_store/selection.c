@@ -32,7 +32,7 @@ static int compare_text(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* The text of a tag, read as what the attribute is. */
+/* Reads the text of a tag as a value of the attribute's type. */
 static bool read_as(struct slice text, enum value_type type, double *out)
 {
 	char copy[64], *end;
@@ -55,7 +55,7 @@ static bool compare_numbers(const struct selector_condition *c, double wanted, c
 		return ordered(c->comparison,
 			       (found->integer > c->value.integer) - (found->integer < c->value.integer));
 	bool found_nan = isnan(found->number), wanted_nan = isnan(wanted);
-	if (found_nan || wanted_nan) /* one is found by its name, else it is no other number's like */
+	if (found_nan || wanted_nan) /* NaN is equal to NaN only */
 		return (c->comparison == SELECT_EQ && found_nan && wanted_nan) ||
 		       (c->comparison == SELECT_NE && found_nan != wanted_nan);
 	return ordered(c->comparison, (found->number > wanted) - (found->number < wanted));
@@ -95,7 +95,7 @@ static struct value number_value(double number)
 
 /* ---- what a part of the trace says about the conditions ---- */
 
-/* Of several values the first that meets the condition stays, else the first. */
+/* Keeps the first value that meets the condition; if none does, the first. */
 static void consider(struct selection *a, struct selection_found *found, size_t i, const struct value *value)
 {
 	const uint32_t bit = UINT32_C(1) << i;
@@ -185,7 +185,7 @@ static void ask_scope(struct selection *a, uint32_t number)
 	consider_text(a, &a->of_scope, SELECT_SCOPE_VERSION, message, OTLP_SCOPE_VERSION);
 }
 
-/* Fields of the span itself, when a condition asks for what lies in one. */
+/* Tries the conditions on attributes, events, links and the status of the span. */
 static void ask_span(struct selection *a, struct slice span)
 {
 	const unsigned of_span = 1U << SELECT_SPAN | 1U << SELECT_ATTRIBUTE, status = 1U << SELECT_STATUS_MESSAGE,

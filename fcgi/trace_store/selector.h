@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which spans a search wants: one span set of TraceQL, and the older parameters of Tempo's search.
+ * The query of a search, parsed: one span set of TraceQL, or the older parameter tags of Tempo's search.
  *
  *	{ resource.service.name = "order-service" && (status = error || duration > 100ms) }
  *	tags=service.name=order-service http.response.status_code=503
@@ -45,50 +45,54 @@ enum selector_comparison { SELECT_EQ, SELECT_NE, SELECT_LT, SELECT_LE, SELECT_GT
 
 struct selector_condition {
 	enum selector_field field;
-	struct slice key; /* of an attribute; of an intrinsic its name in TraceQL */
+	struct slice key; /* the key of an attribute, or an intrinsic's name in TraceQL */
 	enum selector_comparison comparison;
 	struct value value;
 	struct regex *regex; /* of the last two comparisons */
-	bool nil;            /* = nil: it is not there; != nil: it is */
-	bool loose;          /* from tags: text, which a number or a bool may equal as well */
+	bool nil;            /* compared with nil: = finds what is absent, != what is there */
+	bool loose;          /* from tags: a text, to which a number or a bool may be equal as well */
 };
 
-enum { SELECT_AND = 100, SELECT_OR, SELECT_NOT }; /* in a program, beside numbers of conditions */
+enum { SELECT_AND = 100, SELECT_OR, SELECT_NOT }; /* in a program, besides numbers of conditions */
 
 struct selector {
 	struct selector_condition conditions[SELECTOR_CONDITIONS_MAX];
 	size_t count;
-	uint8_t program[SELECTOR_PROGRAM_MAX]; /* what of them has to hold, in postfix order; empty: nothing */
+	uint8_t program[SELECTOR_PROGRAM_MAX]; /* which of them have to hold, in postfix order; all of them if it is
+						  empty */
 	size_t program_len;
 	bool each_alone;              /* from tags: each condition may hold for another span of the trace */
-	char text[SELECTOR_TEXT_MAX]; /* what keys and values point at */
+	char text[SELECTOR_TEXT_MAX]; /* keys and values point into it */
 	size_t used;
 };
 
-/* Why a query is refused, for its author: with line and column, counted from 1 in characters. */
+/* Why a query is refused, for its author, with line and column, which are counted from 1 in characters. */
 struct selector_error {
 	char text[480];
 };
 
 /*
- * `{…}` with conditions, && || ! and parentheses; "" selects all. False: not that, or a part of TraceQL that is not
- * here. Whatever comes back, end with selector_done.
+ * Parses `{…}` with conditions, && || ! and parentheses; "" selects all. Returns false if it is not that, or a part of
+ * TraceQL that is not supported. Call selector_done whatever the result is.
  */
 bool selector_parse(struct selector *s, const char *query, struct selector_error *error);
 
-/* key=value …, values quoted where they have spaces; "" selects all. */
+/* Parses key=value …, with quotes around values with spaces; "" selects all. */
 bool selector_parse_tags(struct selector *s, const char *tags, struct selector_error *error);
 
-/* Zeros, or one that was done, may be done again. */
+/* A selector of zeros, or one that is done, may be done again. */
 void selector_done(struct selector *s);
 
-/* "100ms", "1.5s", "2m", "1h30m" as nanoseconds. False: not that. */
+/* Reads "100ms", "1.5s", "2m" or "1h30m" as nanoseconds. Returns false if it is no duration. */
 bool selector_duration(const char *text, uint64_t *ns);
 
-/* The field that TraceQL calls so, such as span:name. False: none, or none that is here. */
+/*
+ * Finds the field that TraceQL gives this name, such as span:name. Returns false if there is none, or it is not
+ * supported.
+ */
 bool selector_intrinsic(struct slice name, enum selector_field *field);
 
-/* The names of all of these; NULL after the last. */
+/* Returns the names of all of these by index; NULL after the last. */
 const char *selector_intrinsic_at(size_t index);
 
 /*

@@ -9,7 +9,7 @@
 	"span. resource. event. link. instrumentation. or . before the name of an attribute, and name, kind, "         \
 	"status, statusMessage, duration, rootName, rootServiceName, traceDuration"
 
-/* Longer ones before those that they begin with. */
+/* Longer ones come before those that they begin with. */
 static const struct {
 	const char *text;
 	enum selector_comparison comparison;
@@ -38,7 +38,7 @@ static void place(const struct selector_parser *r, const char *at, unsigned *lin
 	}
 }
 
-/* Bytes of what stands there, as a reader would cut it, of whole characters. */
+/* Returns the length of the word at `at` for an error, in whole characters. */
 static size_t shown_length(const char *at)
 {
 	size_t len = word_length(at);
@@ -125,7 +125,7 @@ static bool parse_field(struct selector_parser *r, struct selector_condition *c,
 	return selector_refuse(r, r->p, "wanted a field. Known are " FIELDS ".");
 }
 
-/* Arithmetic is told from what may stand in a name. */
+/* Call it where no name may begin: some of these characters may stand in one. */
 static bool is_arithmetic(const char *p)
 {
 	return *p && strchr("+-*/%^", *p);
@@ -214,7 +214,7 @@ static bool parse_pattern(struct selector_parser *r, const char *at, struct sele
 	size_t offset;
 
 	c->regex = regex_new(c->value.text, &error, &offset);
-	/* escapes of the quotes are gone from the text, so the place is that of the quotes */
+	/* the place is that of the quotes, because their escapes are gone from the text */
 	return c->regex ? true
 			: selector_refuse(r, at, "%s (after %zu bytes of the regular expression).", error, offset);
 }

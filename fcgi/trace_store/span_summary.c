@@ -12,7 +12,7 @@ static bool is_zero(const void *data, size_t len)
 	return memcmp(data, zero, len) == 0;
 }
 
-/* False: another length, or zero. */
+/* Returns false if it has another length or is zero. */
 static bool take_id(struct slice id, uint8_t *out, size_t len)
 {
 	if (id.len != len || is_zero(id.data, len))

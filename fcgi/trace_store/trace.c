@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "trace_store/schema.h"
 
-#define SPANS_KEPT 1024 /* a reset keeps this much room */
+#define SPANS_KEPT 1024 /* a reset keeps room for so many */
 #define BYTES_KEPT (256 << 10)
 
 struct trace_piece {
@@ -54,7 +54,7 @@ void trace_reset(struct trace *trace)
 
 /* ---- taking in ---- */
 
-/* False: no room. */
+/* Returns false if there is no room. */
 static bool keep(struct trace *trace, struct slice bytes, size_t *at)
 {
 	*at = trace->text.len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A trace, taken apart once for each question: resources and scopes that are alike are one, spans refer to them by
- * number. What is asked goes through these arrays, so a resource is looked at once, however many spans it has.
+ * A decoded trace. Equal resources are one, and so are equal scopes; spans refer to them by number. Queries go through
+ * these arrays, so they look at a resource once, however many spans it has.
  *
  *	trace_init(&trace, &budget);
  *	for each trace: trace_reset, then trace_reader_load (trace_reader.h)
@@ -20,7 +20,7 @@
 #include "trace_store/limits.h"
 #include "trace_store/span_summary.h"
 
-#define TRACE_BYTES_MAX LIMIT_TRACE_BYTES /* of a trace that are looked at; more is cut off, and that is said */
+#define TRACE_BYTES_MAX LIMIT_TRACE_BYTES /* of a trace that are read; `cut` tells that there are more */
 
 /* The fields of ResourceSpans besides scope_spans, or those of ScopeSpans besides spans, read once for many traces. */
 struct trace_source {
@@ -46,19 +46,19 @@ struct trace_scope {
 struct trace_span {
 	struct span_summary summary;
 	uint32_t scope;
-	uint32_t order; /* of arrival */
+	uint32_t order; /* by arrival */
 };
 
 struct trace {
-	/* for all to read, after trace_finish */
+	/* to be read after trace_finish */
 	struct trace_resource *resources;
 	struct trace_scope *scopes;
-	struct trace_span *spans; /* by resource, scope, arrival */
+	struct trace_span *spans; /* by resource, scope and arrival */
 	size_t resource_count, scope_count, span_count;
 	uint64_t start_ns, end_ns;            /* of all spans; end_ns is not before start_ns */
 	struct slice root_name, root_service; /* of the root that began first; empty without one */
-	size_t bytes;                         /* that were taken in */
-	bool cut; /* there is more than these spans: budget, TRACE_BYTES_MAX, LIMIT_TRACE_SPANS */
+	size_t bytes;                         /* that were read */
+	bool cut; /* there are more spans than the budget, TRACE_BYTES_MAX or LIMIT_TRACE_SPANS allow */
 	/* private */
 	struct budget *budget;
 	struct buf text;
@@ -67,11 +67,11 @@ struct trace {
 	struct hash_table resource_table, scope_table, span_table;
 };
 
-/* `budget` outlives the trace, which belongs to one thread. */
+/* `budget` has to outlive the trace, which belongs to one thread. */
 void trace_init(struct trace *trace, struct budget *budget);
 void trace_done(struct trace *trace);
 
-/* Empties it and keeps the memory that most traces need. */
+/* Empties the trace, but keeps the memory that most traces need. */
 void trace_reset(struct trace *trace);
 
 /* Reads valid fields, which the result points into. Pure. */
@@ -81,13 +81,13 @@ struct trace_source trace_source_read(struct slice fields);
 int64_t trace_resource(struct trace *trace, const struct trace_source *source);
 int64_t trace_scope(struct trace *trace, int64_t resource, const struct trace_source *source);
 
-/* Adds fields `spans` of ScopeSpans, valid and copied. False: no room, and `cut` is set. */
+/* Adds a copy of valid fields `spans` of ScopeSpans. Returns false if there is no room, and then `cut` is set. */
 bool trace_spans(struct trace *trace, int64_t scope, struct slice spans);
 
 /*
- * Reads the spans. Those with the same id, kind and service are one that was sent again: the one that ends later stays,
- * of two that end together the one that came later. Two kinds of one id stay two (the client's and the server's half of
- * a call, as Zipkin has it).
+ * Reads the spans. Spans with the same id, kind and service are one that was sent again: the one that ends later stays,
+ * and of two that end together the one that came later. Spans of one id and two kinds stay two, because Zipkin gives
+ * both halves of a call one id.
  */
 void trace_finish(struct trace *trace);
 

@@ -22,7 +22,7 @@ DB_STATEMENT(select_source, "SELECT", "sources", "SELECT scope, resource_id FROM
 DB_STATEMENT(select_resource, "SELECT", "resources", "SELECT fields, 0 FROM resources WHERE id = ?1");
 
 struct piece {
-	int64_t id, source_id; /* id 0: there is none */
+	int64_t id, source_id; /* the id is 0 if there is none */
 	uint8_t trace_id[16];
 	size_t len; /* of its spans; SIZE_MAX if they are not kept */
 	char spans[PIECE_BYTES];

@@ -13,7 +13,7 @@
 #define TRACE_READER_ROWS 64             /* of each table that are remembered */
 #define TRACE_READER_BYTES_MAX (1 << 20) /* of them all; only one row may be larger */
 
-/* A row of sources or of resources; id 0 means that there is none. */
+/* A row of sources or of resources. Its id is 0 if there is none. */
 struct trace_reader_row {
 	int64_t id, resource_id;
 	struct buf fields;

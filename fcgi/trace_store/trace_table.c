@@ -15,12 +15,15 @@
 
 DB_STATEMENT(select_size, "SELECT", "traces",
 	     "SELECT spans, span_bytes, source_bytes, cut_spans FROM traces WHERE trace_id = ?1");
-/* The traces first, which the pieces name. */
+/* The rows of traces go first, because the pieces tell which. */
 DB_STATEMENT(forget_oldest, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLDEST_TRACES);
 DB_STATEMENT(delete_oldest, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLDEST_TRACES);
 DB_STATEMENT(forget_old, "DELETE", "traces", "DELETE FROM traces WHERE trace_id IN " OLD_TRACES);
 DB_STATEMENT(delete_old, "DELETE", "pieces", "DELETE FROM pieces WHERE trace_id IN " OLD_TRACES);
-/* What no piece names any more; both are in the order of the requests, and so are the pieces. */
+/*
+ * These delete rows that no piece refers to any more. Pieces, sources and resources are all in the order of the
+ * requests.
+ */
 DB_STATEMENT(delete_sources, "DELETE", "sources",
 	     "DELETE FROM sources WHERE id < coalesce((SELECT sources_from FROM pieces ORDER BY id LIMIT 1), 1e18)");
 DB_STATEMENT(delete_resources, "DELETE", "resources",
@@ -32,8 +35,7 @@ static _Atomic int64_t used_pages;
 
 void trace_table_init(int64_t bytes, int64_t age_ms)
 {
-	/* the write-ahead log starts over at 16 MB (database/wal.h), behind a commit of some more: a quarter is for it
-	 */
+	/* a quarter is for the write-ahead log, which starts over at 16 MB (database/wal.h), or somewhat later */
 	max_pages = bytes / 4 * 3 / PAGE_BYTES;
 	max_age_ms = age_ms;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Storing the pieces of a request, within the limits of a trace. */
+/* Stores the pieces of a request, within the limits of a trace. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,22 +41,22 @@ static void remember(const uint64_t *hashes, size_t count)
 /* ---- a request ---- */
 
 struct known {
-	int64_t id;    /* 0: not stored yet */
-	uint64_t hash; /* 0: not known yet */
+	int64_t id;    /* 0 if it is not stored yet */
+	uint64_t hash; /* 0 if it is not known yet */
 };
 
 struct storing {
 	const struct request_split *pieces;
 	struct known *resources, *sources; /* by index */
-	int64_t sources_from;              /* the first that this request stored */
+	int64_t sources_from;              /* the first source that this request stored */
 	uint64_t *hashes;                  /* of the pieces that were stored whole */
 	size_t hash_count;
 	struct buf spans, fields;
 	struct trace_table_inserted stored;
-	/* of the trace that is stored now */
+	/* of the trace that is being stored */
 	struct trace_table_size size;
 	bool is_known;          /* it was stored before */
-	uint32_t last_resource; /* that counts for it */
+	uint32_t last_resource; /* that was counted for it */
 };
 
 static uint64_t hash_source(struct storing *s, size_t source)
@@ -128,26 +128,26 @@ static enum db_result add_piece(struct db_connection *tx, const struct storing *
 
 /* ---- a piece ---- */
 
-/* What the source adds to its trace. */
+/* Returns the bytes that the source adds to its trace. */
 static int64_t source_bytes(const struct storing *s, size_t source)
 {
 	const struct request_split *p = s->pieces;
 	uint32_t resource = p->sources[source].resource;
 
-	return (int64_t)p->sources[source].bytes +
-	       (resource == s->last_resource ? 0 : (int64_t)p->resources[resource].bytes);
+	return (int64_t)p->sources[source].own_len +
+	       (resource == s->last_resource ? 0 : (int64_t)p->resources[resource].own_len);
 }
 
 static bool source_fits(const struct storing *s, size_t source)
 {
 	const struct request_split *p = s->pieces;
 
-	return (int64_t)p->sources[source].bytes + p->resources[p->sources[source].resource].bytes <=
+	return (int64_t)p->sources[source].own_len + p->resources[p->sources[source].resource].own_len <=
 		       LIMIT_SOURCE_BYTES &&
 	       s->size.source_bytes + source_bytes(s, source) <= LIMIT_TRACE_SOURCE_BYTES;
 }
 
-/* The spans that fit, into s->spans. Returns their number. */
+/* Copies the spans that fit into s->spans. Returns their number. */
 static size_t take_spans(struct storing *s, const struct request_split_piece *piece)
 {
 	size_t taken = 0;
@@ -211,7 +211,7 @@ static enum db_result begin_trace(struct db_connection *tx, struct storing *s, c
 	return result == DB_NOT_FOUND ? DB_OK : result;
 }
 
-/* Of a trace without any piece nothing is kept: nothing would remove it. */
+/* A trace without a stored piece gets no row: nothing would remove it. */
 static enum db_result end_trace(struct db_connection *tx, const struct storing *s, const uint8_t *trace_id)
 {
 	struct db_query q;

@@ -48,7 +48,7 @@ static void check_pieces(const struct request_split *p)
 		assert(piece.first == spans && piece.count && piece.source < p->source_count);
 		buf_reset(&fields);
 		request_split_add_scope(p, piece.source, &fields);
-		assert(fields.len == p->sources[piece.source].bytes);
+		assert(fields.len == p->sources[piece.source].own_len);
 		for (size_t i = piece.first; i < piece.first + piece.count; i++, spans++) {
 			struct protobuf reader = protobuf_reader(request_split_span(p, i));
 			struct protobuf_field field;

@@ -171,14 +171,14 @@ static void spans_are_grouped_by_trace(void **state)
 	struct value value;
 	BUF(fields, 10000);
 	request_split_add_resource(&p, 0, &fields);
-	assert_int_equal(fields.len, p.resources[0].bytes);
+	assert_int_equal(fields.len, p.resources[0].own_len);
 	struct protobuf reader = protobuf_reader((struct slice){fields.data, fields.len});
 	assert_true(protobuf_next(&reader, &field));
 	assert_true(attribute_find(field.bytes, ATTRIBUTES_OF_RESOURCE, "service.name", &value));
 	assert_true(slice_equal(value.text, slice_of("order-service")));
 	buf_reset(&fields);
 	request_split_add_scope(&p, 0, &fields);
-	assert_int_equal(fields.len, p.sources[0].bytes);
+	assert_int_equal(fields.len, p.sources[0].own_len);
 	request_split_done(&p);
 }
 
