@@ -230,13 +230,18 @@ LDFLAGS_test_thread := $(WRAP_TIME)
 
 # The tests of the public headers are in api/, those that look inside in internal/, what they share is in lib/.
 $(B)/tests/unit/%.o: private CPPFLAGS += -Itests/unit/lib
+# A fixture is linked where it is used, so one that defines a __wrap_ asks for the --wrap of it.
+$(B)/libfixtures.a: $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/lib/*.c))
+	@rm -f $@
+	@echo "  AR   $@"; ar rcs $@ $^
 define LINK_UNIT_TEST
 	@mkdir -p $(@D)
-	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$*) -o $@ $^ -lcmocka $(LDLIBS)
+	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_$*) -o $@ \
+		-Wl,--start-group $^ -Wl,--end-group -lcmocka $(LDLIBS)
 endef
-$(B)/unit/%: $(B)/tests/unit/api/%.o $(B)/libinside.a
+$(B)/unit/%: $(B)/tests/unit/api/%.o $(B)/libfixtures.a $(B)/libinside.a
 	$(LINK_UNIT_TEST)
-$(B)/unit/%: $(B)/tests/unit/internal/%.o $(B)/libinside.a
+$(B)/unit/%: $(B)/tests/unit/internal/%.o $(B)/libfixtures.a $(B)/libinside.a
 	$(LINK_UNIT_TEST)
 
 .PHONY: unit-tests
@@ -270,6 +275,7 @@ WRAP_STEPS := -Wl,--wrap=memcpy,--wrap=memmove,--wrap=memset,--wrap=memcmp,--wra
 FUZZ_LINK_fuzz := $(COST) $(WRAP_COST) -fsanitize=fuzzer
 FUZZ_LINK_cost := $(COST) $(WRAP_COST) $(WRAP_STEPS)
 REPLAY := $(if $(filter fuzz,$(MODE)),,$(B)/tests/fuzz/replay.o)
+$(B)/fuzz/fuzz_traceql $(B)/fuzz/fuzz_otlp_request: $(B)/tests/unit/lib/trace_request.o
 $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(REPLAY) $(B)/libinside.a $(if $(FUZZ_LINK_$(MODE)),$(COST))
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out $(COST),$^) $(FUZZ_LINK_$(MODE)) $(LDLIBS)
@@ -314,6 +320,7 @@ fault-walks: unit-tests
 
 # tests/bench/bench.py says what is measured, and how. QUICK=1: one short round, that it works.
 LDFLAGS_bench_micro := $(WRAP_MALLOC)
+$(B)/bench/micro: $(B)/tests/unit/lib/count_allocations.o
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libinside.a
 	@mkdir -p $(@D)
 	@echo "  LINK $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(LDFLAGS_bench_$*) -o $@ $^ $(LDLIBS)

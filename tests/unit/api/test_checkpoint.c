@@ -2,6 +2,8 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "gateway/checkpoint.h"
 #include "temporary.h"

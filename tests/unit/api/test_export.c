@@ -6,6 +6,8 @@
 #include "cmocka_all.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "telemetry_fixture.h"
 

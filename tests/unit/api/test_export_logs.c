@@ -5,6 +5,10 @@
  */
 #include "cmocka_all.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "count_allocations.h"
 #include "telemetry_fixture.h"
 

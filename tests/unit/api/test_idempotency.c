@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Idempotency keys: claims of running requests, and the table with its 24 hours. */
 #include <stdatomic.h>
+#include <string.h>
 
 #include "database/idempotency.h"
 #include "database_fixture.h"

@@ -2,6 +2,15 @@
 #include "cmocka_all.h"
 #include "metrics_text.h"
 
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "access_lines.h"
 #include "base/buf.h"
 #include "gateway/checkpoint.h"

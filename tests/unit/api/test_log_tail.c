@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Following a log that is written, rotated and truncated meanwhile. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "log_tail_fixture.h"
 
 /* ---- lines ---- */

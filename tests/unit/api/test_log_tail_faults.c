@@ -3,7 +3,12 @@
  * Walks every failure of the disk through following the log: the first, the second … system call fails, alone or with
  * those that follow, while lines are written, the log is rotated and the program is started again. No line is lost.
  */
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -2,6 +2,11 @@
 /* Going on where the program before this one was, whatever became of the files. */
 #include "log_tail_fixture.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "gateway/log_rotation.h"

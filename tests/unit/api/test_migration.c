@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Schema steps and seeds: once each, whole or not at all, also when programs start at once or are killed. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -15,7 +17,7 @@ static char seed_dir[300];
 static int make_dirs(void **state)
 {
 	make_dir(state);
-	snprintf(seed_dir, sizeof(seed_dir), "%s/seed", fixture_dir);
+	snprintf(seed_dir, sizeof(seed_dir), "%s/seed", temporary);
 	assert_int_equal(mkdir(seed_dir, 0700), 0);
 	return 0;
 }
@@ -250,7 +252,7 @@ static void test_the_shipped_schemas_and_seeds(void **state)
 		 " n.notifications AS y WHERE y.order_id = x.id AND y.user_id = x.user_id AND"
 		 " y.created_at > x.created_at);"
 		 "INSERT INTO wrong SELECT 'future' FROM o.orders WHERE created_at > datetime('now')",
-		 fixture_dir, fixture_dir);
+		 temporary, temporary);
 	assert_int_equal(sqlite3_exec(all, attach, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_stmt *stmt;
 	assert_int_equal(sqlite3_prepare_v2(all, "SELECT count(*) FROM wrong", -1, &stmt, NULL), SQLITE_OK);

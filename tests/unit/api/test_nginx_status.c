@@ -2,6 +2,7 @@
 #include "cmocka_all.h"
 #include "metrics_text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "cmocka_all.h"
 
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What the access log holds reaches the collector, whatever happens to either and to the shipper. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
 #include "span_shipper_fixture.h"
 
 #define BATCH 512

@@ -3,6 +3,8 @@
 #include "span_shipper_fixture.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 

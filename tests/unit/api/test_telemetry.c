@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "count_allocations.h"
 #include "telemetry_fixture.h"
@@ -103,7 +106,7 @@ static void names_come_from_the_configuration(void **state)
 	tel_info("hello");
 	make_spans(1);
 	tel_shutdown(5000);
-	snprintf(path, sizeof(path), "%s/shipper.log", log_dir);
+	snprintf(path, sizeof(path), "%s/shipper.log", temporary);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	log_text[fread(log_text, 1, sizeof(log_text) - 1, file)] = '\0';

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 
+#include "base/thread.h"
 #include "virtual_clock.h"
 
 static struct thread thread = THREAD_INITIALIZER;

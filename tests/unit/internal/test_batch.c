@@ -2,6 +2,9 @@
 /* tel_batch_*: spans that a program ships by itself. */
 #include "cmocka_all.h"
 
+#include <stdlib.h>
+
+#include "base/thread.h"
 #include "tel/src/batch.h"
 #include "telemetry_fixture.h"
 

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Queries: values, errors, and the span and observation of each. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "database/parts.h"
 #include "database_fixture.h"
+#include "ended_spans.h"
+#include "span_attrs.h"
 
 static const char schema[] =
 	"-- things\n\n"
@@ -174,18 +180,18 @@ static void test_span_of_a_query(void **state)
 		assert_int_equal(db_end(&q), DB_OK);
 		assert_ptr_equal(tel_span_current(), request);
 	}
-	assert_int_equal(span_count(), 2);
-	const struct span *span = &fixture_spans[0], *request = &fixture_spans[1];
+	assert_int_equal(ended_count, 2);
+	const struct span *span = &ended[0], *request = &ended[1];
 	assert_string_equal(span->name, "SELECT things");
 	assert_int_equal(span->kind, TEL_CLIENT);
 	assert_int_equal(span->status, SPAN_UNSET);
 	assert_memory_equal(span->parent_span_id, request->span_id, 8);
-	assert_string_equal(span_text(span, "db.system.name"), "sqlite");
-	assert_string_equal(span_text(span, "db.namespace"), "things");
-	assert_string_equal(span_text(span, "db.operation.name"), "SELECT");
-	assert_string_equal(span_text(span, "db.collection.name"), "things");
-	assert_string_equal(span_text(span, "db.query.text"), select_thing.sql);
-	assert_null(span_text(span, "error.type"));
+	assert_string_equal(span_attr(span, "db.system.name"), "sqlite");
+	assert_string_equal(span_attr(span, "db.namespace"), "things");
+	assert_string_equal(span_attr(span, "db.operation.name"), "SELECT");
+	assert_string_equal(span_attr(span, "db.collection.name"), "things");
+	assert_string_equal(span_attr(span, "db.query.text"), select_thing.sql);
+	assert_string_equal(span_attr(span, "error.type"), "(none)");
 	assert_int_equal(span->dropped_attributes, 0);
 }
 
@@ -199,7 +205,7 @@ static void test_no_span_without_a_trace(void **state)
 	assert_int_equal(db_end(&q), DB_OK);
 	assert_int_equal(insert("quiet"), DB_OK);
 	assert_true(db_ready(db));
-	assert_int_equal(span_count(), 0);
+	assert_int_equal(ended_count, 0);
 }
 
 static void test_span_of_a_failure(void **state)
@@ -213,14 +219,14 @@ static void test_span_of_a_failure(void **state)
 		assert_int_equal(db_end(&q), DB_FAILED);
 		assert_int_equal(insert("one"), DB_CONFLICT);
 	}
-	assert_int_equal(span_count(), 3);
-	assert_int_equal(fixture_spans[0].status, SPAN_ERROR);
-	assert_string_equal(span_text(&fixture_spans[0], "db.response.status_code"), "1");
-	assert_string_equal(span_text(&fixture_spans[0], "error.type"), "SQLITE_ERROR");
-	assert_int_equal(fixture_spans[1].status, SPAN_ERROR);
-	assert_string_equal(span_text(&fixture_spans[1], "db.response.status_code"), "2067"); /* ..._UNIQUE */
-	assert_string_equal(span_text(&fixture_spans[1], "error.type"), "SQLITE_CONSTRAINT");
-	assert_int_equal(fixture_spans[2].status, SPAN_UNSET);
+	assert_int_equal(ended_count, 3);
+	assert_int_equal(ended[0].status, SPAN_ERROR);
+	assert_string_equal(span_attr(&ended[0], "db.response.status_code"), "1");
+	assert_string_equal(span_attr(&ended[0], "error.type"), "SQLITE_ERROR");
+	assert_int_equal(ended[1].status, SPAN_ERROR);
+	assert_string_equal(span_attr(&ended[1], "db.response.status_code"), "2067"); /* ..._UNIQUE */
+	assert_string_equal(span_attr(&ended[1], "error.type"), "SQLITE_CONSTRAINT");
+	assert_int_equal(ended[2].status, SPAN_UNSET);
 }
 
 static void test_a_transaction_is_one_operation(void **state)
@@ -235,9 +241,9 @@ static void test_a_transaction_is_one_operation(void **state)
 		TEL_SPAN(request, "request", TEL_SERVER);
 		assert_int_equal(db_write(database, &insert_thing, insert_two_job, NULL), DB_OK);
 	}
-	assert_int_equal(span_count(), 2);
-	assert_string_equal(fixture_spans[0].name, "INSERT things");
-	assert_string_equal(span_text(&fixture_spans[0], "db.query.text"), insert_thing.sql);
+	assert_int_equal(ended_count, 2);
+	assert_string_equal(ended[0].name, "INSERT things");
+	assert_string_equal(span_attr(&ended[0], "db.query.text"), insert_thing.sql);
 	assert_true(metric(count) == before + 1);
 	assert_int_equal(number_of("things", "SELECT count(*) FROM things WHERE name IN ('first', 'second')"), 2);
 }
@@ -294,7 +300,7 @@ static void test_what_cannot_be_opened(void **state)
 	(void)state;
 	setenv("DATA_DIR", "/proc/nowhere", 1);
 	assert_null(database_open("things"));
-	setenv("DATA_DIR", fixture_dir, 1);
+	setenv("DATA_DIR", temporary, 1);
 	write_file("noise.sql", schema);
 	write_file("noise.db",
 		   "This is not a database, and it is long enough to be taken for one at the first glance......"

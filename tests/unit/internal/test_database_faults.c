@@ -5,6 +5,9 @@
  * afterwards, whole.
  */
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -15,6 +18,7 @@
 #include "database_fixture.h"
 #include "fault_vfs.h"
 #include "outbox/outbox.h"
+#include "power_loss.h"
 
 #define ORDERS 6
 #define PRODUCT "测试商品, long enough that it does not lie in the record's first bytes"
@@ -158,7 +162,7 @@ static void remove_database(void)
 
 	for (int i = 0; i < FILES; i++)
 		unlink(file_path(i));
-	snprintf(lock, sizeof(lock), "%s/orders.lock", fixture_dir); /* it says that there was a database */
+	snprintf(lock, sizeof(lock), "%s/orders.lock", temporary); /* it says that there was a database */
 	unlink(lock);
 	memset(outcome, 0, sizeof(*outcome));
 }

@@ -3,7 +3,12 @@
 #include "cmocka_all.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/file_lock.h"
 #include "base/random.h"
@@ -247,7 +252,7 @@ static void a_childs_lines_are_written(void **state)
 
 	(void)state;
 	NOT_IF_SANITIZED();
-	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
+	snprintf(path, sizeof(path), "%s/test-service.log", temporary);
 	init();
 	tel_info("parent", tel_str("when", "before"));
 	assert_int_equal(run_child(log_before_and_after_init, &byte, 1), 1);
@@ -326,7 +331,7 @@ static void a_hosts_own_sinks_go_on(void **state)
 	assert_int_equal(taken.lines, 2);
 	assert_int_equal(taken.told, 0);
 	tel_shutdown(20000);
-	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
+	snprintf(path, sizeof(path), "%s/test-service.log", temporary);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -399,7 +404,7 @@ static void judge_lines(unsigned storm, unsigned dropped, unsigned forked)
 	size_t size = 0;
 	ssize_t length;
 
-	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
+	snprintf(path, sizeof(path), "%s/test-service.log", temporary);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	while ((length = getline(&line, &size, file)) > 0) {

@@ -2,6 +2,9 @@
 /* A process that exports forks: what of it does the parent send, and what the child? */
 #include "cmocka_all.h"
 
+#include <arpa/inet.h>
+#include <stdlib.h>
+
 #include "fork_fixture.h"
 #include "tel/ship.h"
 #include "tel/src/metrics.h"
@@ -338,7 +341,7 @@ static bool send_after_failed_init(int out)
 	setenv("LOG_DIR", "/dev/null/nowhere", 1);
 	if (init_child() || tel_batch_new())
 		return false;
-	setenv("LOG_DIR", log_dir, 1);
+	setenv("LOG_DIR", temporary, 1);
 	if (!init_child())
 		return false;
 	struct tel_batch *batch = tel_batch_new();

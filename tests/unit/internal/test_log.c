@@ -2,6 +2,9 @@
 #include "cmocka_all.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -45,7 +48,7 @@ static void lines_are_as_they_were(void **state)
 	tel_info("after the request");
 	clock_source.realtime_ns = real.realtime_ns; /* the log's thread reads the other clock */
 	log_stop(10000);
-	char *data = read_file(file, &bytes);
+	char *data = read_file(log_path, &bytes);
 	assert_golden("log.jsonl", data, bytes);
 	assert_int_equal(check_lines(data, bytes), 6);
 	free(data);
@@ -66,7 +69,7 @@ static void long_values_are_cut(void **state)
 	memset(text, '\x01', sizeof(text) - 1);
 	tel_info("escapes take room", tel_str("a", text), tel_int("b", 1));
 	log_stop(10000);
-	char *data = read_file(file, &bytes);
+	char *data = read_file(log_path, &bytes);
 	assert_int_equal(check_lines(data, bytes), 5);
 	for (char *line = data; *line; line = strchr(line, '\n') + 1) {
 		size_t length = (size_t)(strchr(line, '\n') + 1 - line);
@@ -92,7 +95,7 @@ static void any_bytes_give_valid_lines(void **state)
 			usleep(60000 / 50);
 	}
 	log_stop(10000);
-	assert_int_equal(check_file(file), written());
+	assert_int_equal(check_file(log_path), written());
 	assert_int_equal(written() + dropped(), 3000);
 }
 
@@ -102,7 +105,7 @@ static void level_comes_from_the_environment(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 6; i++) {
-		unlink(file);
+		unlink(log_path);
 		setenv("LOG_LEVEL", i < 4 ? levels[i] : i == 4 ? "WARN" : "nonsense", 1);
 		assert_int_equal(log_start("test"), 0);
 		tel_debug("line");
@@ -110,10 +113,10 @@ static void level_comes_from_the_environment(void **state)
 		tel_warn("line");
 		tel_error("line");
 		log_stop(10000);
-		assert_int_equal(check_file(file), i < 4 ? 4 - i : i == 4 ? 2 : 3);
+		assert_int_equal(check_file(log_path), i < 4 ? 4 - i : i == 4 ? 2 : 3);
 	}
 	unsetenv("LOG_LEVEL");
-	unlink(file);
+	unlink(log_path);
 }
 
 #define THREADS 8
@@ -144,7 +147,7 @@ static void threads_never_mix_lines(void **state)
 		pthread_join(threads[i], NULL);
 	log_stop(10000);
 
-	char *data = read_file(file, &bytes);
+	char *data = read_file(log_path, &bytes);
 	assert_int_equal(check_lines(data, bytes), written());
 	assert_int_equal(written() + dropped(), THREADS * LINES);
 	for (char *line = data, *end; (end = strchr(line, '\n')); line = end + 1) {
@@ -165,7 +168,7 @@ static void logging_allocates_nothing(void **state)
 
 	(void)state;
 	tel_info("warm");
-	wait_until_file_has(file, "warm");
+	wait_until_file_has(log_path, "warm");
 	use_span(&span, &parent);
 	unsigned long before = atomic_load(&allocations);
 	for (int i = 0; i < 5000; i++) {
@@ -185,5 +188,5 @@ int main(void)
 		WITH_LOG(any_bytes_give_valid_lines), cmocka_unit_test(level_comes_from_the_environment),
 		WITH_LOG(threads_never_mix_lines),    WITH_LOG(logging_allocates_nothing),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, log_fixture_setup, log_fixture_teardown);
 }

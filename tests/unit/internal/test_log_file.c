@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -33,7 +36,7 @@ static void in_child(void (*body)(void))
 {
 	int status;
 
-	unlink(file);
+	unlink(log_path);
 	fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
@@ -42,7 +45,7 @@ static void in_child(void (*body)(void))
 		_exit(0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	unlink(file);
+	unlink(log_path);
 	assert_int_equal(status, 0);
 }
 
@@ -59,9 +62,9 @@ static void a_line_is_written_soon(void **state)
 {
 	(void)state;
 	tel_info("first line");
-	wait_until_file_has(file, "first line");
+	wait_until_file_has(log_path, "first line");
 	tel_error("second line");
-	wait_until_file_has(file, "second line");
+	wait_until_file_has(log_path, "second line");
 }
 
 /* After so many milliseconds. */
@@ -75,11 +78,11 @@ static void lines_wait_fifty_milliseconds_for_company(void **state)
 {
 	(void)state;
 	tel_info("first line");
-	assert_false(has_after(30, file, "first line"));
+	assert_false(has_after(30, log_path, "first line"));
 	tel_info("second line"); /* goes with the first */
-	assert_false(has_after(19, file, "first line"));
-	assert_true(has_after(1, file, "second line"));
-	assert_true(file_has(file, "first line"));
+	assert_false(has_after(19, log_path, "first line"));
+	assert_true(has_after(1, log_path, "second line"));
+	assert_true(file_has(log_path, "first line"));
 }
 
 static void errors_are_written_at_once(void **state)
@@ -87,8 +90,8 @@ static void errors_are_written_at_once(void **state)
 	(void)state;
 	tel_info("one that waits");
 	tel_error("one that does not");
-	assert_true(has_after(0, file, "one that waits"));
-	assert_true(file_has(file, "one that does not"));
+	assert_true(has_after(0, log_path, "one that waits"));
+	assert_true(file_has(log_path, "one that does not"));
 }
 
 static void half_a_buffer_is_written_at_once(void **state)
@@ -106,18 +109,18 @@ static void reopens_after_rotation(void **state)
 	char rotated[320];
 
 	(void)state;
-	snprintf(rotated, sizeof(rotated), "%s.1", file);
+	snprintf(rotated, sizeof(rotated), "%s.1", log_path);
 	tel_info("before");
-	assert_true(has_after(50, file, "before"));
-	assert_int_equal(rename(file, rotated), 0);
+	assert_true(has_after(50, log_path, "before"));
+	assert_int_equal(rename(log_path, rotated), 0);
 	tel_info("between");
 	tel_log_reopen(); /* what it has goes to the old file */
 	assert_true(has_after(0, rotated, "between"));
 	tel_info("after");
-	assert_true(has_after(50, file, "after"));
+	assert_true(has_after(50, log_path, "after"));
 	log_stop(10000);
 	assert_int_equal(check_file(rotated), 2);
-	assert_int_equal(check_file(file), 1);
+	assert_int_equal(check_file(log_path), 1);
 	unlink(rotated);
 }
 
@@ -126,13 +129,13 @@ static void keeps_the_old_file_when_the_new_one_cannot_be_opened(void **state)
 	char rotated[300], away[280];
 
 	(void)state;
-	snprintf(away, sizeof(away), "%s.away", directory);
+	snprintf(away, sizeof(away), "%s.away", temporary);
 	snprintf(rotated, sizeof(rotated), "%s/test.log", away);
-	assert_int_equal(rename(directory, away), 0);
+	assert_int_equal(rename(temporary, away), 0);
 	tel_log_reopen();
 	tel_info("still here");
 	assert_true(has_after(50, rotated, "still here"));
-	assert_int_equal(rename(away, directory), 0);
+	assert_int_equal(rename(away, temporary), 0);
 	assert_int_equal(dropped(), 0);
 }
 
@@ -140,7 +143,7 @@ static void appends_and_cuts_half_a_line(void **state)
 {
 	(void)state;
 	for (int full_before = 0; full_before < 3; full_before++) {
-		FILE *out = fopen(file, "wb");
+		FILE *out = fopen(log_path, "wb");
 		for (int i = 0; i < full_before; i++)
 			fputs("{\"whole\":1}\n", out);
 		fputs("{\"half\":\"", out);
@@ -148,10 +151,10 @@ static void appends_and_cuts_half_a_line(void **state)
 		assert_int_equal(log_start("test"), 0);
 		tel_info("next");
 		log_stop(10000);
-		assert_int_equal(check_file(file), full_before + 1);
-		assert_false(file_has(file, "half"));
+		assert_int_equal(check_file(log_path), full_before + 1);
+		assert_false(file_has(log_path, "half"));
 	}
-	unlink(file);
+	unlink(log_path);
 }
 
 static void cannot_be_opened(void **state)
@@ -176,14 +179,14 @@ static void fill_the_disk(void)
 	limit.rlim_cur = 5000;
 	setrlimit(RLIMIT_FSIZE, &limit);
 	CHILD_ASSERT(log_start("test") == 0);
-	double errors = counter("log_write_errors_total");
+	double errors = metric("log_write_errors_total");
 	for (int i = 0; i < 100; i++)
 		tel_info("a line before the disk is full", tel_int("number", i));
 	virtual_pass(50 * VIRTUAL_MS);
 	unsigned long kept = written();
 	CHILD_ASSERT(kept > 20 && kept < 60 && kept + dropped() == 100);
-	CHILD_ASSERT(check_file(file) == kept);
-	CHILD_ASSERT(counter("log_write_errors_total") > errors);
+	CHILD_ASSERT(check_file(log_path) == kept);
+	CHILD_ASSERT(metric("log_write_errors_total") > errors);
 
 	/* still full */
 	tel_info("lost");
@@ -196,8 +199,8 @@ static void fill_the_disk(void)
 	tel_info("there is room again");
 	log_stop(10000);
 	CHILD_ASSERT(written() == kept + 1 && written() + dropped() == 102);
-	CHILD_ASSERT(check_file(file) == kept + 1);
-	CHILD_ASSERT(file_has(file, "there is room again"));
+	CHILD_ASSERT(check_file(log_path) == kept + 1);
+	CHILD_ASSERT(file_has(log_path, "there is room again"));
 }
 
 static void a_full_disk_leaves_whole_lines(void **state)
@@ -209,10 +212,10 @@ static void a_full_disk_leaves_whole_lines(void **state)
 /* Nobody reads from the pipe at first. */
 static void use_a_slow_reader(void)
 {
-	CHILD_ASSERT(mkfifo(file, 0600) == 0);
+	CHILD_ASSERT(mkfifo(log_path, 0600) == 0);
 	remember_counters();
 	CHILD_ASSERT(log_start("test") == 0);
-	int reader = open(file, O_RDONLY | O_NONBLOCK);
+	int reader = open(log_path, O_RDONLY | O_NONBLOCK);
 	CHILD_ASSERT(reader >= 0);
 	for (int i = 0; i < 20000; i++)
 		tel_info("more than all buffers hold", tel_int("number", i));
@@ -241,7 +244,7 @@ static void a_full_buffer_drops_and_counts(void **state)
 
 static void hang_at_the_end(void)
 {
-	CHILD_ASSERT(mkfifo(file, 0600) == 0);
+	CHILD_ASSERT(mkfifo(log_path, 0600) == 0);
 	remember_counters();
 	CHILD_ASSERT(log_start("test") == 0);
 	for (int i = 0; i < 5000; i++)
@@ -262,19 +265,19 @@ static void stopping_keeps_its_budget(void **state)
 
 static void log_without_start(void)
 {
-	int out = open(file, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int out = open(log_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 	dup2(out, STDERR_FILENO);
 	unsetenv("LOG_DIR");
 	remember_counters();
 	tel_info("before the start");
-	CHILD_ASSERT(file_has(file, "before the start"));
+	CHILD_ASSERT(file_has(log_path, "before the start"));
 	CHILD_ASSERT(log_start("test") == 0);
 	tel_info("without LOG_DIR");
 	log_stop(10000);
-	CHILD_ASSERT(file_has(file, "without LOG_DIR"));
+	CHILD_ASSERT(file_has(log_path, "without LOG_DIR"));
 	tel_info("after the end");
-	CHILD_ASSERT(check_file(file) == 3);
+	CHILD_ASSERT(check_file(log_path) == 3);
 	CHILD_ASSERT(written() == 3 && dropped() == 0);
 }
 
@@ -322,7 +325,7 @@ static void exit_at_once(void)
 		exit(7);
 	}
 	CHILD_ASSERT(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
-	CHILD_ASSERT(check_file(file) == 1);
+	CHILD_ASSERT(check_file(log_path) == 1);
 }
 
 static void exit_writes_what_is_logged(void **state)
@@ -343,7 +346,7 @@ static void lose_and_regain_standard_files(void)
 			_exit(3);
 	tel_info("first line");
 	log_stop(10000);
-	if (!file_has(file, "first line"))
+	if (!file_has(log_path, "first line"))
 		_exit(4);
 }
 
@@ -373,5 +376,5 @@ int main(void)
 		cmocka_unit_test(appends_and_cuts_half_a_line),
 		cmocka_unit_test(cannot_be_opened),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, log_fixture_setup, log_fixture_teardown);
 }

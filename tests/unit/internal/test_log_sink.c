@@ -4,6 +4,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "tel/src/complain.h"
 #include "tel/src/misuse.h"
@@ -55,7 +59,7 @@ static bool has_file(void)
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
+	snprintf(path, sizeof(path), "%s/test-service.log", temporary);
 	return access(path, F_OK) == 0;
 }
 
@@ -215,7 +219,7 @@ static void a_log_that_cannot_be_opened_is_told(void **state)
 		strstr(of_complaints.line, "/nonexistent/directory/test-service.log cannot be written: No such"));
 	complain_warn("late");
 	assert_int_equal(of_complaints.lines, 1); /* the host has given up */
-	setenv("LOG_DIR", log_dir, 1);
+	setenv("LOG_DIR", temporary, 1);
 }
 
 /* Whoever takes that may log, too. */
@@ -228,14 +232,14 @@ static void a_log_that_cannot_be_opened_again_is_told(void **state)
 		.service_name = "test-service", .complain = take_and_log, .complain_arg = &of_complaints});
 	tel_info("before");
 	virtual_pass(VIRTUAL_SECOND);
-	snprintf(path, sizeof(path), "%s/test-service.log", log_dir);
-	snprintf(moved, sizeof(moved), "%s.1", log_dir);
-	assert_int_equal(rename(log_dir, moved), 0);
+	snprintf(path, sizeof(path), "%s/test-service.log", temporary);
+	snprintf(moved, sizeof(moved), "%s.1", temporary);
+	assert_int_equal(rename(temporary, moved), 0);
 	tel_log_reopen();
 	VIRTUAL_UNTIL(of_complaints.lines == 1, 10);
 	assert_non_null(strstr(of_complaints.line, "\"failed\":\"open\""));
 	assert_non_null(strstr(of_complaints.line, path));
-	assert_int_equal(rename(moved, log_dir), 0);
+	assert_int_equal(rename(moved, temporary), 0);
 	stop_telemetry(1000);
 	assert_int_equal(logged("from within the sink"), 1); /* the old file goes on */
 }

@@ -6,6 +6,9 @@
 #include "cmocka_all.h"
 
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tel/src/metrics.h"
 #include "telemetry_fixture.h"

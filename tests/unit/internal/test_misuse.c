@@ -5,10 +5,15 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "log_fixture.h"
 #include "tel/ship.h"
+#include "tel/src/metrics.h"
 #include "tel/src/otlp.h"
+#include "tel/src/resource.h"
 #include "tel/src/span.h"
 
 static const double few_bounds[] = {0.001, 0.01, 1, 0};
@@ -36,7 +41,7 @@ static char *said; /* since telemetry began, up to its end */
 
 static void begin(void)
 {
-	unlink(file);
+	unlink(log_path);
 	assert_int_equal(
 		tel_init(&(struct tel_config){.service_name = "misuse", .log_name = "test", .no_exporter = true}), 0);
 }
@@ -74,7 +79,7 @@ static void read_said(const char *path)
 static void end(size_t refused)
 {
 	tel_shutdown(10000);
-	read_said(file);
+	read_said(log_path);
 	if (count_of("\"refused\":true") != refused)
 		fail_msg("%zu calls, not %zu, were refused:\n%s", count_of("\"refused\":true"), refused, said);
 }
@@ -118,7 +123,7 @@ static void before_init_and_after_shutdown(void **state)
 	int before = dup(STDERR_FILENO);
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/stderr", directory);
+	snprintf(path, sizeof(path), "%s/stderr", temporary);
 	assert_non_null(freopen(path, "w", stderr));
 	OFTEN use_everything();
 	fflush(stderr);
@@ -133,7 +138,7 @@ static void before_init_and_after_shutdown(void **state)
 	begin();
 	end(0);
 	OFTEN use_everything();
-	read_said(file);
+	read_said(log_path);
 	assert_int_equal(count_of("\"refused\":true"), 0); /* it was said */
 	assert_int_equal(count_of("\"a line\""), 3);
 }
@@ -166,7 +171,7 @@ static void a_service_without_a_name(void **state)
 	assert_int_equal(tel_init(&(struct tel_config){.no_exporter = true}), 0);
 	tel_info("hello");
 	tel_shutdown(10000);
-	snprintf(path, sizeof(path), "%s/%s.log", directory, program_invocation_short_name);
+	snprintf(path, sizeof(path), "%s/%s.log", temporary, program_invocation_short_name);
 	read_said(path);
 	unlink(path);
 	snprintf(name, sizeof(name), "\"service\":\"unknown_service:%s\"", program_invocation_short_name);
@@ -466,7 +471,7 @@ static void null_spans(void **state)
 		tel_span_set(&shipped, tel_int("n", 1));
 	}
 	tel_shutdown(10000);
-	read_said(file);
+	read_said(log_path);
 	NULL_SAID("tel_span_start");
 	NULL_SAID("tel_span_start_remote");
 	NULL_SAID("tel_span_link");
@@ -561,7 +566,7 @@ static void a_batch_of_earlier_telemetry(void **state)
 	}
 	tel_batch_free(batch);
 	tel_shutdown(10000);
-	read_said(file);
+	read_said(log_path);
 	assert_int_equal(count_of("it was made before tel_shutdown"), 1);
 }
 
@@ -622,8 +627,8 @@ static void threads_say_it_once(void **state)
 static int forget(void **state)
 {
 	free(said);
-	unlink(file);
-	return teardown(state);
+	unlink(log_path);
+	return log_fixture_teardown(state);
 }
 
 /* In this order: each says what is said once in a process. */
@@ -649,5 +654,5 @@ int main(void)
 		cmocka_unit_test(lines_that_make_no_sense),
 	};
 
-	return cmocka_run_group_tests_name("misuse", tests, make_directory, forget);
+	return cmocka_run_group_tests_name("misuse", tests, make_log_directory, forget);
 }

@@ -30,8 +30,8 @@ static void a_small_span(void **state)
 	(void)state;
 	tel_span_from(&span, &root_facts);
 	span_of(&span)->name = "small";
-	otlp_add_span(&request, span_of(&span));
-	const char *data = finish(&bytes);
+	otlp_add_span(&otlp_request, span_of(&span));
+	const char *data = otlp_request_finish(&bytes);
 	assert_golden("otlp_small.bin", data, bytes);
 }
 
@@ -72,7 +72,7 @@ static void a_span_with_everything(void **state)
 	span_of(&span)->dropped_attributes = 1;
 	span_of(&span)->dropped_events = 300;
 	span_of(&span)->dropped_links = UINT16_MAX;
-	otlp_add_span(&request, span_of(&span));
+	otlp_add_span(&otlp_request, span_of(&span));
 
 	tel_span_from(&span, &(struct tel_span_facts){.kind = TEL_CLIENT,
 						      .context = {TRACE_ID, PARENT_ID, TEL_SAMPLED},
@@ -81,8 +81,8 @@ static void a_span_with_everything(void **state)
 						      .end_ns = UINT64_MAX});
 	span_of(&span)->name = "other";
 	span_of(&span)->status = SPAN_OK;
-	otlp_add_span(&request, span_of(&span));
-	const char *data = finish(&bytes);
+	otlp_add_span(&otlp_request, span_of(&span));
+	const char *data = otlp_request_finish(&bytes);
 	assert_golden("otlp_full.bin", data, bytes);
 }
 
@@ -130,9 +130,9 @@ static void protoc_reads_random_spans(void **state)
 	for (size_t i = 0; i < spans; i++) {
 		struct tel_span span;
 		fill_randomly(&span);
-		otlp_add_span(&request, span_of(&span));
+		otlp_add_span(&otlp_request, span_of(&span));
 	}
-	const char *data = finish(&bytes);
+	const char *data = otlp_request_finish(&bytes);
 	size_t found = protoc_counts("ExportTraceServiceRequest", data, bytes, "    spans {\n");
 	assert_int_equal(found, spans);
 }
@@ -149,11 +149,12 @@ static void lengths_grow(void **state)
 		text[bytes] = '\0';
 		tel_span_from(&span, &root_facts);
 		tel_span_set(&span, tel_lit("k", text));
-		buf_reset(&request);
-		otlp_add_span(&request, span_of(&span));
+		buf_reset(&otlp_request);
+		otlp_add_span(&otlp_request, span_of(&span));
 
 		/* the value is 2: length, then 1: length, text */
-		const char *found = request.len ? memmem(request.data, request.len, "\x0a\x01k\x12", 4) : NULL;
+		const char *found = otlp_request.len ? memmem(otlp_request.data, otlp_request.len, "\x0a\x01k\x12", 4)
+						     : NULL;
 		assert_non_null(found);
 		const unsigned char *p = (const unsigned char *)found + 4;
 		size_t lengths[2] = {0};
@@ -284,7 +285,7 @@ static void long_messages_are_cut(void **state)
 	assert_string_equal(message, "");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, otlp_request_begin, otlp_request_end)
 
 int main(void)
 {

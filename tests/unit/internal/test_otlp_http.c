@@ -4,9 +4,13 @@
 
 #include <curl/curl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/thread.h"
 #include "collector.h"
 #include "tel/src/otlp_http.h"
 #include "tel/src/settings.h"

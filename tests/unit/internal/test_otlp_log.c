@@ -41,21 +41,21 @@ static void log_records_of_all_kinds(void **state)
 
 	(void)state;
 	struct log_record record = record_of(TEL_LEVEL_DEBUG, "no span, no attributes", NULL, 0);
-	otlp_add_log_record(&request, &record);
+	otlp_add_log_record(&otlp_request, &record);
 	record = record_of(TEL_LEVEL_INFO, "everything", every, sizeof(every) / sizeof(*every));
 	record.context = log_context;
-	otlp_add_log_record(&request, &record);
+	otlp_add_log_record(&otlp_request, &record);
 	record = record_of(TEL_LEVEL_WARN, "payment.declined", every, 1);
 	record.event_name = "payment.declined";
 	record.context = log_context;
 	record.context.flags = 0;
-	otlp_add_log_record(&request, &record);
+	otlp_add_log_record(&otlp_request, &record);
 	memset(longer, 'x', LOG_VALUE_MAX - 1);
 	memcpy(longer + LOG_VALUE_MAX - 1, "\xc3\xa9", 3); /* the limit is within this character */
 	const struct tel_attr too_much[] = {tel_str("long", longer), tel_int(NULL, 1), tel_int("last", 1)};
 	record = record_of(TEL_LEVEL_ERROR, "not UTF-8: \xff", too_much, 3);
-	otlp_add_log_record(&request, &record);
-	const char *data = finish(&bytes);
+	otlp_add_log_record(&otlp_request, &record);
+	const char *data = otlp_request_finish(&bytes);
 	assert_golden("otlp_logs.bin", data, bytes);
 }
 
@@ -116,9 +116,9 @@ static void protoc_reads_random_records(void **state)
 		otlp_add_log_record(&encoded, &record);
 		assert_false(encoded.failed);
 		assert_in_range(encoded.len, 30, LOG_RECORD_MAX);
-		buf_add(&request, encoded.data, encoded.len);
+		buf_add(&otlp_request, encoded.data, encoded.len);
 	}
-	const char *data = finish(&bytes);
+	const char *data = otlp_request_finish(&bytes);
 	assert_int_equal(protoc_counts("ExportLogsServiceRequest", data, bytes, "    log_records {\n"), records);
 }
 
@@ -143,8 +143,8 @@ static void what_does_not_fit_is_counted(void **state)
 	buf_init_fixed(&encoded, storage, sizeof(storage));
 	otlp_add_log_record(&encoded, &record);
 	assert_in_range(encoded.len, LOG_RECORD_MAX - LOG_VALUE_MAX, LOG_RECORD_MAX);
-	buf_add(&request, encoded.data, encoded.len);
-	const char *data = finish(&bytes);
+	buf_add(&otlp_request, encoded.data, encoded.len);
+	const char *data = otlp_request_finish(&bytes);
 	/* three of the four texts fit, and all that is small beside them */
 	assert_int_equal(protoc_counts("ExportLogsServiceRequest", data, bytes, "      attributes {\n"), 199);
 	assert_int_equal(protoc_counts("ExportLogsServiceRequest", data, bytes, "      dropped_attributes_count: 1\n"),
@@ -163,7 +163,7 @@ static void without_room_it_fails(void **state)
 	assert_true(encoded.failed);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, otlp_request_begin, otlp_request_end)
 
 int main(void)
 {

@@ -5,6 +5,8 @@
  */
 #include "cmocka_all.h"
 
+#include <stdio.h>
+
 #include "base/random.h"
 #include "golden.h"
 #include "otlp_request.h"
@@ -43,7 +45,7 @@ static void add(const struct tel_metric *metric, unsigned from)
 {
 	const struct otlp_points points = {metric, from, metric_series_count(metric) - from, BEGIN_NS, NOW_NS};
 
-	otlp_add_points(&request, &points);
+	otlp_add_points(&otlp_request, &points);
 }
 
 static void metrics_of_all_kinds(void **state)
@@ -72,7 +74,7 @@ static void metrics_of_all_kinds(void **state)
 	add(&duration, 0);
 	add(&all, 0);
 	add(&many, 1);
-	const char *data = finish(&bytes);
+	const char *data = otlp_request_finish(&bytes);
 	assert_golden("otlp_metrics.bin", data, bytes);
 }
 
@@ -103,7 +105,7 @@ static void protoc_reads_what_is_written(void **state)
 	for (unsigned i = 0; i < count; i++)
 		observe_at_random();
 	add(&wild, 0);
-	const char *data = finish(&bytes);
+	const char *data = otlp_request_finish(&bytes);
 	assert_int_equal(
 		protoc_counts("ExportMetricsServiceRequest", data, bytes, "          explicit_bounds: 0.075\n"),
 		metric_series_count(&wild));
@@ -125,7 +127,7 @@ static void without_room_it_fails(void **state)
 	assert_in_range(small.len, 50, 199);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, otlp_request_begin, otlp_request_end)
 
 int main(void)
 {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "tel/src/queue.h"
 #include "virtual_clock.h"
 

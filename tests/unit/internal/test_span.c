@@ -135,7 +135,7 @@ static void a_parent_decides(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct tel_span span;
 		ended_count = 0;
-		span_configure(true, &cases[i].sampler, keep);
+		span_configure(true, &cases[i].sampler, keep_span);
 		tel_span_start_remote(&span, "span", TEL_SERVER, remote(cases[i].traceparent));
 		if (span_of(&span)->flags != cases[i].flags)
 			fail_msg("case %zu: flags %02x", i, span_of(&span)->flags);
@@ -204,7 +204,7 @@ static void a_root_tells_the_threshold(void **state)
 		struct tel_carrier carrier;
 		ended_count = 0;
 		random_source = half_and_more;
-		span_configure(true, &cases[i].sampler, keep);
+		span_configure(true, &cases[i].sampler, keep_span);
 		tel_span_start(&span, "root", TEL_INTERNAL);
 		{
 			TEL_SPAN(child, "child", TEL_CLIENT);
@@ -260,7 +260,7 @@ static void a_parents_threshold_is_followed_or_replaced(void **state)
 		for (int twice = 0; twice < 2; twice++) { /* the same again when another span has the same parent */
 			struct tel_span span;
 			ended_count = 0;
-			span_configure(true, cases[i].sampler, keep);
+			span_configure(true, cases[i].sampler, keep_span);
 			tel_span_start_remote(&span, "span", TEL_SERVER, parent);
 			tel_span_end(&span);
 			if (span_of(&span)->flags != cases[i].wanted_flags)
@@ -299,7 +299,7 @@ static void disabled_telemetry_changes_no_tracestate(void **state)
 	struct tel_span span;
 
 	(void)state;
-	span_configure(false, &all, keep);
+	span_configure(false, &sample_all, keep_span);
 	tel_span_start_remote(&span, "span", TEL_SERVER, parent_with("03", "ot=th:8"));
 	tel_span_end(&span);
 	assert_string_equal(span_of(&span)->tracestate, "ot=th:8");
@@ -336,7 +336,7 @@ static void disabled_only_propagates(void **state)
 	struct tel_span span;
 
 	(void)state;
-	span_configure(false, &all, keep);
+	span_configure(false, &sample_all, keep_span);
 	tel_span_start_remote(&span, "span", TEL_SERVER, remote("00-" IDS "-03"));
 	{
 		TEL_SPAN(child, "child", TEL_CLIENT);

@@ -175,7 +175,7 @@ static void a_span_from_facts_records(void **state)
 	struct tel_span span;
 
 	(void)state;
-	span_configure(true, &nothing, NULL); /* a program that ships by itself */
+	span_configure(true, &sample_nothing, NULL); /* a program that ships by itself */
 	tel_span_from(&span, &facts);
 	assert_true(tel_span_recording(&span));
 	tel_span_set(&span, tel_int("n", 1));
@@ -191,7 +191,7 @@ static void a_span_from_facts_records(void **state)
 	facts.context.flags = 2;
 	tel_span_from(&span, &facts);
 	assert_false(tel_span_recording(&span)); /* not sampled */
-	span_configure(false, &all, NULL);
+	span_configure(false, &sample_all, NULL);
 	facts.context.flags = 3;
 	tel_span_from(&span, &facts);
 	assert_false(tel_span_recording(&span)); /* disabled */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A database's clock: it goes at the speed of the monotonic clock, and goes on after a stop. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "database/parts.h"
 #include "database_fixture.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The write-ahead log: readers that come and go, one that stays, and how the log becomes short again. */
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "database/parts.h"

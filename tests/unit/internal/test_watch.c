@@ -5,6 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -71,7 +74,7 @@ static const char *file(const char *end)
 	static unsigned turn;
 	char *path = paths[turn++ % 4];
 
-	snprintf(path, sizeof(paths[0]), "%s/%s%s", fixture_dir, *end == 'o' ? "" : "things.db", end);
+	snprintf(path, sizeof(paths[0]), "%s/%s%s", temporary, *end == 'o' ? "" : "things.db", end);
 	return path;
 }
 
@@ -121,12 +124,12 @@ static void test_one_program_at_a_time(void **state)
 
 	(void)state;
 	assert_false(opens_elsewhere());
-	snprintf(linked, sizeof(linked), "%s-link", fixture_dir);
-	assert_int_equal(symlink(fixture_dir, linked), 0);
+	snprintf(linked, sizeof(linked), "%s-link", temporary);
+	assert_int_equal(symlink(temporary, linked), 0);
 	setenv("DATA_DIR", linked, 1);
 	assert_false(opens_elsewhere());
 	unlink(linked);
-	setenv("DATA_DIR", fixture_dir, 1);
+	setenv("DATA_DIR", temporary, 1);
 	assert_true(fcntl(database->location.lock.fd, F_GETFD) & FD_CLOEXEC);
 	assert_int_equal(insert(), DB_OK);
 
@@ -142,7 +145,7 @@ static void test_a_removed_lock_is_put_back(void **state)
 	char lock[600];
 
 	(void)state;
-	snprintf(lock, sizeof(lock), "%s/things.lock", fixture_dir);
+	snprintf(lock, sizeof(lock), "%s/things.lock", temporary);
 	assert_int_equal(unlink(lock), 0);
 	WAIT_UNTIL(access(lock, F_OK) == 0, 10);
 	assert_false(opens_elsewhere());
@@ -154,7 +157,7 @@ static void test_a_lock_that_another_has_taken(void **state)
 	char lock[600];
 
 	(void)state;
-	snprintf(lock, sizeof(lock), "%s/things.lock", fixture_dir);
+	snprintf(lock, sizeof(lock), "%s/things.lock", temporary);
 	struct database_lock other;
 	pid_t holder;
 	database_lock_init(&other, database->location.path);
@@ -233,7 +236,7 @@ static void test_what_a_removed_log_held_is_saved(void **state)
 	assert_int_equal(unlink(file("-wal")), 0);
 	WAIT_UNTIL(unusable("things.db-wal was moved or deleted") && database->vitals.rescued, 10);
 	/* Alone, as after kill -9. */
-	snprintf(copied, sizeof(copied), "cp %s %s/copied.db", file(""), fixture_dir);
+	snprintf(copied, sizeof(copied), "cp %s %s/copied.db", file(""), temporary);
 	assert_int_equal(system(copied), 0);
 	assert_int_equal(number_of("copied", "SELECT count(*) FROM things"), 20);
 }
@@ -338,7 +341,7 @@ static bool refused_with(const char *part)
 	char path[600];
 	int before = dup(STDERR_FILENO);
 
-	snprintf(path, sizeof(path), "%s/said", fixture_dir);
+	snprintf(path, sizeof(path), "%s/said", temporary);
 	int out = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(before >= 0 && out >= 0);
 	dup2(out, STDERR_FILENO);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Group commit: durability, sharing of syncs, and what a failure of one job, of the commit or of the disk means. */
 #include <signal.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines as nginx/log.conf writes them. */
+/* Lines of the access log, as nginx/log.conf writes them. */
 #ifndef APM_TESTS_ACCESS_LINES_H
 #define APM_TESTS_ACCESS_LINES_H
 
-#include <stdint.h>
-#include <stdio.h>
+#include <stddef.h>
 
 #define TRACE "0af7651916cd43dd8448eb211c80319c"
 #define SERVER_ID "b7ad6b7169203331"
 #define CLIENT_ID "00f067aa0ba902b7"
 #define PARENT_ID "a3ce929d0e0e4736"
 
-/* What tests vary; NULL or 0: the value of an everyday request. */
+/* The values that tests vary; those that are NULL are the ones of an everyday request. */
 struct access_values {
 	const char *trace_id, *span_id, *flags, *trace_state, *resampled, *parent_span_id, *client_span_id;
 	const char *method, *route, *path, *query, *status, *duration_ms;
@@ -19,34 +18,7 @@ struct access_values {
 	const char *host, *port, *scheme, *client, *user_agent, *protocol, *msec;
 };
 
-static inline const char *or_else(const char *value, const char *usual)
-{
-	return value ? value : usual;
-}
-
-/* Writes the line without a newline; returns its length. */
-static inline size_t access_line_write(char *out, size_t size, const struct access_values *v)
-{
-	return (size_t)snprintf(
-		out, size,
-		"{\"ts\":\"2026-11-22T12:30:00.123000Z\",\"level\":\"info\",\"service\":\"api-gateway\",\"msg\":"
-		"\"request\","
-		"\"trace_id\":\"%s\",\"span_id\":\"%s\",\"trace_flags\":\"%s\","
-		"\"trace_state\":\"%s\",\"trace_resampled\":%s,\"parent_span_id\":\"%s\","
-		"\"client_span_id\":\"%s\",\"method\":\"%s\",\"route\":\"%s\",\"path\":\"%s\",\"query\":\"%s\","
-		"\"status\":%s,\"duration_ms\":%s,\"up_addr\":\"%s\",\"up_status\":\"%s\",\"up_time\":\"%s\","
-		"\"up_start\":\"%s\",\"host\":\"%s\",\"port\":%s,\"scheme\":\"%s\",\"client\":\"%s\","
-		"\"user_agent\":\"%s\",\"protocol\":\"%s\",\"bytes_in\":312,\"bytes_out\":541,\"msec\":\"%s\"}",
-		or_else(v->trace_id, TRACE), or_else(v->span_id, SERVER_ID), or_else(v->flags, "03"),
-		or_else(v->trace_state, ""), or_else(v->resampled, "0"), or_else(v->parent_span_id, ""),
-		or_else(v->client_span_id, CLIENT_ID), or_else(v->method, "GET"),
-		or_else(v->route, "/api/v1/users/{id}"), or_else(v->path, "/api/v1/users/7"), or_else(v->query, ""),
-		or_else(v->status, "200"), or_else(v->duration_ms, "12"),
-		or_else(v->up_addr, "unix:/run/apm/users.sock"), or_else(v->up_status, "200"),
-		or_else(v->up_time, "0.010"), or_else(v->up_start, ""), or_else(v->host, "shop.example"),
-		or_else(v->port, "8080"), or_else(v->scheme, "http"), or_else(v->client, "192.0.2.7"),
-		or_else(v->user_agent, "curl/7.88.1"), or_else(v->protocol, "HTTP/1.1"),
-		or_else(v->msec, "1795350600.123"));
-}
+/* Writes a line without its newline. Returns its length. */
+size_t access_line_write(char *out, size_t size, const struct access_values *v);
 
 #endif

@@ -5,6 +5,10 @@
 
 #include "cmocka_all.h"
 
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/buf.h"

@@ -8,7 +8,14 @@
 
 #include "cmocka_all.h"
 
+#include <assert.h>
 #include <endian.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "access_lines.h"
 #include "gateway/checkpoint.h"

@@ -1,70 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* A directory of its own for a test, emptied after it, and small files in it. */
+/* A directory of its own for a test, which is emptied and removed after it, and small files in it. */
 #ifndef APM_TESTS_TEMPORARY_H
 #define APM_TESTS_TEMPORARY_H
 
-#include <assert.h>
-#include <dirent.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+extern char temporary[256]; /* the directory's path */
 
-static char temporary[256];
+/* Set up and tear down a test. */
+int temporary_setup(void **state);
+int temporary_teardown(void **state);
 
-static inline int temporary_setup(void **state)
-{
-	(void)state;
-	const char *root = getenv("TMPDIR");
-	snprintf(temporary, sizeof(temporary), "%s/apm-XXXXXX", root ? root : "/tmp");
-	return mkdtemp(temporary) ? 0 : -1;
-}
-
-static inline int temporary_teardown(void **state)
-{
-	DIR *dir = opendir(temporary);
-
-	(void)state;
-	if (!dir)
-		return -1;
-	for (const struct dirent *entry; (entry = readdir(dir));)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	return rmdir(temporary);
-}
-
-/* The path of a file there; one of 8 buffers, in turn. */
-static inline const char *in_temporary(const char *name)
-{
-	static char paths[8][PATH_MAX];
-	static unsigned next;
-	char *path = paths[next++ % 8];
-
-	snprintf(path, PATH_MAX, "%s/%s", temporary, name);
-	return path;
-}
+/* Returns the path of a file there, in one of 8 buffers, in turn. */
+const char *in_temporary(const char *name);
 
 /* Adds to a file, which is made when absent. */
-static inline void append_to(const char *name, const char *text)
-{
-	int fd = open(in_temporary(name), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-	ssize_t written = fd < 0 ? -1 : write(fd, text, strlen(text));
+void append_to(const char *name, const char *text);
 
-	assert(written == (ssize_t)strlen(text));
-	(void)written;
-	close(fd);
-}
-
-static inline void move(const char *from, const char *to)
-{
-	int result = rename(in_temporary(from), in_temporary(to));
-
-	assert(result == 0);
-	(void)result;
-}
+/* Renames a file. */
+void move(const char *from, const char *to);
 
 #endif

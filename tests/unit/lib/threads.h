@@ -3,37 +3,12 @@
 #ifndef APM_TESTS_THREADS_H
 #define APM_TESTS_THREADS_H
 
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include <stdint.h>
+#define THREADS 8 /* at most */
 
-#define THREADS 8
+/* Runs `body`, which gets 0, 1, 2 …, in so many threads, and waits for their end. */
+void run_threads(int count, void *(*body)(void *));
 
-static atomic_int arrived;
-static int running;
-
-/* Lets the threads go on together, for the time-th time: closer together than a barrier that sleeps would. */
-static inline void meet(int time)
-{
-	atomic_fetch_add(&arrived, 1);
-	for (unsigned spins = 1; atomic_load(&arrived) < time * running; spins++) {
-		if (spins % 2000 == 0)
-			sched_yield();
-	}
-}
-
-/* `body` gets 0, 1, 2 … */
-static inline void run_threads(int count, void *(*body)(void *))
-{
-	pthread_t threads[THREADS];
-
-	atomic_store(&arrived, 0);
-	running = count;
-	for (intptr_t i = 0; i < count; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, body, (void *)i), 0);
-	for (int i = 0; i < count; i++)
-		pthread_join(threads[i], NULL);
-}
+/* Lets these threads go on together, for the time-th time: closer together than a barrier that sleeps would. */
+void meet(int time);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef APM_TESTS_TRACE_TABLE_FIXTURE_H
 #define APM_TESTS_TRACE_TABLE_FIXTURE_H
 
+#include <stdio.h>
+
 #include "database_fixture.h"
 
 #include "trace_request.h"
