@@ -13,7 +13,7 @@ static void gives_lines_as_they_are_finished(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\ntwo\nthr");
-	begin();
+	start_following();
 	ASSERT_READ("");
 	ASSERT_READ("one two");
 	ASSERT_READ("");
@@ -26,7 +26,7 @@ static void gives_lines_as_they_are_finished(void **state)
 static void waits_for_a_log_that_is_not_there_yet(void **state)
 {
 	(void)state;
-	begin();
+	start_following();
 	ASSERT_READ("");
 	assert_false(log_tail_position(&tail, 0, 0, &position));
 	for (int i = 0; i < 1000; i++)
@@ -47,7 +47,7 @@ static void begins_a_little_before_the_end(void **state)
 	for (int i = 0; i < 1000; i++)
 		append_to(LOG, "0123456789\n");
 	append_to(LOG, "last\n");
-	begin();
+	start_following();
 	const char *read = read_later();
 	assert_int_equal(strncmp(read, "0123456789 ", 11), 0);
 	assert_int_equal(strlen(read), 92 * 11 + strlen("last"));
@@ -64,7 +64,7 @@ static void begins_exactly_at_a_line_that_begins_there(void **state)
 		lines[i] = i % 16 == 15 ? '\n' : 'x';
 	lines[1024] = '\0';
 	append_to(LOG, lines);
-	begin();
+	start_following();
 	assert_int_equal(strlen(read_later()), 1023);
 	log_tail_done(&tail);
 }
@@ -76,7 +76,7 @@ static void a_line_without_end_comes_as_an_empty_one(void **state)
 	(void)state;
 	memset(huge, 'x', sizeof(huge) - 1);
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	append_to(LOG, huge);
 	ASSERT_READ("");
@@ -103,7 +103,7 @@ static void follows_a_rename(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	move(LOG, LOG ".1");
 	ASSERT_READ_LATER("");
@@ -127,7 +127,7 @@ static void reads_every_file_between(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	append_to(LOG, "two\n");
 	move(LOG, LOG ".3");
@@ -158,7 +158,7 @@ static void files_of_the_same_age_go_by_name(void **state)
 	struct stat st;
 	stat(in_temporary(LOG ".10"), &st);
 	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_position_head("", 0)};
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one [rotated] two [rotated] three [rotated] four");
 	log_tail_done(&tail);
 
@@ -167,7 +167,7 @@ static void files_of_the_same_age_go_by_name(void **state)
 	move(LOG ".2", LOG "-20261122");
 	move(LOG ".1", LOG "-20261123");
 	position = (struct log_position){.device = st.st_dev, .inode = st.st_ino, .head = log_position_head("", 0)};
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one [rotated] two [rotated] three [rotated] four");
 	log_tail_done(&tail);
 }
@@ -176,7 +176,7 @@ static void a_file_that_was_deleted_is_read_to_its_end(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	append_to(LOG, "two\n");
 	unlink(in_temporary(LOG));
@@ -190,7 +190,7 @@ static void a_file_that_cannot_be_read_is_told_of(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	move(LOG, LOG ".3");
 	append_to(LOG ".2.xz", "two\n");
@@ -209,7 +209,7 @@ static void a_truncated_file_begins_anew(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\ntwo\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one two");
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
 	append_to(LOG, "three\n");
@@ -227,7 +227,7 @@ static void a_copy_of_the_truncated_file_is_read_to_its_end(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	append_to(LOG ".1", "one\ntwo\n");
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);

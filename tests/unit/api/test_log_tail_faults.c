@@ -31,7 +31,7 @@ static uint64_t saves;
 static bool is_running;
 
 /* False: it does not start; it would be started again. */
-static bool start_following(void)
+static bool try_to_follow(void)
 {
 	static char path[PATH_MAX];
 	struct log_position from;
@@ -64,7 +64,7 @@ static void run_for(unsigned tenths)
 		enum log_tail_event event = LOG_TAIL_IDLE;
 		bool news = false;
 
-		if (!is_running && !(is_running = start_following()))
+		if (!is_running && !(is_running = try_to_follow()))
 			continue;
 		for (; (event = log_tail_next(&tail, &line)) != LOG_TAIL_IDLE; news = true)
 			if (event == LOG_TAIL_LINE)

@@ -17,11 +17,11 @@ static void goes_on_where_it_was(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\ntwo\nthr");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one two");
-	end();
+	stop_following();
 	append_to(LOG, "ee\nfour\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("three four");
 	log_tail_done(&tail);
 }
@@ -30,16 +30,16 @@ static void finds_the_file_that_was_rotated_meanwhile(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG, "two\n");
 	move(LOG, LOG ".2");
 	append_to(LOG ".1", "three\n");
 	append_to(LOG, "four\n");
 	set_age(LOG ".2", 20);
 	set_age(LOG ".1", 10);
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two [rotated] three [rotated] four");
 	log_tail_done(&tail);
 }
@@ -49,13 +49,13 @@ static void finds_a_copy_by_how_it_begins(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG "-20261121", "one\ntwo\n");
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
 	append_to(LOG, "three, and more than there was before\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
 	log_tail_done(&tail);
 }
@@ -67,14 +67,14 @@ static void says_when_a_file_is_gone_and_goes_on_with_what_followed(void **state
 	set_age(LOG ".5", 1000);
 	append_to(LOG, "one\n");
 	set_age(LOG, 500);
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	move(LOG, LOG ".2.xz");
 	append_to(LOG ".1", "three\n");
 	set_age(LOG ".1", 100);
 	append_to(LOG, "four\n");
-	begin();
+	start_following();
 	ASSERT_READ("");
 	ASSERT_READ("");
 	ASSERT_READ("[lost] three");
@@ -86,11 +86,11 @@ static void says_when_everything_is_gone(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	unlink(in_temporary(LOG));
-	begin();
+	start_following();
 	ASSERT_READ_LATER("[lost]");
 	append_to(LOG, "two\n");
 	ASSERT_READ_LATER("two");
@@ -104,14 +104,14 @@ static void a_file_with_the_same_number_is_not_the_same(void **state)
 
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	unlink(in_temporary(LOG));
 	append_to(LOG, "a new file that is longer\n");
 	assert_int_equal(stat(in_temporary(LOG), &st), 0);
 	position.inode = st.st_ino;
-	begin();
+	start_following();
 	ASSERT_READ_LATER("[truncated] a new file that is longer");
 	log_tail_done(&tail);
 }
@@ -122,10 +122,10 @@ static void keeps_its_position_until_the_file_is_found(void **state)
 
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
-	begin();
+	stop_following();
+	start_following();
 	assert_true(log_tail_position(&tail, tail.offset, 0, &at));
 	assert_memory_equal(&at, &position, sizeof(at));
 	log_tail_done(&tail);
@@ -147,21 +147,21 @@ static void finds_the_file_whatever_it_is_called(void **state)
 			unlink(in_temporary("checkpoint"));
 			position = (struct log_position){0};
 			append_to(LOG, "one\n");
-			begin();
+			start_following();
 			ASSERT_READ_LATER("one");
 			if (!running)
-				end();
+				stop_following();
 			append_to(LOG, "two\n");
 			move(LOG, names[i]);
 			append_to(names[i], "three\n"); /* nginx has not opened the new one */
 			if (!running)
-				begin();
+				start_following();
 			ASSERT_READ_LATER("two three");
 			append_to(names[i], "four\n");
 			append_to(LOG, "five\n");
 			ASSERT_READ_LATER("four [rotated] five");
-			end();
-			begin();
+			stop_following();
+			start_following();
 			ASSERT_READ_LATER("");
 			log_tail_done(&tail);
 			unlink(in_temporary(names[i]));
@@ -173,16 +173,16 @@ static void goes_on_with_rotated_files_after_one_of_another_name(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG, "two\n");
 	move(LOG, LOG ".kept");
 	append_to(LOG ".1", "three\n");
 	append_to(LOG, "four\n");
 	set_age(LOG ".kept", 20);
 	set_age(LOG ".1", 10);
-	begin();
+	start_following();
 	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), strlen("two\nthree\nfour\n"));
 	ASSERT_READ_LATER("two [rotated] three [rotated] four");
 	log_tail_done(&tail);
@@ -193,15 +193,15 @@ static void other_files_are_left_alone(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG ".errors", "one of them\n");
 	append_to("user-service.log", "one\n");
 	append_to(LOG, "two\n");
 	move(LOG, LOG ".kept");
 	append_to(LOG, "three\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two [rotated] three");
 	log_tail_done(&tail);
 }
@@ -211,12 +211,12 @@ static void a_copy_of_what_is_there_is_not_read(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG, "two\n");
 	append_to(LOG ".copy", "one\ntwo\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two");
 	move(LOG, LOG ".1");
 	append_to(LOG, "three\n");
@@ -229,14 +229,14 @@ static void a_truncated_file_goes_on_in_a_copy_of_any_name(void **state)
 	(void)state;
 	append_to(LOG, "one\n");
 	set_age(LOG, 30);
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG ".kept", "one\ntwo\n");
 	assert_int_equal(truncate(in_temporary(LOG), 0), 0);
 	append_to(LOG, "three, and more than there was before\n");
 	set_age(LOG ".kept", 20);
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two [rotated] three, and more than there was before");
 	log_tail_done(&tail);
 }
@@ -246,21 +246,21 @@ static void an_empty_file_of_another_name_is_ours_when_it_is_named_alike(void **
 {
 	(void)state;
 	append_to(LOG, "");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("");
-	end();
+	stop_following();
 	append_to(LOG, "one\n");
 	move(LOG, LOG ".kept");
 	append_to(LOG, "two\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one [rotated] two");
-	end();
+	stop_following();
 
 	position.offset = position.head_len = 0;
 	position.head = log_position_head("", 0);
 	move(LOG, "other.log");
 	append_to(LOG, "three\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("[lost] three");
 	log_tail_done(&tail);
 }
@@ -271,9 +271,9 @@ static void counts_what_is_unread_over_all_files(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 0);
 	append_to(LOG, "12345");
 	assert_int_equal(log_rotation_unread(in_temporary(LOG), &position), 5);
@@ -314,9 +314,9 @@ static void reads_compressed_files_as_well(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	append_to(LOG, "two\nthree\n");
 	move(LOG, LOG ".3");
 	append_to(LOG ".2", "four\nfive\n");
@@ -327,11 +327,11 @@ static void reads_compressed_files_as_well(void **state)
 	set_age(LOG ".1", 10);
 	pack(LOG ".3");
 	pack(LOG ".2");
-	begin();
+	start_following();
 	ASSERT_READ("");
 	ASSERT_READ("two three");
-	end();
-	begin();
+	stop_following();
+	start_following();
 	ASSERT_READ_LATER("[rotated] four five [rotated] six [rotated] seven");
 	log_tail_done(&tail);
 }
@@ -340,7 +340,7 @@ static void a_file_that_is_compressed_while_it_is_read_is_not_read_twice(void **
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	append_to(LOG, "two\n");
 	move(LOG, LOG ".2");
@@ -360,7 +360,7 @@ static void a_new_file_that_is_compressed_at_once_is_found(void **state)
 {
 	(void)state;
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
 	move(LOG, LOG ".1");
 	append_to(LOG, "two\n");
@@ -372,14 +372,14 @@ static void a_new_file_that_is_compressed_at_once_is_found(void **state)
 			break; /* the new file is open, and nothing of it is read */
 	}
 	assert_int_equal(tail.offset, 0);
-	end();
+	stop_following();
 	move(LOG ".1", LOG ".2");
 	move(LOG, LOG ".1");
 	set_age(LOG ".2", 20);
 	set_age(LOG ".1", 10);
 	pack(LOG ".1");
 	append_to(LOG, "three\n"); /* often with the number that the second file had */
-	begin();
+	start_following();
 	ASSERT_READ_LATER("two [rotated] three");
 	log_tail_done(&tail);
 }
@@ -391,9 +391,9 @@ static void a_broken_compressed_file_is_told_of(void **state)
 	(void)state;
 	srand(1);
 	append_to(LOG, "one\n");
-	begin();
+	start_following();
 	ASSERT_READ_LATER("one");
-	end();
+	stop_following();
 	for (size_t i = 0; i < sizeof(text) - 1; i++)
 		text[i] = (char)('a' + rand() % 26);
 	text[sizeof(text) - 1] = '\0';
@@ -407,7 +407,7 @@ static void a_broken_compressed_file_is_told_of(void **state)
 	assert_int_equal(pwrite(fd, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, 1500), 16);
 	close(fd);
 	set_age(LOG ".1.gz", 10);
-	begin();
+	start_following();
 	const char *read = read_later();
 	assert_non_null(strstr(read, "[lost] three"));
 	log_tail_done(&tail);

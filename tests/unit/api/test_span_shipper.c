@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "span_shipper_fixture.h"
@@ -51,7 +52,7 @@ static void keeps_everything_while_the_collector_is_down(void **state)
 	start();
 	write_lines(LOG, 100);
 	assert_each_once();
-	tiny_stop(&collector);
+	tiny_stop(&span_collector);
 	write_lines(LOG, 2000);
 	virtual_pass(60 * VIRTUAL_SECOND);
 	assert_int_equal(atomic_load(&seen_count), 200);
@@ -60,12 +61,12 @@ static void keeps_everything_while_the_collector_is_down(void **state)
 	start();
 	write_lines(LOG, 1000);
 	virtual_pass(300 * VIRTUAL_MS);
-	tiny_start(&collector);
+	tiny_start(&span_collector);
 	assert_each_once();
-	atomic_store(&collector.status, 503);
+	atomic_store(&span_collector.status, 503);
 	write_lines(LOG, 1000);
 	virtual_pass(10 * VIRTUAL_SECOND);
-	atomic_store(&collector.status, 200);
+	atomic_store(&span_collector.status, 200);
 	assert_each_once();
 	stop();
 	assert_true(log_says("the collector"));
@@ -75,13 +76,13 @@ static void ends_while_the_collector_hangs(void **state)
 {
 	(void)state;
 	start();
-	atomic_store(&collector.status, TINY_HANG);
+	atomic_store(&span_collector.status, TINY_HANG);
 	write_lines(LOG, 300);
 	virtual_pass(800 * VIRTUAL_MS);
 	assert_in_range(stop(), 2000, 2010); /* the budget, and half a second for an answer under way */
-	tiny_stop(&collector);
-	atomic_store(&collector.status, 200);
-	tiny_start(&collector);
+	tiny_stop(&span_collector);
+	atomic_store(&span_collector.status, 200);
+	tiny_start(&span_collector);
 	start();
 	assert_each_once();
 	stop();
@@ -91,11 +92,11 @@ static void goes_on_after_a_refusal(void **state)
 {
 	(void)state;
 	start();
-	atomic_store(&collector.status, 400);
+	atomic_store(&span_collector.status, 400);
 	write_lines(LOG, BATCH / 2);
 	VIRTUAL_UNTIL(is_shipped(), 30);
 	last_id = 0; /* those are lost for good, which the counters tell */
-	atomic_store(&collector.status, 200);
+	atomic_store(&span_collector.status, 200);
 	write_lines(LOG, 10);
 	assert_each_once();
 	stop();
@@ -225,7 +226,7 @@ static void a_first_start_reads_a_little_back(void **state)
 	assert_int_equal(first % 2, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, shipper_setup, shipper_teardown)
 
 int main(void)
 {

@@ -109,7 +109,7 @@ static int kill_and_teardown(void **state)
 		kill(process, SIGKILL);
 		waitpid(process, NULL, 0);
 	}
-	return teardown(state);
+	return shipper_teardown(state);
 }
 
 int main(int argc, char **argv)
@@ -118,7 +118,7 @@ int main(int argc, char **argv)
 		return run_shipper();
 
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(survives_being_killed_at_any_moment, setup_in_real_time,
+		cmocka_unit_test_setup_teardown(survives_being_killed_at_any_moment, shipper_setup_in_real_time,
 						kill_and_teardown),
 	};
 

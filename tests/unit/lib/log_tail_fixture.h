@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A log that a tail follows, in a directory and a time of its own. */
+/* A log that is followed, in a directory and a time of its own. */
 #ifndef APM_TESTS_LOG_TAIL_FIXTURE_H
 #define APM_TESTS_LOG_TAIL_FIXTURE_H
 
-#include "cmocka_all.h"
-
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <stdint.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
+#include "cmocka_all.h"
 #include "gateway/checkpoint.h"
 #include "gateway/log_tail.h"
 #include "temporary.h"
@@ -20,104 +14,30 @@
 #define LOG "api-gateway.log"
 #define SECOND UINT64_C(1000000000)
 
-static struct log_tail tail;
-static struct log_position position;
+extern struct log_tail tail;
+extern struct log_position position; /* where it goes on at the next start */
+extern uint64_t now_ns;
 
-static uint64_t now_ns = 5 * SECOND;
+/* Sets a test up; temporary_teardown tears it down. */
+int log_tail_setup(void **state);
 
-static inline uint64_t fake_monotonic_ns(void)
-{
-	return now_ns;
-}
+void start_following(void);
 
-static char told[16384];
+/* Keeps the position in a checkpoint, where a new start goes on. */
+void stop_following(void);
 
 /* Tells what is read up to the next pause, as in "one two [rotated] three"; an empty line is "()". */
-static inline void tell(struct buf *out)
-{
-	static const char *const marks[] = {
-		[LOG_TAIL_ROTATED] = "[rotated]", [LOG_TAIL_TRUNCATED] = "[truncated]", [LOG_TAIL_LOST] = "[lost]"};
-	struct log_tail_line line;
-	enum log_tail_event event;
+void tell(struct buf *out);
+const char *read_all(void);
 
-	while ((event = log_tail_next(&tail, &line)) != LOG_TAIL_IDLE) {
-		if (out->len)
-			buf_addc(out, ' ');
-		if (event != LOG_TAIL_LINE)
-			buf_adds(out, marks[event]);
-		else if (line.len)
-			buf_add(out, line.text, line.len);
-		else
-			buf_adds(out, "()");
-	}
-}
-
-static inline const char *read_all(void)
-{
-	struct buf out;
-
-	buf_init_fixed(&out, told, sizeof(told));
-	tell(&out);
-	return told;
-}
-
-/* What comes when time goes by, until nothing has come for longer than the time of grace. */
-static inline const char *read_later(void)
-{
-	struct buf out;
-
-	buf_init_fixed(&out, told, sizeof(told));
-	for (int quiet = 0; quiet < 15; quiet++) {
-		size_t before = out.len;
-		tell(&out);
-		if (out.len > before)
-			quiet = 0;
-		now_ns += SECOND / 10;
-	}
-	return told;
-}
-
-static inline void begin(void)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s", in_temporary(LOG));
-	log_tail_init(&tail, path, position.inode ? &position : NULL, 1024);
-}
-
-/* A stop and a new start at the position that a checkpoint had kept. */
-static inline void end(void)
-{
-	struct log_position at;
-
-	assert_true(log_tail_position(&tail, tail.offset, 0, &at));
-	assert_int_equal(checkpoint_write(in_temporary("checkpoint"), &at, false), 0);
-	log_tail_done(&tail);
-	assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
-	assert_memory_equal(&position, &at, sizeof(at));
-}
+/* Tells what comes as time goes by, until nothing has come for longer than the time of grace. */
+const char *read_later(void);
 
 /* Files are told apart by when they were written to: gives each test's files an order. */
-static inline void set_age(const char *name, int seconds)
-{
-	struct timespec times[2];
-
-	clock_gettime(CLOCK_REALTIME, &times[0]);
-	times[0].tv_sec -= seconds;
-	times[1] = times[0];
-	assert_int_equal(utimensat(AT_FDCWD, in_temporary(name), times, 0), 0);
-}
-
-static inline int setup(void **state)
-{
-	position = (struct log_position){0};
-	clock_source.monotonic_ns = fake_monotonic_ns;
-	return temporary_setup(state);
-}
+void set_age(const char *name, int seconds);
 
 #define ASSERT_READ(expected) assert_string_equal(read_all(), expected)
 #define ASSERT_READ_LATER(expected) assert_string_equal(read_later(), expected)
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, temporary_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, log_tail_setup, temporary_teardown)
 
 #endif

@@ -6,22 +6,14 @@
 #ifndef APM_TESTS_SPAN_SHIPPER_FIXTURE_H
 #define APM_TESTS_SPAN_SHIPPER_FIXTURE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "cmocka_all.h"
-
-#include <assert.h>
-#include <endian.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "access_lines.h"
 #include "gateway/checkpoint.h"
 #include "gateway/span_shipper.h"
-#include "otlp_ids.h"
-#include "tel/tel.h"
 #include "temporary.h"
 #include "tiny_server.h"
 #include "virtual_clock.h"
@@ -29,182 +21,38 @@
 #define LOG "api-gateway.log"
 #define SPANS_MAX 400000
 
-/* ---- the shipper ---- */
+/* Set up and tear down a test. */
+int shipper_setup(void **state);
+int shipper_setup_in_real_time(void **state);
+int shipper_teardown(void **state);
 
-static bool is_running;
+/* Start and stop the shipper; for a child, in which nothing may be asserted, and for a test. */
+int start_parts(void);
+void stop_parts(void);
+void start(void);
+uint64_t stop(void); /* returns the milliseconds that it took */
 
-static inline int start_parts(void)
-{
-	int error = tel_init(&(struct tel_config){
-		.service_name = "api-gateway", .log_name = "gateway-shipper", .no_exporter = true});
+extern struct tiny_server span_collector;
+extern atomic_uchar seen[SPANS_MAX]; /* how often the collector has had each span */
+extern atomic_uint seen_count;
 
-	return error ? error : span_shipper_start(getenv("ACCESS_LOG"), getenv("CHECKPOINT_FILE"));
-}
+extern uint64_t last_id; /* of the spans in the log */
 
-static inline void stop_parts(void)
-{
-	span_shipper_stop(1500);
-	tel_shutdown(1000);
-}
-
-static inline void start(void)
-{
-	assert_int_equal(start_parts(), 0);
-	is_running = true;
-	virtual_settle(); /* a first start begins where the log is then */
-}
-
-/* Returns the milliseconds that it took. */
-static inline uint64_t stop(void)
-{
-	uint64_t begin_ns = clock_monotonic_ns();
-
-	is_running = false;
-	stop_parts();
-	return (clock_monotonic_ns() - begin_ns) / VIRTUAL_MS;
-}
-
-/* ---- the collector ---- */
-
-static atomic_uchar seen[SPANS_MAX];
-static atomic_uint seen_count;
-static struct tiny_server collector;
-
-static inline void take_id(const uint8_t *span_id)
-{
-	uint64_t id;
-
-	memcpy(&id, span_id, sizeof(id));
-	id = be64toh(id);
-	assert(id > 0 && id < SPANS_MAX);
-	atomic_fetch_add(&seen[id], 1);
-	atomic_fetch_add(&seen_count, 1);
-}
-
-static inline void take_request(const char *body, size_t bytes, int status)
-{
-	if (status == 200)
-		otlp_each_span_id((const uint8_t *)body, bytes, 0, take_id);
-}
-
-/* ---- the log ---- */
-
-static uint64_t last_id;
-
-/* A line with a SERVER span and a CLIENT span, whose ids are the next two numbers. */
-static inline size_t next_line(char *out, size_t size, const char *flags)
-{
-	char server[17], client[17];
-
-	snprintf(server, sizeof(server), "%016llx", (unsigned long long)++last_id);
-	snprintf(client, sizeof(client), "%016llx", (unsigned long long)++last_id);
-	assert_true(last_id < SPANS_MAX);
-	size_t bytes = access_line_write(
-		out, size - 2, &(struct access_values){.span_id = server, .client_span_id = client, .flags = flags});
-	memcpy(out + bytes, "\n", 2);
-	return bytes + 1;
-}
-
-static inline void write_lines(const char *name, unsigned count)
-{
-	char line[2048];
-	int fd = open(in_temporary(name), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-
-	assert_true(fd >= 0);
-	while (count--) {
-		size_t bytes = next_line(line, sizeof(line), "01");
-		assert_int_equal(write(fd, line, bytes), bytes);
-	}
-	close(fd);
-}
-
-/* ---- judging ---- */
+/* Makes a line with a SERVER span and a CLIENT span, whose ids are the next two numbers. Returns its length. */
+size_t next_line(char *out, size_t size, const char *flags);
+void write_lines(const char *name, unsigned count);
 
 /* Waits until the collector has had so many spans, twice sent ones included. */
-static inline void wait_until_seen(uint64_t count)
-{
-	VIRTUAL_UNTIL(atomic_load(&seen_count) >= count, 60);
-}
+void wait_until_seen(uint64_t count);
 
-/* How many spans came twice; none may be missing. */
-static inline unsigned count_repeats(void)
-{
-	unsigned repeats = 0;
+/* Returns how many spans came twice; none may be missing. */
+unsigned count_repeats(void);
+void assert_each_once(void);
 
-	for (uint64_t id = 1; id <= last_id; id++) {
-		unsigned times = atomic_load(&seen[id]);
-		if (times == 0)
-			fail_msg("span %llu of %llu is lost", (unsigned long long)id, (unsigned long long)last_id);
-		repeats += times - 1;
-	}
-	return repeats;
-}
+/* Returns whether the checkpoint stands at the end of the log. */
+bool is_shipped(void);
 
-static inline bool is_shipped(void)
-{
-	struct log_position position;
-	struct stat st;
-
-	assert_int_equal(checkpoint_read(in_temporary("checkpoint"), &position), 0);
-	assert_int_equal(stat(in_temporary(LOG), &st), 0);
-	return position.offset == (uint64_t)st.st_size && position.inode == st.st_ino;
-}
-
-static inline void assert_each_once(void)
-{
-	wait_until_seen(last_id);
-	virtual_pass(VIRTUAL_SECOND);
-	assert_int_equal(count_repeats(), 0);
-}
-
-static inline bool log_says(const char *text)
-{
-	static char content[65536];
-	int fd = open(in_temporary("gateway-shipper.log"), O_RDONLY | O_CLOEXEC);
-	ssize_t bytes = fd < 0 ? -1 : read(fd, content, sizeof(content) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	content[bytes < 0 ? 0 : bytes] = '\0';
-	return strstr(content, text);
-}
-
-static inline int setup_in_real_time(void **state)
-{
-	char url[64];
-
-	if (temporary_setup(state))
-		return -1;
-	memset((void *)seen, 0, sizeof(seen));
-	atomic_store(&seen_count, 0);
-	last_id = 0;
-	append_to(LOG, "");
-	collector = (struct tiny_server){.status = 200, .take = take_request};
-	tiny_start(&collector);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", collector.port);
-	setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url, 1);
-	setenv("OTEL_BSP_SCHEDULE_DELAY", "200", 1);
-	unsetenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE");
-	setenv("ACCESS_LOG", in_temporary(LOG), 1);
-	setenv("CHECKPOINT_FILE", in_temporary("checkpoint"), 1);
-	setenv("LOG_DIR", temporary, 1);
-	return 0;
-}
-
-static inline int setup(void **state)
-{
-	virtual_server_hangs = &collector.hangs;
-	virtual_begin();
-	return setup_in_real_time(state);
-}
-
-static inline int teardown(void **state)
-{
-	if (is_running)
-		stop();
-	tiny_stop(&collector);
-	virtual_end();
-	return temporary_teardown(state);
-}
+/* Returns whether the shipper's own log has the text. */
+bool log_says(const char *text);
 
 #endif
