@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Judges the includes: they go only downward, and the telemetry library shows its public headers alone; and that
-nothing but base/c_locale asks the locale. Exits 1 with a line per fault."""
+"""Judges the includes: they go only downward, the telemetry library shows its public headers alone, and tests in
+tests/unit/api include no private ones; and that nothing but base/c_locale asks the locale. Exits 1 with a line per fault."""
 
 import graphlib
 import pathlib
@@ -22,6 +22,9 @@ BELOW = {
     "services": ("trace_store", "gateway", "app", "outbox", "http", "database", "semconv", "tel", "base"),
 }
 PUBLIC = ("tel/tel.h", "tel/ship.h")  # below tel/include/
+UNIT = FCGI.parent / "tests/unit"
+# The files of one folder share these among themselves; of the tests only those in tests/unit/internal include them.
+PRIVATE = ("tel/src/", "database/connection.h", "database/parts.h", "outbox/rows.h")
 EXAMPLES = FCGI / "tel/examples"  # programs of others: they include what is installed
 # What the C library does after the customs of the locale.
 LOCAL = re.compile(r"\b(strto[df]|atof|strn?casecmp|to(?:lower|upper)|is(?:al|low|upp|pun|spa|pri|cnt)[a-z]+)\(")
@@ -70,6 +73,29 @@ def circles():
             below[module].discard(included)  # the next circle can be seen
 
 
-found = [*faults(), *circles()]
+def private_includes(test):
+    """The private headers that a unit test includes, by itself or by a fixture of tests/unit/lib."""
+    unseen, seen = [test], set()
+    while unseen:
+        file = unseen.pop()
+        seen.add(file)
+        for name in re.findall(r'^#include "([^"]+)"', file.read_text(), re.M):
+            if name.startswith(PRIVATE):
+                yield f"{name} (in {file.name})"
+            fixture = UNIT / "lib" / name
+            if fixture.exists() and fixture not in seen:
+                unseen.append(fixture)
+
+
+def faults_of_tests():
+    for test in sorted(UNIT.glob("*/test_*.c")):
+        private = sorted(set(private_includes(test)))
+        if test.parent.name == "api" and private:
+            yield f"{test.relative_to(FCGI.parent)}: includes {', '.join(private)}: it belongs in tests/unit/internal"
+        if test.parent.name == "internal" and not private:
+            yield f"{test.relative_to(FCGI.parent)}: includes public headers alone: it belongs in tests/unit/api"
+
+
+found = [*faults(), *circles(), *faults_of_tests()]
 print("\n".join(found) or "layers: includes go only downward, nothing asks the locale")
 sys.exit(bool(found))
