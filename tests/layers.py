@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Judges the includes: they go only downward, the telemetry library shows its public headers alone, and tests in
-tests/unit/api include no private ones; and that nothing but base/c_locale asks the locale. Exits 1 with a line per fault."""
+tests/unit/api include no private ones; and that nothing but base/c_locale asks the locale. Exits 1 with a line per
+fault."""
 
 import graphlib
 import pathlib
