@@ -343,11 +343,11 @@ C_FILES = $(or $(shell git ls-files '*.c' '*.h' 2>/dev/null),$(shell find fcgi t
 # Each version of clang-format lays a few things out in its own way; Debian 12's is the one that judges.
 CLANG_FORMAT := 14
 SHELL_FILES := db/backup stack/alertmanager/alert-log $(wildcard stack/container/*) stack/native/deps fcgi/tel/amalgamate stack/systemd/install \
-	nginx/drain nginx/render tests/integration/lib/boot .ci/run fcgi/tel/examples/cron_job.sh
+	nginx/drain nginx/render tests/lib/boot .ci/run fcgi/tel/examples/cron_job.sh
 PY_FILES = $(or $(shell git ls-files '*.py' 2>/dev/null),$(shell find tests stack -name '*.py')) db/restore tests/contain \
 	fcgi/tel/manual \
 	$(filter-out %.py %/deps %/apm,$(wildcard stack/native/*))
-JS_FILES := $(wildcard nginx/console/*.js) tests/integration/lib/judge.js
+JS_FILES := $(wildcard nginx/console/*.js) tests/lib/judge.js
 
 # Data and pictures have no place for a comment.
 SOURCES := '*.c' '*.cc' '*.h' '*.py' '*.js' '*.ts' '*.go' '*.java' '*.css' '*.html' '*.sql' '*.proto' '*.lua' '*.conf' '*.yml' '*.yaml' \

@@ -23,6 +23,9 @@ for name in [name for name in os.environ if not KEPT.fullmatch(name)]:
 # All that tests ask is on this machine.
 urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 
+os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
+pytest.register_assert_rewrite("lib", "newcomer")  # tests/lib and tests/tel/newcomer.py
+
 LONGEST_TMPDIR = 10  # bytes: the RUN_DIR of a test is up to 65 further down, and may have 75
 
 

@@ -6,17 +6,9 @@
     MODE=asan …, MODE=tsan …                     with the sanitizers' binaries
 """
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-if "lib" not in sys.modules:
-    pytest.register_assert_rewrite("lib")
-os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
-
-from lib.fixtures import build, classes, make_system, stranger  # noqa: E402,F401
+from lib.fixtures import build, classes, make_system, stranger  # noqa: F401
 
 
 @pytest.fixture(scope="session")

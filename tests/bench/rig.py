@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-sys.path.append(str(ROOT / "tests/integration"))
+sys.path.append(str(ROOT / "tests"))
 os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
 
 from lib.ports import free_ports  # noqa: E402

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of the integration tests: whole systems on real nginx, see lib/system.py.
+"""Fixtures of the integration tests: whole systems on real nginx, see tests/lib/system.py.
 
     /usr/bin/python3 -m pytest tests/integration           all of them
     MODE=asan …                                            with the sanitizers' binaries
@@ -7,20 +7,12 @@
     TRACE_CONTEXT_HARNESS=directory …                      with W3C's validation harness (its folder test/)
     OPENAPI_GENERATOR_JAR=file …                           with clients made of the API's description
 """
-import os
-import sys
-
 import pytest
-
-if "lib" not in sys.modules:  # tests/attack uses it, too
-    pytest.register_assert_rewrite("lib")
-os.environ["PATH"] += ":/usr/sbin:/sbin"  # where nginx is; an ordinary user's PATH may lack it
-
-from lib import sandbox  # noqa: E402
-from lib.fixtures import build, classes, collector, fixture_of, make_system, stranger  # noqa: E402,F401
-from lib.ports import free_ports  # noqa: E402
-from lib.program import Program  # noqa: E402
-from lib.wait import SLOWNESS  # noqa: E402
+from lib import sandbox
+from lib.fixtures import build, classes, collector, fixture_of, make_system, stranger  # noqa: F401
+from lib.ports import free_ports
+from lib.program import Program
+from lib.wait import SLOWNESS
 
 # The one that most tests share: nothing is broken in it.
 system = fixture_of("system", "session")
@@ -30,7 +22,7 @@ victim = fixture_of("victim", "module", environment={"CALL_TIMEOUT_MS": str(2000
 
 @pytest.fixture
 def program(tmp_path_factory, build):  # noqa: F811
-    """Starts single programs, see lib/program.py; ends them and looks for reports of sanitizers."""
+    """Starts single programs, see tests/lib/program.py; ends them and looks for reports of sanitizers."""
     made = []
 
     def make(name="users", start=True, **environment):

@@ -30,7 +30,7 @@ class WallClock:
     def __init__(self, directory):
         library, self.path = directory / "wall_clock.so", directory / "ahead"
         subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-shared", "-fPIC", "-O1", "-o", library,
-                        ROOT / "tests/integration/lib/wall_clock.c", "-ldl"], check=True)
+                        ROOT / "tests/lib/wall_clock.c", "-ldl"], check=True)
         self.environment = {"LD_PRELOAD": str(library), "WALL_CLOCK_AHEAD": str(self.path)}
         self.set_ahead(0)
 

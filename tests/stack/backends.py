@@ -6,18 +6,14 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/integration"))
-
-from lib.ports import free_ports  # noqa: E402,F401
-from lib.system import INHERITED  # noqa: E402
+from lib.ports import free_ports
+from lib.system import INHERITED, ROOT
 
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]

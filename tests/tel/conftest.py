@@ -3,18 +3,9 @@
 
 All is built in temporary directories, with nothing of this repository but what these ways give.
 """
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-if "lib" not in sys.modules:
-    pytest.register_assert_rewrite("lib")
-pytest.register_assert_rewrite("newcomer")
-
-from lib.fixtures import classes  # noqa: E402,F401
-from newcomer import Installed, Receiver, make  # noqa: E402
+from lib.fixtures import classes  # noqa: F401
+from newcomer import Installed, Receiver, make
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from lib.otlp import Collector
 from lib.ports import free_ports
 from lib.wait import MODE, SLOWNESS, wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "stack/native"))
 from apm import locks  # noqa: E402
 from apm.client import parts as parts_of  # noqa: E402

@@ -15,7 +15,7 @@ from lib.ports import free_port
 from lib.wait import wait_until
 
 KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT", 4: "PRODUCER", 5: "CONSUMER"}
-PROTO = Path(__file__).resolve().parents[2] / "otlp.proto"
+PROTO = Path(__file__).resolve().parents[1] / "otlp.proto"
 
 
 def compile_proto(directory):

@@ -13,7 +13,7 @@ from lib.fastcgi import Program
 from lib.ports import free_ports
 from lib.wait import wait_until
 
-RENDER = Path(__file__).resolve().parents[3] / "nginx/render"
+RENDER = Path(__file__).resolve().parents[2] / "nginx/render"
 NGINX = os.environ.get("NGINX", "nginx")
 SERVICES = ["users", "orders", "notifications"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.system import MODE, ROOT
 
-PROGRAMS = Path(__file__).resolve().parents[1] / "programs"
+PROGRAMS = Path(__file__).resolve().parents[1] / "integration/programs"
 PARTS = ("Makefile", "stack/stack.mk", "stack/defaults.env", "stack/native", "fcgi", "nginx", "db/schema", "db/seed")
 
 
