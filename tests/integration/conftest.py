@@ -8,8 +8,9 @@
     OPENAPI_GENERATOR_JAR=file …                           with clients made of the API's description
 """
 import pytest
+
 from lib import sandbox
-from lib.fixtures import build, classes, collector, fixture_of, make_system, stranger  # noqa: F401
+from lib.fixtures import build, classes, collector, fixture_of, make_system, place, stranger  # noqa: F401
 from lib.ports import free_ports
 from lib.program import Program
 from lib.wait import SLOWNESS

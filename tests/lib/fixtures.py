@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from lib import otlp, sandbox
+from lib.place import Place
 from lib.ports import free_ports
 from lib.system import ROOT, System
 
@@ -94,3 +95,11 @@ def collector(classes):
     yield made
     made.close()
     assert not made.errors
+
+
+@pytest.fixture
+def place(tmp_path):
+    """What the commands look at, played by servers of the test: see tests/lib/place.py."""
+    one = Place(tmp_path)
+    yield one
+    one.close()

@@ -160,3 +160,20 @@ def faults(text):
         elif "↳" in one:
             found[-1][1].append(one.partition("so: ")[2])
     return found
+
+
+def serve_trace(place, answer):
+    """`answer`: what is JSON, or a function that returns it."""
+    def answers(path):
+        value = answer() if callable(answer) else answer
+        return (200, "application/json", value if isinstance(value, str) else json.dumps(value))
+    place.serve("TRACES", lambda path: answers(path) if path == f"/api/traces/{ID}" else None)
+
+
+def line(second=0, level="info", service="order-service", message="stored", **facts):
+    values = {"ts": f"2026-11-28T12:30:{second:02}.123456Z", "level": level, "service": service, "msg": message}
+    return json.dumps({**values, **facts}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def piped(tool, place, **more):
+    return subprocess.Popen([TOOLS / tool], env=place.env(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)

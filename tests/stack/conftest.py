@@ -4,6 +4,7 @@ PROMTAIL_BIN, PROMETHEUS_BIN, NODE_EXPORTER_BIN or on PATH; where one is missing
 so."""
 import pytest
 from backends import Stack, program, shipper
+from lib.fixtures import place  # noqa: F401
 from traffic import load, need, send_what_is_rare
 from truth import Truth, quiet
 

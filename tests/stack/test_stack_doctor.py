@@ -8,7 +8,7 @@ import re
 import backends  # noqa: F401  finds lib
 import pytest
 
-from lib.place import BACKENDS, ID, PORTS, Place, batches, faults, serve_well, span, up
+from lib.place import BACKENDS, ID, PORTS, batches, faults, serve_well, span, up
 
 SERVICES = ("api-gateway", "user-service", "order-service", "notification-service", "gateway-shipper")
 PARTS = ("tempo", "prometheus", "loki", "grafana", "alertmanager", "alloy", "node-exporter")
@@ -76,13 +76,6 @@ def docker(place, names, stopped="", project="apm"):
         f"#!/bin/sh\ncase \"$* \" in *project={project}\\ *) printf '{lines}\\n' ;; esac\n")
     (place.dir / "bin/docker").chmod(0o755)
     return f"{place.dir}/bin:{os.environ['PATH']}"
-
-
-@pytest.fixture
-def place(tmp_path):
-    one = Place(tmp_path)
-    yield one
-    one.close()
 
 
 def in_containers(place, stopped="", docker_says=True):
