@@ -8,6 +8,7 @@
 import os
 
 import pytest
+
 from lib.fixtures import build, classes, make_system, stranger  # noqa: F401
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lib.client import Client, email
-from lib.load import ORDER
+from lib.load import ORDER, Threads
 from lib.system import ROOT
 from lib.wait import SLOWNESS, wait_until
 
@@ -37,13 +37,12 @@ def run(tool, *arguments, environment):
                           capture_output=True, text=True, check=False)
 
 
-class Shop:
+class Shop(Threads):
     """Clients who sign up and order, one after the other; keeps what was answered."""
 
     def __init__(self, port, threads=6):
         self.port, self.orders, self.faults = port, [], []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.work) for _ in range(threads)]
+        super().__init__(*[self.work] * threads)
 
     def work(self):
         with Client(self.port) as client:
@@ -52,16 +51,6 @@ class Shop:
                 order = client.post("/api/v1/orders", ORDER | {"user_id": user.json().get("id", 1)})
                 self.faults += [answer for answer in (user, order) if answer.status != 201]
                 self.orders.append(order.json().get("id"))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
 
 class Copies:

@@ -8,7 +8,6 @@ import signal
 import sqlite3
 import stat
 import tempfile
-import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from lib import logs, metrics
 from lib.program import Program
 from lib.service import Service
 from lib.system import ROOT
+from lib.load import Threads
 from lib.wait import SLOWNESS, wait_until
 
 ORDER = b'{"user_id":1,"product":"Tea","amount":9.9}'
@@ -214,13 +214,12 @@ def test_a_moved_directory_is_missed(program):
     wait_ready(alone)
 
 
-class Customers:
+class Customers(Threads):
     """Orders, or whatever `request` makes, without a pause; keeps the ids of those that were acknowledged."""
 
     def __init__(self, program, count=8, request=lambda: {"method": "POST", "path": "/api/v1/orders", "body": ORDER}):
         self.program, self.ids, self.refused, self.request = program, [], [], request
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.work) for _ in range(count)]
+        super().__init__(*[self.work] * count)
 
     def work(self):
         connection = self.program.connect()
@@ -230,16 +229,6 @@ class Customers:
                 self.ids.append(json.loads(answer.body)["id"])
             else:
                 self.refused.append(answer)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def stored_orders(path):

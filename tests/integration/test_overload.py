@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import sqlite3
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +11,7 @@ import pytest
 
 from lib import metrics
 from lib.client import Client, check_problem
-from lib.load import ORDER as TEA
+from lib.load import ORDER as TEA, Threads
 from lib.nginx_alone import NginxAlone
 from lib.program import request
 from lib.service import OK, Service
@@ -320,15 +319,13 @@ def pressed(make_system):
     make_system.finish(system)
 
 
-class Crowd:
+class Crowd(Threads):
     """A few dozen clients that place orders, each once a moment, beside one that reads."""
 
     def __init__(self, system, clients=36):
         self.system = system
         self.answers, self.reads = [], []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.place) for _ in range(clients)]
-        self.threads.append(threading.Thread(target=self.read))
+        super().__init__(*[self.place] * clients, self.read)
 
     def place(self):
         with Client(self.system.ports["gateway"]) as client:
@@ -342,16 +339,6 @@ class Crowd:
                 self.reads += [client.get("/api/v1/orders/1").status, own.get("/readyz").status,
                                own.get("/metrics").status]
                 self.stop.wait(0.02)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
     def wait_more(self, count):
         answers, reads = len(self.answers) + count, len(self.reads) + 30

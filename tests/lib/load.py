@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Concurrent requests while a test breaks something."""
+import functools
 import itertools
 import threading
 import time
@@ -23,7 +24,25 @@ class Result:
         return f"{self.method} {self.path}: {self.answer or self.error!r}"
 
 
-class Load:
+class Threads:
+    """Runs each of some functions on a thread until the block is left; they look at self.stop, which is set then."""
+
+    def __init__(self, *functions):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=function) for function in functions]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Load(Threads):
     """
     `threads` threads that each send the requests (method, path, body and perhaps headers) in turn until the block is
     left. New connections: `kept` False. Without `pause`, seconds, a thread sends the next one at once.
@@ -32,8 +51,7 @@ class Load:
     def __init__(self, port, requests, threads=4, kept=True, pause=0):
         self.port, self.requests, self.kept, self.pause = port, requests, kept, pause
         self.results = []
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(threads)]
+        super().__init__(*(functools.partial(self.work, number) for number in range(threads)))
 
     def work(self, number):
         client = Client(self.port)
@@ -53,16 +71,6 @@ class Load:
                 client.close()
             self.stop.wait(self.pause)
         client.close()
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
     def wait_more(self, count, seconds=20):
         goal = len(self.results) + count

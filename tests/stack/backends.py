@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lib.ports import free_ports
 from lib.system import INHERITED, ROOT
+from lib.wait import wait_until
 
 STACK = ROOT / "stack"
 SERVICES = ["api-gateway", "user-service", "order-service", "notification-service"]
@@ -33,17 +34,6 @@ def program(name, *others):
 def shipper():
     """The log shipper that is there: Alloy, the default, where it can be had."""
     return "alloy" if program("alloy") else "promtail"
-
-
-def wait_until(ask, seconds, what):
-    """The first true answer. Fails with `what` when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-        time.sleep(0.2)
 
 
 def fetch(url, body=None, headers=None, method=None, **parameters):
@@ -145,8 +135,8 @@ class Stack:
             process = subprocess.Popen(command, env=env, cwd=self.dir, stdin=subprocess.DEVNULL, stdout=output,
                                        stderr=subprocess.STDOUT)
         self.processes[name] = process
-        wait_until(lambda: process.poll() is not None or fetch(ready)[0] == 200, 60,
-                   lambda: f"{name} is ready\n{path.read_text()[-2000:]}")
+        wait_until(lambda: process.poll() is not None or fetch(ready)[0] == 200,
+                   lambda: f"{name} is ready\n{path.read_text()[-2000:]}", 60)
         assert process.poll() is None, f"{name} ended:\n{path.read_text()[-3000:]}"
 
     def write_prometheus(self):

@@ -7,7 +7,8 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from backends import STACK, Stack, fetch, program, shipper, wait_until
+from backends import STACK, Stack, fetch, program, shipper
+from lib.wait import wait_until
 from promql import targets
 from test_stack_rules import alerts, tool
 
@@ -36,8 +37,8 @@ class Watched(Stack):
         return [line for line in self.lines_of_alerts() if line["msg"] == "Heartbeat"]
 
     def wait_for(self, alert, state="firing", job="", seconds=40):
-        return wait_until(lambda: self.notified(alert, state, job), seconds, lambda: f"{alert} of {job} is {state}: "
-                          f"{[line['msg'] for line in self.lines_of_alerts()]}")[-1]
+        return wait_until(lambda: self.notified(alert, state, job), lambda: f"{alert} of {job} is {state}: "
+                          f"{[line['msg'] for line in self.lines_of_alerts()]}", seconds)[-1]
 
     def raise_alert(self, annotations=None, **labels):
         """As Prometheus sends it; it ends after a minute."""
@@ -99,8 +100,8 @@ def watched(tmp_path_factory):
 
 
 def test_a_fresh_system_beats_and_is_silent(watched):
-    beats = wait_until(lambda: len(found := watched.beats()) >= 3 and found, 60,
-                       lambda: f"three beats: {watched.lines_of_alerts()}")
+    beats = wait_until(lambda: len(found := watched.beats()) >= 3 and found,
+                       lambda: f"three beats: {watched.lines_of_alerts()}", 60)
     for beat in beats:
         assert set(beat) == {"ts", "level", "service", "msg"} and beat["level"] == "debug", beat
     assert {line["msg"] for line in watched.lines_of_alerts()} == {"Heartbeat"}
@@ -194,14 +195,14 @@ def test_a_new_file_is_begun_when_asked(watched):
     log = watched.dir / "logs/alerts.log"
     old = log.rename(log.with_suffix(".log.1"))
     watched.processes["alert-log"].send_signal(signal.SIGUSR1)
-    wait_until(watched.beats, 30, "a beat in the new file")
+    wait_until(watched.beats, "a beat in the new file", 30)
     log.write_text(old.read_text() + log.read_text())
 
 
 def test_a_receiver_that_is_away_is_told(watched):
     """To whoever looks at Prometheus or Grafana; and what was not delivered comes when it is back."""
     watched.stop("alert-log")
-    wait_until(lambda: "AlertsNotDelivered" in watched.firing(), 60, lambda: f"AlertsNotDelivered: {watched.firing()}")
+    wait_until(lambda: "AlertsNotDelivered" in watched.firing(), lambda: f"AlertsNotDelivered: {watched.firing()}", 60)
     watched.raise_alert(alertname="WhileAway", job="a-job", severity="ticket")
     watched.start_alert_log()
     watched.wait_for("WhileAway", job="a-job", seconds=60)
@@ -209,10 +210,10 @@ def test_a_receiver_that_is_away_is_told(watched):
 
 def test_an_alertmanager_that_is_away_is_told(watched):
     watched.stop("alertmanager")
-    wait_until(lambda: {"BackendDown", "AlertsNotSent"} <= watched.firing(), 60, watched.firing)
+    wait_until(lambda: {"BackendDown", "AlertsNotSent"} <= watched.firing(), watched.firing, 60)
     watched.start_alertmanager()
     before = len(watched.beats())
-    wait_until(lambda: len(watched.beats()) > before, 30, "the heart beats again")
+    wait_until(lambda: len(watched.beats()) > before, "the heart beats again", 30)
 
 
 # ---- with Loki ----
@@ -221,7 +222,7 @@ def test_an_alertmanager_that_is_away_is_told(watched):
 def heard(tmp_path_factory):
     with started(tmp_path_factory.mktemp("heard"), ["alert-log", "alertmanager", "prometheus", "loki",
                                                     shipper()]) as stack:
-        wait_until(lambda: stack.lines('{service="alertmanager", level="debug"}'), 60, "the heartbeat is in Loki")
+        wait_until(lambda: stack.lines('{service="alertmanager", level="debug"}'), "the heartbeat is in Loki", 60)
         yield stack
 
 
@@ -234,7 +235,7 @@ def test_loki_watches_prometheus(heard, record_property):
     record_property("figures", f"told {time.monotonic() - begun:.0f} s after the end of Prometheus")
     assert line["level"] == "error" and "no heartbeat" in line["msg"]
     wait_until(lambda: any("HeartbeatMissing firing" in text for _, text in heard.lines(
-        '{service="alertmanager", level="error"}')), 30, "its line is in Loki as well")
+        '{service="alertmanager", level="error"}')), "its line is in Loki as well", 30)
     heard.start_prometheus()
     heard.wait_for("HeartbeatMissing", "resolved", "prometheus", 60)
 
@@ -246,7 +247,7 @@ def test_loki_that_was_away_does_not_blame_prometheus(heard):
     time.sleep(40)
     heard.start_loki()
     heard.wait_for("BackendDown", "resolved", "loki", 60)
-    wait_until(lambda: "HeartbeatUnheard" not in heard.firing(), 60, "Loki hears the heart again")
+    wait_until(lambda: "HeartbeatUnheard" not in heard.firing(), "Loki hears the heart again", 60)
     time.sleep(30)
     assert len(heard.notified("HeartbeatMissing", job="prometheus")) == already
 
@@ -263,8 +264,8 @@ def test_the_rules_of_loki_are_evaluated(heard):
 def test_the_dashboard_shows_what_was_told(heard):
     query, = [target["expr"] for _, title, target in targets() if title == "Notifications"]
     heard.raise_alert(alertname="OnTheDashboard", job="a-job", severity="ticket")
-    wait_until(lambda: "OnTheDashboard firing: of a test" in [text for _, text in heard.lines(query)], 60,
-               lambda: heard.lines(query))
+    wait_until(lambda: "OnTheDashboard firing: of a test" in [text for _, text in heard.lines(query)],
+               lambda: heard.lines(query), 60)
     assert "Heartbeat" not in [text for _, text in heard.lines(query)]
 
 
@@ -278,6 +279,6 @@ def test_a_healthy_stack_is_silent_and_has_what_the_rules_ask_for(full):
 
     def missing():
         return asked - {series["metric"]["__name__"] for series in full.promql('{job="tempo"}')}
-    wait_until(lambda: not missing(), 60, lambda: f"metrics {missing()}")
+    wait_until(lambda: not missing(), lambda: f"metrics {missing()}", 60)
     firing = {series["metric"]["alertname"] for series in full.promql('ALERTS{alertstate="firing", severity!="none"}')}
     assert firing <= {"AlertsNotSent"}, "there is no Alertmanager here"

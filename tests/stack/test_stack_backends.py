@@ -4,7 +4,8 @@ import json
 import time
 import urllib.request
 
-from backends import SERVICES, answer_of, fetch, wait_until
+from backends import SERVICES, answer_of, fetch
+from lib.wait import wait_until
 
 # service, kind, name of the ten spans of an order
 ORDER_SPANS = [
@@ -24,8 +25,8 @@ def test_load_met_only_the_answers_that_it_asks_for(full):
 
 def test_the_trace_of_an_order_is_complete(full):
     trace_id, _ = full.order()
-    spans = wait_until(lambda: (found := full.trace(trace_id)) and len(found) >= 10 and found, 15,
-                       lambda: f"10 spans: {full.trace(trace_id)}")
+    spans = wait_until(lambda: (found := full.trace(trace_id)) and len(found) >= 10 and found,
+                       lambda: f"10 spans: {full.trace(trace_id)}", 15)
     assert sorted((service, span["kind"].removeprefix("SPAN_KIND_"), span["name"]) for service, span in spans) \
         == sorted(ORDER_SPANS)
     ids = {span["spanId"] for _, span in spans}
@@ -39,15 +40,15 @@ def test_search_finds_the_order(full):
     def found():
         answer = answer_of(full.url("TEMPO") + "/api/search", q=query) or {}
         return [trace["traceID"].rjust(32, "0") for trace in answer.get("traces", [])]
-    assert wait_until(found, 30, f"{query} finds {trace_id}") == [trace_id]
+    assert wait_until(found, f"{query} finds {trace_id}", 30) == [trace_id]
 
 
 def test_a_trace_id_finds_the_lines_of_every_service(full):
     trace_id, _ = full.order()
     for query in (f'{{job="application-logs"}} | trace_id="{trace_id}"',
                   f'{{job="application-logs"}} | json | trace_id="{trace_id}"'):
-        wait_until(lambda: {labels["service"] for labels, _ in full.lines(query)} == set(SERVICES), 20,
-                   lambda: f"lines of every service: {full.lines(query)}")
+        wait_until(lambda: {labels["service"] for labels, _ in full.lines(query)} == set(SERVICES),
+                   lambda: f"lines of every service: {full.lines(query)}", 20)
     labels, line = full.lines(f'{{service="order-service"}} | trace_id="{trace_id}"')[0]
     assert labels["level"] == "info" and labels["job"] == "application-logs" and len(labels["span_id"]) == 16
     assert json.loads(line)["route"] == "/api/v1/orders"
@@ -61,7 +62,7 @@ def test_labels_of_streams_are_few(full):
 def test_time_of_a_line_is_its_own(full):
     trace_id, _ = full.order()
     query = f'{{service="order-service"}} | trace_id="{trace_id}"'
-    wait_until(lambda: full.lines(query), 20, "the line")
+    wait_until(lambda: full.lines(query), "the line", 20)
     answer = answer_of(full.url("LOKI") + "/loki/api/v1/query_range", query=query, start=time.time_ns() - 900 * 10**9)
     (at, line), = answer["data"]["result"][0]["values"]
     assert time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(at) / 1e9)) == json.loads(line)["ts"][:19]
@@ -73,8 +74,8 @@ def test_the_error_log_of_nginx_is_parsed(full):
         file.write(f"{now} [crit] 7#8: *12 connect() failed (a line of the test), client: 127.0.0.1\n"
                    f"{now} [warn] 7#8: a warning of the test\n")
     query = '{job="application-logs", service="api-gateway", filename=~".*/nginx-error.log"} |= "of the test"'
-    lines = wait_until(lambda: (found := full.lines(query)) and len(found) == 2 and found, 20,
-                       "two lines of nginx's error log")
+    lines = wait_until(lambda: (found := full.lines(query)) and len(found) == 2 and found,
+                       "two lines of nginx's error log", 20)
     by_level = {labels["level"]: labels for labels, _ in lines}
     assert set(by_level) == {"error", "warn"}
     assert by_level["error"]["connection"] == "12" and by_level["error"]["process"] == "7#8"
@@ -92,7 +93,7 @@ def test_jaeger_and_zipkin_receivers(full):
     span = [{"traceId": trace_id, "id": "00000000000000aa", "name": "zipkin-span", "kind": "SERVER",
              "timestamp": int(time.time() * 1e6), "duration": 1000, "localEndpoint": {"serviceName": "zipkin-client"}}]
     assert fetch(full.url("ZIPKIN") + "/api/v2/spans", span)[0] == 202
-    wait_until(lambda: [service for service, _ in full.trace(trace_id)] == ["zipkin-client"], 10, "the zipkin span")
+    wait_until(lambda: [service for service, _ in full.trace(trace_id)] == ["zipkin-client"], "the zipkin span", 10)
     request = urllib.request.Request(full.url("JAEGER") + "/api/traces", b"not thrift",
                                      {"Content-Type": "application/x-thrift"})
     try:
@@ -110,6 +111,6 @@ def test_doctor_finds_everything_well_but_grafana(full):
 
 
 def test_prometheus_scrapes_everything(full):
-    wait_until(lambda: all(series["value"][1] == "1" for series in full.promql("up")), 15,
-               lambda: full.promql("up == 0"))
+    wait_until(lambda: all(series["value"][1] == "1" for series in full.promql("up")), lambda: full.promql("up == 0"),
+               15)
     assert {series["metric"]["job"] for series in full.promql("up")} == {*SERVICES, *full.backends}

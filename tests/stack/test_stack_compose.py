@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports, wait_until
+from backends import INHERITED, ROOT, SERVICES, STACK, answer_of, fetch, free_ports
+from lib.wait import wait_until
 
 from lib.load import MIXED, Load
 
@@ -222,21 +223,21 @@ def test_an_order_arrives_in_all_three_backends(containers):
         answer = answer_of(f"{containers.url('TEMPO')}/api/v2/traces/{trace_id}") or {"trace": {}}
         return sum(len(scope["spans"]) for resource in answer["trace"].get("resourceSpans", [])
                    for scope in resource["scopeSpans"])
-    wait_until(lambda: spans() == 10, 20, lambda: f"10 spans in Tempo: {spans()}")
+    wait_until(lambda: spans() == 10, lambda: f"10 spans in Tempo: {spans()}", 20)
 
     def services_of_lines():
         answer = answer_of(containers.url("LOKI") + "/loki/api/v1/query_range", start=time.time_ns() - 600 * 10**9,
                            query=f'{{job="application-logs"}} | trace_id="{trace_id}"')
         return {stream["stream"]["service"] for stream in answer["data"]["result"]}
-    wait_until(lambda: services_of_lines() == set(SERVICES), 30, lambda: f"lines in Loki: {services_of_lines()}")
+    wait_until(lambda: services_of_lines() == set(SERVICES), lambda: f"lines in Loki: {services_of_lines()}", 30)
 
     def metric(query):
         return answer_of(containers.url("PROMETHEUS") + "/api/v1/query", query=query)["data"]["result"]
     for service in SERVICES:
-        wait_until(lambda: metric(f'http_server_request_duration_seconds_count{{job="{service}"}}'), 20,
-                   f"metrics of {service}")
-    wait_until(lambda: metric('traces_service_graph_request_total{client="order-service", server="orders"}'), 40,
-               "the graph")
+        wait_until(lambda: metric(f'http_server_request_duration_seconds_count{{job="{service}"}}'),
+                   f"metrics of {service}", 20)
+    wait_until(lambda: metric('traces_service_graph_request_total{client="order-service", server="orders"}'),
+               "the graph", 40)
 
 
 def test_doctor_in_containers(containers):
@@ -264,7 +265,7 @@ def test_logs_are_begun_anew(containers):
                                         "notification-service", "gateway-shipper")}
     moves = "; ".join(f"mv {name} {name}.moved" for name in names)
     containers("exec", "-T", "-w", "/var/log/apps", "order-service", "sh", "-c", moves)
-    wait_until(lambda: names <= files(), 30, lambda: f"new logs: {files()}")
+    wait_until(lambda: names <= files(), lambda: f"new logs: {files()}", 30)
     test_an_order_arrives_in_all_three_backends(containers)
 
 
@@ -275,7 +276,7 @@ def test_a_program_that_is_killed_comes_back(containers):
         status, _, text = fetch(containers.url("GATEWAY") + "/api/v1/orders?limit=1")
         assert status in (200, 502), text
         time.sleep(0.05)
-    wait_until(lambda: fetch(containers.url("GATEWAY") + "/api/v1/orders?limit=1")[0] == 200, 5, "orders are back")
+    wait_until(lambda: fetch(containers.url("GATEWAY") + "/api/v1/orders?limit=1")[0] == 200, "orders are back", 5)
 
 
 def ids(containers):

@@ -6,7 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from backends import STACK, answer_of, wait_until
+from backends import STACK, answer_of
+from lib.wait import wait_until
 from promql import dashboards, expressions, filled, has_number, metrics, panels, provider, source
 
 # Series that appear with the first loss, or while an alert fires.
@@ -55,7 +56,7 @@ def test_trace_to_metrics_queries_return_data(scraped):
     for query in queries:
         for tags in ('job="order-service"', 'job="order-service", http_route="/api/v1/orders"'):
             asked = query.replace("$$__tags", tags)
-            wait_until(lambda: scraped.order() and has_number(scraped.promql(asked)), 20, asked)
+            wait_until(lambda: scraped.order() and has_number(scraped.promql(asked)), asked, 20)
 
 
 def test_every_panel_says_what_it_shows():
@@ -98,7 +99,7 @@ UNJUDGED = [item for item in OWN if item[0] == "telemetry"]
 @pytest.mark.parametrize("dashboard, title, expression", UNJUDGED, ids=names(UNJUDGED))
 def test_expression_returns_data(scraped, dashboard, title, expression):
     """Of spans and lines that go nowhere here; test_stack_numbers.py judges all others, and these with the backends."""
-    wait_until(lambda: has_number(scraped.promql(filled(expression))), 20, f"{expression} has a value")
+    wait_until(lambda: has_number(scraped.promql(filled(expression))), f"{expression} has a value", 20)
 
 
 def test_variables_offer_something(scraped):
@@ -115,10 +116,10 @@ def test_variables_offer_something(scraped):
 def test_metrics_of_the_system_exist(scraped):
     asked = set().union(*(metrics(expression) for _, _, expression in OWN))
     assert len(asked) > 40
-    wait_until(lambda: not missing(scraped, asked), 40, lambda: f"metrics {missing(scraped, asked)}")
+    wait_until(lambda: not missing(scraped, asked), lambda: f"metrics {missing(scraped, asked)}", 40)
 
 
 def test_metrics_of_the_backends_exist(full):
     asked = {metric for _, _, expression in FOREIGN for metric in metrics(expression)
              if provider(metric) in (None, *full.backends)}
-    wait_until(lambda: not missing(full, asked), 40, lambda: f"metrics {missing(full, asked)}")
+    wait_until(lambda: not missing(full, asked), lambda: f"metrics {missing(full, asked)}", 40)

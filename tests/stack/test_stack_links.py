@@ -6,7 +6,8 @@ import time
 
 import grafana
 import pytest
-from backends import SERVICES, wait_until
+from backends import SERVICES
+from lib.wait import wait_until
 from promql import dashboards, expressions, filled, has_number, panels, targets
 
 ROUTED = ("http_request_method", "http_route")
@@ -17,9 +18,9 @@ def order(full):
     """The spans of an order, found by its id, when its lines are there as well."""
     trace_id, _ = full.order()
     now = time.time() * 1000
-    wait_until(lambda: len(grafana.trace(full, trace_id, now, now)) == 10, 20, "the ten spans of an order")
+    wait_until(lambda: len(grafana.trace(full, trace_id, now, now)) == 10, "the ten spans of an order", 20)
     query = f'{{job="application-logs"}} | trace_id="{trace_id}"'
-    wait_until(lambda: {labels["service"] for labels, _ in full.lines(query)} == set(SERVICES), 20, "its lines")
+    wait_until(lambda: {labels["service"] for labels, _ in full.lines(query)} == set(SERVICES), "its lines", 20)
     return grafana.trace(full, trace_id, now, now)
 
 
@@ -82,12 +83,12 @@ def test_from_an_exemplar_to_its_trace(full):
             query = filled(expression, service)
             if not has_number(full.promql(query)) or "none" in str(full.promql(query)):
                 continue  # the gateway has no database, and most call nobody
-            found = wait_until(lambda: grafana.exemplars(full, query), 30, f"exemplars of {title}: {query}")
+            found = wait_until(lambda: grafana.exemplars(full, query), f"exemplars of {title}: {query}", 30)
             for labels, exemplar, at in sorted(found, key=lambda item: -item[2])[:5]:
                 trace_id = grafana.trace_of_exemplar(exemplar)
                 assert trace_id, f"{title}: no data source takes {exemplar}"
-                spans = wait_until(lambda: grafana.trace(full, trace_id, at * 1000 - 900000, at * 1000), 10,
-                                   f"{title}: the trace {trace_id}")
+                spans = wait_until(lambda: grafana.trace(full, trace_id, at * 1000 - 900000, at * 1000),
+                                   f"{title}: the trace {trace_id}", 10)
                 mine = [span for span in spans if matches(span, labels)]
                 assert mine, f"{title}: no span of {trace_id} is of {labels}"
                 assert min(abs(span.end_ms / 1000 - at) for span in mine) < 15, f"{title}: when was {trace_id}?"

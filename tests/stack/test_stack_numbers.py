@@ -8,7 +8,8 @@ from collections import Counter
 
 import grafana
 import pytest
-from backends import SERVICES, answer_of, wait_until
+from backends import SERVICES, answer_of
+from lib.wait import wait_until
 from figures import PANELS, RULES
 from judges import RECORDED
 from promql import dashboards, expressions, filled, lacks, panels, source, targets
@@ -88,7 +89,7 @@ def known(full, truth):
     def shipped():
         return sum(lines_by(full, result, '{job="application-logs"}', "job").values())
     written = len(result.all_written())
-    wait_until(lambda: shipped() == written, 30, lambda: f"{shipped()} of {written} lines in Loki")
+    wait_until(lambda: shipped() == written, lambda: f"{shipped()} of {written} lines in Loki", 30)
     return result
 
 

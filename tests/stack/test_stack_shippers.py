@@ -9,7 +9,8 @@ import time
 import urllib.parse
 
 import pytest
-from backends import ROOT, Stack, answer_of, fetch, program, wait_until
+from backends import ROOT, Stack, answer_of, fetch, program
+from lib.wait import wait_until
 
 sys.path.append(str(ROOT / "stack/native"))
 from apm import rotation  # noqa: E402
@@ -63,14 +64,14 @@ class Shipping(Stack):
         return sorted(found, key=lambda entry: entry[2])
 
     def expect(self, name, expected, seconds=30):
-        wait_until(lambda: len(self.entries(name)) >= len(expected), seconds,
-                   lambda: f"{len(expected)} lines of {name}: {len(self.entries(name))} came")
+        wait_until(lambda: len(self.entries(name)) >= len(expected),
+                   lambda: f"{len(expected)} lines of {name}: {len(self.entries(name))} came", seconds)
         assert self.entries(name) == expected
 
     def expect_texts(self, name, lines, seconds=30):
         """Each line once, whatever the order of those of one moment."""
-        wait_until(lambda: len(self.entries(name)) >= len(lines), seconds,
-                   lambda: f"{len(lines)} lines of {name}: {len(self.entries(name))} came")
+        wait_until(lambda: len(self.entries(name)) >= len(lines),
+                   lambda: f"{len(lines)} lines of {name}: {len(self.entries(name))} came", seconds)
         assert sorted(entry[3] for entry in self.entries(name)) == sorted(lines)
 
     def metric(self, names):
@@ -133,7 +134,7 @@ def test_lines_are_shipped_with_labels_ids_time_and_text(shipping):
     shipping.write("order-service.log", *texts(made), twin)
     expected = [entry for _, entry in made]
     expected.append((*expected[-1][:3], twin))
-    wait_until(lambda: len(shipping.entries("order-service.log")) >= len(expected), 30, "the lines")
+    wait_until(lambda: len(shipping.entries("order-service.log")) >= len(expected), "the lines", 30)
     assert sorted(shipping.entries("order-service.log"), key=repr) == sorted(expected, key=repr)
 
 
@@ -142,7 +143,7 @@ def test_a_line_that_is_no_json_follows_the_line_before_it(shipping):
     lines = Lines("user-service")
     good = lines(2)
     shipping.write("user-service.log", good[0][0], "Segmentation fault", '{"ts":', good[1][0])
-    wait_until(lambda: len(shipping.entries("user-service.log")) >= 4, 30, "four lines")
+    wait_until(lambda: len(shipping.entries("user-service.log")) >= 4, "four lines", 30)
     entries = shipping.entries("user-service.log")
     plain = [entry for entry in entries if entry not in (good[0][1], good[1][1])]
     assert len(entries) == 4 and [entry[3] for entry in plain] == ["Segmentation fault", '{"ts":']
@@ -160,7 +161,7 @@ def test_the_error_log_of_nginx(shipping):
                  now * 10**9, line) for number, (level, line) in enumerate(zip(levels.values(), lines))]
     expected.append(({**JOB, "service": "api-gateway", "level": "warn"}, {"process": "7#9"}, now * 10**9,
                      f"{stamp} [warn] 7#9: of no connection"))
-    wait_until(lambda: len(shipping.entries("nginx-error.log")) >= len(expected), 30, "the lines")
+    wait_until(lambda: len(shipping.entries("nginx-error.log")) >= len(expected), "the lines", 30)
     assert sorted(shipping.entries("nginx-error.log"), key=repr) == sorted(expected, key=repr)
 
 
@@ -255,13 +256,13 @@ def test_loki_may_be_away(shipping):
     rotation.begin_anew(str(log), 2)
     made += lines(600, filler="y" * 25_000)
     shipping.write(log.name, *texts(made[-600:]))
-    wait_until(lambda: shipping.metric(RETRIES) > before + OLD_BUDGET, 180,
-               lambda: f"more tries: {shipping.metric(RETRIES) - before}")
+    wait_until(lambda: shipping.metric(RETRIES) > before + OLD_BUDGET,
+               lambda: f"more tries: {shipping.metric(RETRIES) - before}", 180)
     shipping.begin("loki")
 
     def times():
         return [entry[2] for entry in shipping.entries(log.name, '| line_format "short"')]
-    wait_until(lambda: len(times()) >= len(made), 120, lambda: f"{len(made)} lines: {len(times())} came")
+    wait_until(lambda: len(times()) >= len(made), lambda: f"{len(made)} lines: {len(times())} came", 120)
     assert times() == [entry[2] for _, entry in made]
     assert shipping.metric(DROPPED) == 0
 
@@ -281,10 +282,10 @@ def test_every_line_of_a_system_is_shipped_while_its_logs_are_begun_anew(shipper
         result = answer_of(stack.url("LOKI") + "/loki/api/v1/query", query=query)["data"]["result"]
         return int(float(result[0]["value"][1])) if result else 0
     with stack:
-        wait_until(lambda: all(map(shipped, names[1:])), 30, "the first lines")
+        wait_until(lambda: all(map(shipped, names[1:])), "the first lines", 30)
         done = stack.run(ROOT / "stack/native/load", "--rate", "300", "--seconds", "15")
         assert done.returncode == 0, done.stderr
         assert len(list(tmp_path.glob("logs/api-gateway.log.[0-9]*"))) >= 2, "no log was begun anew"
         for name in names:
-            wait_until(lambda name=name: lines(name) - 2 <= shipped(name) <= lines(name), 180,
-                       lambda name=name: f"{lines(name)} lines of {name}: {shipped(name)} came")
+            wait_until(lambda name=name: lines(name) - 2 <= shipped(name) <= lines(name),
+                       lambda name=name: f"{lines(name)} lines of {name}: {shipped(name)} came", 180)

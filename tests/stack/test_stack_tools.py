@@ -5,7 +5,8 @@ import re
 import threading
 
 import pytest
-from backends import SERVICES, STACK, Stack, fetch, wait_until
+from backends import SERVICES, STACK, Stack, fetch
+from lib.wait import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def counted(stack):
 
 def test_load_sends_what_it_says(alone):
     before = len((alone.dir / "logs/api-gateway.log").read_text().splitlines())
-    wait_until(lambda: counted(alone) == before, 20, "the requests of other tests are counted")
+    wait_until(lambda: counted(alone) == before, "the requests of other tests are counted", 20)
     done = alone.run("stack/native/load", "--rate", "100", "--seconds", "3")
     assert done.returncode == 0, done.stderr
     *lines, last = done.stdout.splitlines()
@@ -98,8 +99,8 @@ def test_load_sends_what_it_says(alone):
                                         for line in lines)
     answered, unanswered = map(int, re.match(r"(\d+) requests answered, (\d+) not", last).groups())
     assert (answered, unanswered) == (300, 0)
-    wait_until(lambda: counted(alone) - before == answered, 20,
-               lambda: f"{counted(alone) - before} counted, {answered} answered")
+    wait_until(lambda: counted(alone) - before == answered,
+               lambda: f"{counted(alone) - before} counted, {answered} answered", 20)
 
 
 def test_load_where_nobody_listens(tmp_path):

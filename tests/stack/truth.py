@@ -10,7 +10,8 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 
-from backends import SERVICES, answer_of, fetch, wait_until
+from backends import SERVICES, answer_of, fetch
+from lib.wait import wait_until
 from lib import metrics
 from lib.system import parts_of
 
@@ -208,20 +209,20 @@ def wait_for_tempo(stack):
     other half of an edge."""
     sent = sum(metrics.total(scrape(stack, service), EXPORTED, error_type="") for service in SERVICES)
     received = f"sum({RECEIVED}) or vector(0)"
-    wait_until(lambda: float(stack.promql(received)[0]["value"][1]) >= sent, 20, lambda: f"Tempo has {sent} spans")
+    wait_until(lambda: float(stack.promql(received)[0]["value"][1]) >= sent, lambda: f"Tempo has {sent} spans", 20)
     since = time.time() + WAIT_OF_TEMPO
-    wait_until(lambda: newer(stack, CALLS, since), 60, "newer metrics of Tempo")
+    wait_until(lambda: newer(stack, CALLS, since), "newer metrics of Tempo", 60)
 
 
 def quiet(stack):
     """A moment at which nothing is under way, and which Prometheus has seen."""
-    wait_until(lambda: is_quiet(stack), 40, "the services' counters, their log files and Prometheus agree")
+    wait_until(lambda: is_quiet(stack), "the services' counters, their log files and Prometheus agree", 40)
     if "tempo" in stack.backends:
         wait_for_tempo(stack)
     moment = Moment(stack)
     # One more sample of everything: it is of a moment when nothing grew any more.
     targets = len(SERVICES) + len(stack.backends)
     wait_until(lambda: len(stack.promql("up == 1")) == targets and newer(stack, "up", moment.at)
-               and newer(stack, CALLS, moment.at), 60, "a sample of everything")
+               and newer(stack, CALLS, moment.at), "a sample of everything", 60)
     moment.scraped = time.time()
     return moment

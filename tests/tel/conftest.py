@@ -4,6 +4,7 @@
 All is built in temporary directories, with nothing of this repository but what these ways give.
 """
 import pytest
+
 from lib.fixtures import classes  # noqa: F401
 from newcomer import Installed, Receiver, make
 

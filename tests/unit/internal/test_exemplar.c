@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "span_attrs.h"
 #include "tel/src/metrics.h"
 #include "tel/src/span.h"
 #include "threads.h"
@@ -14,18 +15,6 @@ static const double few_bounds[] = {0.001, 0.01, 1, 0};
 TEL_HISTOGRAM(seconds, "test", "s", "A histogram.", few_bounds);
 TEL_HISTOGRAM(torn, "test.torn", "s", "Exemplars written by many threads.", few_bounds);
 TEL_HISTOGRAM(fresh, "test.fresh", "s", "Exemplars against the clock.", few_bounds);
-
-static struct tel_span sampled_span(uint8_t fill)
-{
-	struct tel_span storage = {0};
-	struct span *span = span_of(&storage);
-
-	span->recording = true;
-	span->flags = TEL_SAMPLED;
-	memset(span->trace_id, fill, sizeof(span->trace_id));
-	memset(span->span_id, fill, sizeof(span->span_id));
-	return storage;
-}
 
 static uint64_t now_ns;
 

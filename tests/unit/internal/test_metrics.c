@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "count_allocations.h"
+#include "span_attrs.h"
 #include "tel/src/metrics.h"
 #include "tel/src/span.h"
 #include "threads.h"
@@ -31,18 +32,6 @@ TEL_COUNTER(spread, "test.spread", "{thing}", "Counted by threads at once.", "ki
 TEL_HISTOGRAM(seconds, "test", "s", "A histogram.", few_bounds, "kind");
 TEL_HISTOGRAM(unlabelled, "test.unlabelled", "s", "A histogram without labels.", few_bounds);
 TEL_HISTOGRAM(shared, "test.shared", "s", "Observed by many threads.", few_bounds, "kind");
-
-static struct tel_span sampled_span(uint8_t fill)
-{
-	struct tel_span storage = {0};
-	struct span *span = span_of(&storage);
-
-	span->recording = true;
-	span->flags = TEL_SAMPLED;
-	memset(span->trace_id, fill, sizeof(span->trace_id));
-	memset(span->span_id, fill, sizeof(span->span_id));
-	return storage;
-}
 
 static uint64_t bucket(const struct tel_series *series, unsigned index)
 {

@@ -9,6 +9,18 @@ void span_attrs_enable(void)
 	span_configure(true, &(struct sampler){0}, NULL);
 }
 
+struct tel_span sampled_span(uint8_t fill)
+{
+	struct tel_span storage = {0};
+	struct span *span = span_of(&storage);
+
+	span->recording = true;
+	span->flags = TEL_SAMPLED;
+	memset(span->trace_id, fill, sizeof(span->trace_id));
+	memset(span->span_id, fill, sizeof(span->span_id));
+	return storage;
+}
+
 /* Returns the entry at `*at` and moves on; NULL at the end. */
 static const struct span_entry *next_entry(const struct span *span, size_t *at)
 {

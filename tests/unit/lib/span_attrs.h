@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks into a span that was not sent. */
+/* Makes a span, and looks into one that was not sent. */
 #ifndef APM_TESTS_SPAN_ATTRS_H
 #define APM_TESTS_SPAN_ATTRS_H
 
@@ -10,6 +10,9 @@
 
 /* Lets tel_span_from record without an exporter. */
 void span_attrs_enable(void);
+
+/* Returns a span that records and is sampled; all bytes of its ids are `fill`. */
+struct tel_span sampled_span(uint8_t fill);
 
 /* Returns the last entry of this kind, with this key unless that is NULL; NULL when there is none. */
 const struct span_entry *span_entry_find(const struct span *span, enum span_entry_kind kind, const char *key);
