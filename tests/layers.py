@@ -9,7 +9,7 @@ import re
 import sys
 
 FCGI = pathlib.Path(__file__).resolve().parents[1] / "fcgi"
-# What each folder may include besides itself. Two folders that are not in each other's line know nothing of one another.
+# What each folder may include besides itself. Two folders that are not in each other's line know nothing of each other.
 BELOW = {
     "base": (),
     "tel": ("base",),
@@ -41,7 +41,8 @@ def faults():
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if path.stem != "c_locale" and (found := LOCAL.search(line)):
-                yield f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/c_locale.h or base/ascii.h"
+                yield (f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/c_locale.h"
+                       " or base/ascii.h")
             match = re.match(r'#include "([^"]+)"', line)
             if not match:
                 continue

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/env.h"
 #include "http/reply.h"
-#include "http/request.h"
 #include "tel/tel.h"
 
 #define WAIT_MS 15000       /* how long a web server waits that does not say it */

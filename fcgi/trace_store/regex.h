@@ -13,7 +13,6 @@
 #include "base/protobuf.h"
 #include "trace_store/budget.h"
 
-#define REGEX_STATES_MAX 1024
 
 struct regex;
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace_store/regex.h"
 #include "trace_store/regex_states.h"
 
 #define REPEAT_MAX 1000

@@ -5,11 +5,13 @@
 #ifndef APM_TRACE_STORE_REGEX_STATES_H
 #define APM_TRACE_STORE_REGEX_STATES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "trace_store/regex.h"
+#include "base/slice.h"
 
+#define REGEX_STATES_MAX 1024
 #define REGEX_RANGES_MAX 4096
 
 enum regex_op { OP_ANY, OP_CHAR, OP_CLASS, OP_SPLIT, OP_JUMP, OP_BEGIN, OP_END, OP_MATCH };

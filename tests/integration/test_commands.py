@@ -384,7 +384,8 @@ def test_what_nginx_refuses_changes_nothing(own, tmp_path):
     assert "nothing had to be changed" in own.ctl("start").stdout
 
 
-@pytest.mark.parametrize("bad", [{"USERS_URL": "no-url"}, {"SCHEMA_DIR": "/nonexistent"}, {"NOTIFICATIONS_URL": "ftp://a"}])
+@pytest.mark.parametrize("bad", [{"USERS_URL": "no-url"}, {"SCHEMA_DIR": "/nonexistent"},
+                                 {"NOTIFICATIONS_URL": "ftp://a"}])
 def test_what_does_not_come_up_is_taken_back(own, bad):
     """A running system is not taken down by a setting that its programs refuse."""
     settings = settings_of(own)

@@ -3,13 +3,14 @@
  * The headers that carry a trace across process boundaries: traceparent and tracestate (W3C Trace Context level 2,
  * sections 3.2 and 3.3) and baggage (W3C Baggage, section 3.3).
  */
+#include "tel/src/context.h"
+
 #include <string.h>
 
 #include "base/hex.h"
 #include "base/slice.h"
 #include "tel/src/misuse.h"
 #include "tel/src/probability.h"
-#include "tel/src/span.h"
 #include "tel/tel.h"
 
 #define TRACESTATE_MEMBERS_MAX 32
@@ -22,6 +23,11 @@ _Static_assert(TEL_TRACESTATE_MAX >= TRACESTATE_MEMBERS_MAX * (TRACESTATE_LONG_M
 	       "what is left without the long members fits");
 
 static unsigned propagators = PROPAGATE_TRACECONTEXT | PROPAGATE_BAGGAGE;
+
+bool context_propagates(unsigned headers)
+{
+	return propagators & headers;
+}
 
 void context_configure(unsigned chosen)
 {
@@ -269,27 +275,4 @@ struct tel_context tel_parent_context(const struct tel_parent *parent)
 		context.flags = p->flags;
 	}
 	return context;
-}
-
-void tel_span_inject(const struct tel_span *public_span, struct tel_carrier *out)
-{
-	const struct span *span = const_span_of(public_span);
-
-	if (MISUSE_NULL(out, "tel_span_inject"))
-		return;
-	*out = (struct tel_carrier){.tracestate = NULL};
-	if (MISUSE_NULL(span, "tel_span_inject"))
-		return;
-	out->baggage = span->baggage; /* which is only there when it was read */
-	if (!span_valid(span) || !(propagators & PROPAGATE_TRACECONTEXT))
-		return;
-	out->tracestate = span->tracestate;
-	char *text = out->traceparent;
-	memcpy(text, "00-", 3);
-	hex_encode(span->trace_id, 16, text + 3);
-	text[35] = '-';
-	hex_encode(span->span_id, 8, text + 36);
-	text[52] = '-';
-	hex_encode(&span->flags, 1, text + 53);
-	text[TEL_TRACEPARENT_LENGTH] = '\0';
 }

@@ -8,6 +8,7 @@
 /* Sets which headers are read and written (OTEL_PROPAGATORS); both are by default. Call it before threads start. */
 enum { PROPAGATE_TRACECONTEXT = 2, PROPAGATE_BAGGAGE = 4 };
 void context_configure(unsigned propagators);
+bool context_propagates(unsigned headers);
 
 struct parent {
 	bool valid; /* the ids below are those of the caller */

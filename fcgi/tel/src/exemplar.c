@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "tel/src/span.h"
+#include "tel/tel.h"
 
 #define REFRESH_NS (500 * NS_PER_MS)
 
@@ -40,23 +40,20 @@ static void load(const _Atomic uint64_t *source, void *bytes)
 	memcpy(bytes, &word, sizeof(word));
 }
 
-void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span)
+void exemplar_offer(struct exemplar *exemplar, double value, const struct tel_context *context, uint64_t now_ns)
 {
-	if (!span->recording || !(span->flags & TEL_SAMPLED) || !keeps_exemplars)
-		return;
-	uint64_t now = span->end_ns ? span->end_ns : clock_realtime_ns();
-	if (!is_refresh_due(atomic_load_explicit(&exemplar->time_ns, memory_order_relaxed), now))
+	if (!keeps_exemplars || !is_refresh_due(atomic_load_explicit(&exemplar->time_ns, memory_order_relaxed), now_ns))
 		return;
 
 	unsigned version = atomic_load_explicit(&exemplar->version, memory_order_relaxed);
 	if (version & 1 || !atomic_compare_exchange_strong_explicit(&exemplar->version, &version, version + 1,
 								    memory_order_acquire, memory_order_relaxed))
 		return; /* another thread is writing one: as good */
-	store(&exemplar->trace_id[0], span->trace_id);
-	store(&exemplar->trace_id[1], span->trace_id + 8);
-	store(&exemplar->span_id, span->span_id);
+	store(&exemplar->trace_id[0], context->trace_id);
+	store(&exemplar->trace_id[1], context->trace_id + 8);
+	store(&exemplar->span_id, context->span_id);
 	store(&exemplar->value, &value);
-	store(&exemplar->time_ns, &now);
+	store(&exemplar->time_ns, &now_ns);
 	atomic_store_explicit(&exemplar->version, version + 2, memory_order_release);
 }
 

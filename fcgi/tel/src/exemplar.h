@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct span;
+struct tel_context;
 
 /* All zeros mean that there is none yet. Any thread may read and write. */
 struct exemplar {
@@ -28,8 +28,8 @@ struct exemplar_values {
 /* With false, no exemplar is kept (OTEL_METRICS_EXEMPLAR_FILTER). Call it before threads start. */
 void exemplar_configure(bool enabled);
 
-/* Keeps the value if the span is sampled and recorded, and the last exemplar is half a second old. Never waits. */
-void exemplar_offer(struct exemplar *exemplar, double value, const struct span *span);
+/* Keeps the value of a sampled span at `now_ns`, realtime, if the last exemplar is half a second old. Never waits. */
+void exemplar_offer(struct exemplar *exemplar, double value, const struct tel_context *context, uint64_t now_ns);
 
 /* Copies the exemplar. Returns false if there is none yet. */
 bool exemplar_read(const struct exemplar *exemplar, struct exemplar_values *out);

@@ -22,7 +22,6 @@
 #include "base/random.h"
 #include "tel/src/batch.h"
 #include "tel/src/export.h"
-#include "tel/src/init.h"
 #include "tel/src/log.h"
 #include "tel/src/log_file.h"
 #include "tel/src/metric_reader.h"
@@ -30,6 +29,8 @@
 #include "tel/src/resource.h"
 #include "tel/src/span.h"
 #include "tel/src/transport.h"
+
+static void (*restart)(void);
 
 static void before_fork(void)
 {
@@ -55,10 +56,10 @@ static void in_child(void)
 	span_in_child();
 	resource_in_child();
 	metrics_in_child();
-	init_in_child();
+	restart();
 }
 
-int fork_watch(void)
+int fork_watch(void (*in_child_last)(void))
 {
 	static bool watching;
 	char text[32];
@@ -67,6 +68,7 @@ int fork_watch(void)
 		return 0;
 	c_locale_double(text, sizeof(text), 1,
 			0); /* a pthread_once() of musl that is under way would hang in the child */
+	restart = in_child_last;
 	int error = -pthread_atfork(before_fork, in_parent, in_child);
 	watching = !error;
 	return error;

@@ -5,8 +5,8 @@
 
 /*
  * From this call on a forked child starts over, with no thread, empty queues and all metrics at zero. Further calls do
- * nothing. Call it before threads start. Returns 0 or -ENOMEM.
+ * nothing. `in_child_last` is called in the child after all else. Call it before threads start. Returns 0 or -ENOMEM.
  */
-int fork_watch(void);
+int fork_watch(void (*in_child_last)(void));
 
 #endif

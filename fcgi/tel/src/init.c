@@ -11,7 +11,6 @@
 #include "tel/src/exemplar.h"
 #include "tel/src/export.h"
 #include "tel/src/fork.h"
-#include "tel/src/init.h"
 #include "tel/src/log.h"
 #include "tel/src/metric_reader.h"
 #include "tel/src/metrics.h"
@@ -83,6 +82,12 @@ static void tell_failed_metrics(void)
 }
 
 /* The log first: it is where all that follows warns. Its name is the program's, whatever the service is called. */
+/* In a forked child tel_init may be called again. */
+static void forget_start(void)
+{
+	initialised = false;
+}
+
 int tel_init(const struct tel_config *config)
 {
 	if (MISUSE_NULL(config, "tel_init"))
@@ -100,7 +105,7 @@ int tel_init(const struct tel_config *config)
 		return error;
 	error = read_configuration(config);
 	if (!error)
-		error = fork_watch();
+		error = fork_watch(forget_start);
 	if (!error)
 		error = start(config);
 	if (error) {
@@ -139,11 +144,6 @@ void tel_shutdown(unsigned budget_ms)
 	batch_configure(NULL);
 	settings_done(&otel_settings);
 	transport_end();
-}
-
-void init_in_child(void)
-{
-	initialised = false;
 }
 
 bool tel_enabled(void)

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/env.h"
@@ -19,14 +18,13 @@
 #include "tel/src/complain.h"
 #include "tel/src/export.h"
 #include "tel/src/log_file.h"
+#include "tel/src/log_level.h"
 #include "tel/src/misuse.h"
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
 #include "tel/tel.h"
 
 #define EXIT_MS 1000 /* how long exit(3) waits for a disk that hangs */
-
-static const char *const level_names[] = {"debug", "info", "warn", "error", NULL};
 
 /* Where the host wants lines to go. Without `take` they go into the file. */
 struct sink {
@@ -123,36 +121,15 @@ static int start_in(const char *dir, const char *name)
 	return -ENAMETOOLONG;
 }
 
-bool log_parse_level(const char *name, unsigned *level)
-{
-	for (unsigned i = 0; level_names[i]; i++) {
-		if (ascii_same(level_names[i], name)) {
-			*level = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool log_parse_complaint_level(const char *name, unsigned *level)
-{
-	if (log_parse_level(name, level))
-		return true;
-	if (!ascii_same(name, "none"))
-		return false;
-	*level = TEL_LEVEL_ERROR + 1;
-	return true;
-}
-
 /* Complaints have the level of other lines, unless OTEL_LOG_LEVEL says otherwise. */
 static void read_levels(void)
 {
 	unsigned level = TEL_LEVEL_INFO;
 
-	log_parse_level(env_string("LOG_LEVEL", ""), &level);
+	log_level_parse(env_string("LOG_LEVEL", ""), &level);
 	least_level = (enum tel_level)level;
 	least_complaint = level;
-	log_parse_complaint_level(env_string("OTEL_LOG_LEVEL", ""), &least_complaint);
+	log_level_parse_complaints(env_string("OTEL_LOG_LEVEL", ""), &least_complaint);
 }
 
 /* A program that ends itself in the middle, for a reason that it has just logged, calls no tel_shutdown. */
@@ -266,7 +243,7 @@ static bool write_members(struct buf *line, const struct log_record *r)
 	json_begin_object(&w);
 	add_time(&w, r->time_ns);
 	json_key(&w, "level");
-	json_text(&w, level_names[r->level]);
+	json_text(&w, log_level_names[r->level]);
 	json_key(&w, "service");
 	whole &= add_text(&w, service, strlen(service));
 	json_key(&w, "msg");

@@ -25,11 +25,6 @@ int log_start(const char *name);
  */
 void log_stop(unsigned budget_ms);
 
-/* Read LOG_LEVEL, and OTEL_LOG_LEVEL, which may also be "none"; letters of either case. Return false if it is neither.
- */
-bool log_parse_level(const char *name, unsigned *level);
-bool log_parse_complaint_level(const char *name, unsigned *level);
-
 /* Called before a fork. Then several processes may write the file, which stays locked while any of them has it. */
 void log_before_fork(void);
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "tel/src/metrics.h"
 #include "tel/src/misuse.h"
 #include "tel/src/span.h"
@@ -120,6 +121,14 @@ void tel_series_set(struct tel_series *series, double value)
 		atomic_store_explicit(&series->value, to_bits(value - add_cells(series, 0)), memory_order_relaxed);
 }
 
+static void offer_exemplar(struct exemplar *exemplar, double value, const struct span *span)
+{
+	if (!span->recording || !(span->flags & TEL_SAMPLED))
+		return;
+	struct tel_context context = tel_span_context((const struct tel_span *)span);
+	exemplar_offer(exemplar, value, &context, span->end_ns ? span->end_ns : clock_realtime_ns());
+}
+
 void tel_series_record(struct tel_series *series, double value, const struct tel_span *span)
 {
 	unsigned bucket = 0;
@@ -141,7 +150,7 @@ void tel_series_record(struct tel_series *series, double value, const struct tel
 	add_double(cell, value);
 	atomic_fetch_add_explicit(&cell[1 + bucket], 1, memory_order_relaxed);
 	if (span)
-		exemplar_offer(&series->exemplars[bucket], value, const_span_of(span));
+		offer_exemplar(&series->exemplars[bucket], value, const_span_of(span));
 }
 
 /* ---- observations by metric: the series is found, and the kind of the metric must be the function's ------- */

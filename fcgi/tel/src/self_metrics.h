@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tel/src/settings.h"
+#include "tel/src/signal.h"
 
 /* error.type of otel.sdk.exporter.….exported; the first is the success. */
 enum export_error {

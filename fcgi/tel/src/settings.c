@@ -8,7 +8,7 @@
 
 #include "base/ascii.h"
 #include "base/env.h"
-#include "tel/src/log.h"
+#include "tel/src/log_level.h"
 #include "tel/src/settings_read.h"
 
 #define QUEUE_MAX (1 << 20)
@@ -115,10 +115,10 @@ static void check_log_levels(void)
 	const char *value = env_string(lines, NULL);
 	unsigned level;
 
-	if (value && !log_parse_level(value, &level))
+	if (value && !log_level_parse(value, &level))
 		setting_ignored(lines, value, "it is none of debug, info, warn, error", "info");
 	value = env_string(complaints, NULL);
-	if (value && !log_parse_complaint_level(value, &level))
+	if (value && !log_level_parse_complaints(value, &level))
 		setting_ignored(complaints, value, "it is none of debug, info, warn, error, none", "LOG_LEVEL");
 }
 

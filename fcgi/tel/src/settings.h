@@ -11,9 +11,8 @@
 
 #include "tel/src/pairs.h"
 #include "tel/src/sampler.h"
+#include "tel/src/signal.h"
 #include "tel/src/span.h"
-
-enum signal { SIGNAL_TRACES, SIGNAL_METRICS, SIGNAL_LOGS, SIGNALS };
 
 /* How one signal leaves: OTEL_EXPORTER_OTLP_<SIGNAL>_… where that can be used, else OTEL_EXPORTER_OTLP_…. */
 struct exporter_settings {

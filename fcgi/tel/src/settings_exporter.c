@@ -11,6 +11,7 @@
 #include "base/env.h"
 #include "base/slice.h"
 #include "tel/src/complain.h"
+#include "tel/src/settings.h"
 #include "tel/src/settings_read.h"
 #include "tel/tel.h"
 

@@ -3,9 +3,10 @@
 #ifndef TEL_SETTINGS_READ_H
 #define TEL_SETTINGS_READ_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "tel/src/settings.h"
+struct settings;
 
 /* Logs that a variable is not used as it is set. A `value` that may hold a secret is NULL, and not shown. */
 void setting_ignored(const char *variable, const char *value, const char *reason, const char *used);
