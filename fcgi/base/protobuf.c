@@ -247,7 +247,7 @@ static const uint8_t *read_field(const uint8_t *at, const uint8_t *end, struct p
 	}
 }
 
-bool protobuf_next(struct protobuf *message, struct protobuf_field *out)
+bool protobuf_next_of_any_form(struct protobuf *message, struct protobuf_field *out)
 {
 	const uint8_t *begin = (const uint8_t *)message->left.data;
 

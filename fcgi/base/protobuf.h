@@ -73,10 +73,28 @@ static inline struct protobuf protobuf_reader(struct slice message)
 	return (struct protobuf){.left = message};
 }
 
+/* The slow way of protobuf_next. */
+bool protobuf_next_of_any_form(struct protobuf *message, struct protobuf_field *out);
+
 /*
  * Reads the next field. Returns false at the end, and sets `malformed` when a field is cut off, a number is longer than
  * its type, a field has number 0, or is a group. Any bytes may come; nothing outside of the message is read.
  */
-bool protobuf_next(struct protobuf *w, struct protobuf_field *out);
+static inline bool protobuf_next(struct protobuf *message, struct protobuf_field *out)
+{
+	const uint8_t *at = (const uint8_t *)message->left.data;
+
+	/* Nearly all fields are bytes whose tag and length take one byte each. */
+	if (message->left.len < 2 || (at[0] & 0x87) != PROTOBUF_BYTES || at[0] < 8 || at[1] >= 0x80 ||
+	    at[1] > message->left.len - 2 || message->malformed)
+		return protobuf_next_of_any_form(message, out);
+	out->number = at[0] >> 3;
+	out->type = PROTOBUF_BYTES;
+	out->value = 0;
+	out->bytes = (struct slice){message->left.data + 2, at[1]};
+	out->whole = (struct slice){message->left.data, at[1] + (size_t)2};
+	message->left = (struct slice){message->left.data + 2 + at[1], message->left.len - 2 - at[1]};
+	return true;
+}
 
 #endif
