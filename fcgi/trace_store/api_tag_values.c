@@ -204,11 +204,11 @@ static void add_span(void *arg, struct api_query *q, struct selection *asking, c
 	(void)q;
 	switch (v->field) {
 	case SELECT_SPAN:
-	case SELECT_ATTRIBUTE: add_attributes(v, span->summary.whole, OTLP_SPAN_ATTRIBUTES); break;
+	case SELECT_ATTRIBUTE: add_attributes(v, span->summary.details, OTLP_SPAN_ATTRIBUTES); break;
 	case SELECT_EVENT:
 	case SELECT_EVENT_NAME:
 	case SELECT_LINK:
-	case SELECT_STATUS_MESSAGE: add_inner(v, span->summary.whole); break;
+	case SELECT_STATUS_MESSAGE: add_inner(v, span->summary.details); break;
 	case SELECT_KIND:
 	case SELECT_STATUS:
 		name = selector_name_of(v->field, v->field == SELECT_KIND ? span->summary.kind : span->summary.status);

@@ -77,7 +77,7 @@ static void add_scope(void *arg, struct api_query *q, const struct trace_scope *
 static void add_span(void *arg, struct api_query *q, struct selection *asking, const struct trace_span *span)
 {
 	struct string_set **into = ((struct tags *)arg)->into;
-	struct protobuf reader = protobuf_reader(span->summary.whole);
+	struct protobuf reader = protobuf_reader(span->summary.details);
 	struct protobuf_field field;
 	struct slice any_value;
 

@@ -110,14 +110,6 @@ static void consider(struct selection *a, struct selection_found *found, size_t 
 	found->met |= met ? bit : 0;
 }
 
-static bool has_field(const struct selector *s, unsigned fields)
-{
-	for (size_t i = 0; i < s->count; i++)
-		if (fields >> s->conditions[i].field & 1)
-			return true;
-	return false;
-}
-
 static void consider_attribute(struct selection *a, struct selection_found *found, unsigned fields,
 			       struct slice key_value)
 {
@@ -138,7 +130,7 @@ static void consider_attributes(struct selection *a, struct selection_found *fou
 	struct protobuf reader = protobuf_reader(message);
 	struct protobuf_field field;
 
-	if (!has_field(a->selector, fields))
+	if (!(a->fields & fields))
 		return;
 	while (protobuf_next(&reader, &field) && budget_take(a->budget, 4))
 		if (field.number == number)
@@ -152,7 +144,7 @@ static void consider_text(struct selection *a, struct selection_found *found, en
 	struct protobuf_field part;
 	struct value value = text_value((struct slice){"", 0});
 
-	if (!has_field(a->selector, 1U << field))
+	if (!(a->fields >> field & 1))
 		return;
 	while (protobuf_next(&reader, &part) && budget_take(a->budget, 1))
 		if (part.number == number)
@@ -193,7 +185,7 @@ static void ask_span(struct selection *a, struct slice span)
 	struct protobuf reader = protobuf_reader(span);
 	struct protobuf_field field;
 
-	if (!has_field(a->selector, of_span | status | event | link | event_name))
+	if (!(a->fields & (of_span | status | event | link | event_name)))
 		return;
 	while (protobuf_next(&reader, &field) && budget_take(a->budget, 4)) {
 		switch (field.number) {
@@ -275,6 +267,9 @@ void selection_init(struct selection *a, const struct selector *selector, const 
 	a->trace = trace;
 	a->budget = budget;
 	a->resource = a->scope = UINT32_MAX;
+	a->fields = 0;
+	for (size_t i = 0; i < selector->count; i++)
+		a->fields |= 1U << selector->conditions[i].field;
 	a->of_resource.met = a->of_resource.seen = a->of_scope.met = a->of_scope.seen = 0;
 }
 
@@ -289,7 +284,7 @@ uint32_t selection_met(struct selection *a, const struct trace_span *span)
 		return 0;
 	ask_resource(a, a->trace->scopes[span->scope].resource);
 	ask_scope(a, span->scope);
-	ask_span(a, span->summary.whole);
+	ask_span(a, span->summary.details);
 	for (size_t i = 0; i < s->count; i++)
 		if (selection_intrinsic(a, s->conditions[i].field, span, &value))
 			consider(a, found, i, &value);

@@ -19,6 +19,7 @@ struct selection {
 	const struct selector *selector;
 	const struct trace *trace;
 	struct budget *budget;
+	unsigned fields;          /* bit i stands for field i of a condition */
 	uint32_t resource, scope; /* whose answers are kept; UINT32_MAX if there are none */
 	struct selection_found of_resource, of_scope, of_span;
 	char ids[3][33]; /* values of ids point into them */

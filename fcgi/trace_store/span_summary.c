@@ -39,8 +39,12 @@ bool span_summary_read(struct slice span, struct span_summary *out)
 	struct protobuf_field field;
 	bool has_trace_id = false, has_span_id = false;
 
-	*out = (struct span_summary){.is_root = true, .whole = span};
+	*out = (struct span_summary){.is_root = true, .whole = span, .details = {"", 0}};
 	while (protobuf_next(&reader, &field)) {
+		if (!out->details.len && (field.number == OTLP_SPAN_ATTRIBUTES || field.number == OTLP_SPAN_EVENTS ||
+					  field.number == OTLP_SPAN_LINKS || field.number == OTLP_SPAN_STATUS))
+			out->details = (struct slice){field.whole.data,
+						      (size_t)(span.data + span.len - field.whole.data)};
 		switch (field.number) {
 		case OTLP_SPAN_TRACE_ID: has_trace_id = take_id(field.bytes, out->trace_id, 16); break;
 		case OTLP_SPAN_ID: has_span_id = take_id(field.bytes, out->span_id, 8); break;

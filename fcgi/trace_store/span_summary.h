@@ -16,6 +16,7 @@ struct span_summary {
 	uint32_t kind, status; /* as OTLP numbers them */
 	uint64_t start_ns, end_ns;
 	struct slice whole;
+	struct slice details; /* the end of `whole`, from the first attribute, event, link or status on */
 };
 
 /* Reads a valid message, which *out points into. Returns false if the trace id or the span id is missing or zero. */
