@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The states that a regular expression is made of. regex_parse.c and regex_class.c make them, regex.c follows them.
+ * The states that a regular expression is made of. regex_parse.c and regex_class.c make them, regex_match.c follows
+ * them.
  */
 #ifndef APM_TRACE_STORE_REGEX_STATES_H
 #define APM_TRACE_STORE_REGEX_STATES_H

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "trace_store/regex.h"
-
 #include <string.h>
 
 #include "trace_store/regex_states.h"
