@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "trace_store/regex.h"
 #include "trace_store/regex_states.h"
 
 uint32_t regex_next_char(const char **p, const char *end)

@@ -324,6 +324,7 @@ def test_traces_age_after_a_wall_clock_that_was_ahead(program):
     store.pid_file.unlink(missing_ok=True)
     with closing(sqlite3.connect(store.dir / "data/traces.db", isolation_level=None)) as connection:
         connection.execute("UPDATE pieces SET received_ms = received_ms + 86400000")
+        connection.execute("UPDATE clock SET steady_ms = steady_ms + 86400000, wall_ms = wall_ms + 86400000")
     store.start()
     wait_until(lambda: rows(store, "SELECT count(*) FROM pieces") == [(0,)], "they do not age")
 
