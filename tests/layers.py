@@ -41,8 +41,8 @@ def faults():
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if path.stem != "c_locale" and (found := LOCAL.search(line)):
-                yield (f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: use base/c_locale.h"
-                       " or base/ascii.h")
+                yield (f"{path.relative_to(FCGI.parent)}:{number}: {found[1]}() follows the locale: "
+                       "use base/c_locale.h or base/ascii.h")
             match = re.match(r'#include "([^"]+)"', line)
             if not match:
                 continue

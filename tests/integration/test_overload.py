@@ -222,7 +222,8 @@ def test_calls_that_hang_leave_threads_for_the_rest(program):
 
 def test_a_quick_neighbour_is_waited_for(program):
     """More come at once than may call: they take turns, but for few, since the neighbour here may be held up. That
-    nobody at all is refused while it answers in time is for a clock that stands still: test_neighbour.c."""
+    nobody at all is refused while it answers in time is for a clock that stands still:
+    tests/unit/api/test_neighbour.c."""
     count = 200
     with Service(seconds=0.002) as service, ThreadPoolExecutor(12) as pool:
         orders = orders_of(program, service, WORKER_THREADS="8", CALL_TIMEOUT_MS="60000")

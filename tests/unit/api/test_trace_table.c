@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The stored traces: whole, within size and age, the newest first. */
 #include "trace_store/ageing.h"
+#include "trace_store/trace_reader.h"
 #include "trace_table_fixture.h"
 #include "virtual_clock.h"
 

@@ -3,133 +3,41 @@
 #ifndef APM_TESTS_TRACE_TABLE_FIXTURE_H
 #define APM_TESTS_TRACE_TABLE_FIXTURE_H
 
-#include <stdio.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "database_fixture.h"
-
 #include "trace_request.h"
-#include "trace_store/trace_reader.h"
 #include "trace_store/trace_table.h"
 
 #define MIB (INT64_C(1) << 20)
 
-static struct database *database;
-static struct db_connection *db;
-static _Atomic uint64_t passed_ns; /* beside the time that passes by itself */
-static struct clock_source real;
+extern struct database *database;
+extern struct db_connection *db;
+extern _Atomic uint64_t passed_ns; /* besides the time that passes by itself */
+extern struct clock_source real;   /* the clocks that go on by themselves */
 
-static inline uint64_t later_wall(void)
-{
-	return real.realtime_ns() + passed_ns;
-}
+/* Set up and tear down a test; open_traces leaves the clocks alone. */
+int open_store(void **state);
+int open_traces(void **state);
+int close_store(void **state);
 
-static inline uint64_t later(void)
-{
-	return real.monotonic_ns() + passed_ns;
-}
+/* Opens the database once more, after a test has closed it. */
+void open_cache(void);
 
-static inline void copy_schema(void)
-{
-	char text[8192];
-	FILE *file = fopen("db/schema/traces.sql", "r");
+/* Stores one request of `service` with a span of each of the traces from..to-1. */
+void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
+		 request_split_keep *keep);
 
-	assert_non_null(file); /* tests run in the project's root */
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	write_file("traces.sql", text);
-}
-
-static inline void open_cache(void)
-{
-	database = database_open_cache("traces");
-	assert_non_null(database);
-	assert_true(database_forgo_durability(database));
-	db = db_connection_open(database);
-	assert_non_null(db);
-}
-
-static inline int open_traces(void **state)
-{
-	make_dir(state);
-	copy_schema();
-	open_cache();
-	trace_table_init(256 * MIB, 3600000);
-	return 0;
-}
-
-static inline int open_store(void **state)
-{
-	real = clock_source;
-	clock_source.realtime_ns = later_wall;
-	clock_source.monotonic_ns = later;
-	return open_traces(state);
-}
-
-static inline int close_store(void **state)
-{
-	db_connection_close(db);
-	database_close(database);
-	clock_source = real;
-	return remove_dir(state);
-}
-
-/* One request of `service` with a span of each of the traces from..to-1. */
-static inline void store_spans(const char *service, uint32_t from, uint32_t to, uint32_t number, size_t filler,
-			       request_split_keep *keep)
-{
-	BUF(request, REQUEST_SPLIT_BYTES_MAX);
-	size_t begins[2];
-	struct request_split p;
-	struct trace_table_inserted stored;
-
-	request_begin(&request, service, begins);
-	for (uint32_t trace = from; trace < to; trace++)
-		add_span(&request,
-			 &(struct test_span){trace, number, number - 1, "name", 2, 0, 1000 * number, 5000 * number},
-			 filler);
-	request_end(&request, begins);
-	assert_int_equal(request_split_read(&p, (struct slice){request.data, request.len}, keep, NULL),
-			 REQUEST_SPLIT_OK);
-	assert_int_equal(trace_table_insert(database, &p, &stored), DB_OK);
-	request_split_done(&p);
-}
+/* Returns a stored trace, which lives until the next call; NULL when it is not there. */
+const struct trace *trace_of(uint32_t number);
 
 struct trace_summary {
 	uint64_t start_ns, end_ns;
 	struct slice root_name, root_service;
 };
 
-/* A stored trace, until the next call. NULL: it is not there. */
-static inline const struct trace *trace_of(uint32_t number)
-{
-	uint8_t id[16];
-	static struct trace trace;
-	static struct budget budget;
-	struct trace_reader reader;
-
-	trace_id_of(number, id);
-	trace_done(&trace);
-	budget_init(&budget, BUDGET_STEPS, CLOCK_NEVER / 2);
-	trace_init(&trace, &budget);
-	trace_reader_init(&reader, db);
-	enum db_result result = trace_reader_load(&reader, id, &trace);
-	trace_reader_done(&reader);
-	if (result == DB_NOT_FOUND)
-		return NULL;
-	assert_int_equal(result, DB_OK);
-	assert_false(budget.spent);
-	return &trace;
-}
-
-/* Spans of a stored trace; 0: it is not there. What `summary` points at lives until the next call. */
-static inline uint64_t spans_of(uint32_t number, struct trace_summary *summary)
-{
-	const struct trace *trace = trace_of(number);
-
-	if (!trace)
-		return 0;
-	*summary = (struct trace_summary){trace->start_ns, trace->end_ns, trace->root_name, trace->root_service};
-	return trace->span_count;
-}
+/* Returns how many spans of a trace are stored. What `summary` points at lives until the next call. */
+uint64_t spans_of(uint32_t number, struct trace_summary *summary);
 
 #endif
