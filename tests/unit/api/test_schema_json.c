@@ -88,8 +88,7 @@ static void spans_in_all_their_forms(void **state)
 	static const char *const forms[][2] = {
 		{"{\"kind\":\"SPAN_KIND_SERVER\"}", "{\"kind\":\"SPAN_KIND_SERVER\"}"},
 		{"{\"kind\":2.0}", "{\"kind\":\"SPAN_KIND_SERVER\"}"},
-		{"{\"status\":{\"code\":\"STATUS_CODE_ERROR\"}}",
-		 "{\"status\":{\"code\":\"STATUS_CODE_ERROR\"}}"},
+		{"{\"status\":{\"code\":\"STATUS_CODE_ERROR\"}}", "{\"status\":{\"code\":\"STATUS_CODE_ERROR\"}}"},
 		{"{\"startTimeUnixNano\":1.5447126600000000e18}", "{\"startTimeUnixNano\":\"1544712660000000000\"}"},
 		{"{\"start_time_unix_nano\":\"1544712660e9\"}", "{\"startTimeUnixNano\":\"1544712660000000000\"}"},
 		{"{\"endTimeUnixNano\":18446744073709551615}", "{\"endTimeUnixNano\":\"18446744073709551615\"}"},

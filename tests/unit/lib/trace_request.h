@@ -10,6 +10,7 @@
 #include "trace_store/schema.h"
 #include "trace_store/trace.h"
 
+/* Writes the id of a trace with this number. */
 void trace_id_of(uint32_t number, uint8_t id[16]);
 
 void add_attribute(struct buf *out, uint32_t field, const char *key, struct value value);
@@ -28,9 +29,8 @@ struct test_span {
 /* Adds a span with the attributes http.response.status_code = 200 + number, and filler of so many bytes. */
 void add_span(struct buf *out, const struct test_span *span, size_t filler);
 
-/* The beginning of a request from one service; end it with request_end. */
+/* Begins a request from one service; end it with request_end. */
 void request_begin(struct buf *out, const char *service, size_t begins[2]);
-
 void request_end(struct buf *out, const size_t begins[2]);
 
 /* Takes all of a valid ExportTraceServiceRequest in, as trace_reader does with what is stored. */
