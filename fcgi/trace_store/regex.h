@@ -13,7 +13,6 @@
 #include "base/protobuf.h"
 #include "trace_store/budget.h"
 
-
 struct regex;
 
 /*
