@@ -31,14 +31,14 @@ static struct idempotency_key *claims;
 static bool is_claimed(const struct idempotency_key *key)
 {
 	for (const struct idempotency_key *c = claims; c; c = c->next)
-		if (c->bytes == key->bytes && memcmp(c->text, key->text, key->bytes) == 0)
+		if (c->len == key->len && memcmp(c->text, key->text, key->len) == 0)
 			return true;
 	return false;
 }
 
 bool idempotency_claim(struct idempotency_key *key)
 {
-	if (key->bytes == 0)
+	if (key->len == 0)
 		return true;
 	pthread_mutex_lock(&claims_lock);
 	bool taken = is_claimed(key);
@@ -76,7 +76,7 @@ enum db_result idempotency_find(struct db_connection *db, const struct idempoten
 	char expired[DB_TIME_SIZE];
 	struct db_query q;
 
-	if (key->bytes == 0)
+	if (key->len == 0)
 		return DB_NOT_FOUND;
 	db_query(&q, db, &find_key);
 	db_bind_text(&q, key->text);
@@ -93,7 +93,7 @@ enum db_result idempotency_record(struct db_connection *tx, const struct idempot
 	char now[DB_TIME_SIZE], expired[DB_TIME_SIZE];
 	struct db_query q;
 
-	if (key->bytes == 0)
+	if (key->len == 0)
 		return DB_OK;
 	db_query(&q, tx, &record_key);
 	db_bind_text(&q, key->text);

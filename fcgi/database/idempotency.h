@@ -17,7 +17,7 @@
 
 struct idempotency_key {
 	char text[IDEMPOTENCY_KEY_MAX + 1]; /* without the quotes */
-	size_t bytes;                       /* 0: none was sent */
+	size_t len;                         /* 0 if none was sent */
 	struct idempotency_key *next;       /* of the claimed ones */
 };
 

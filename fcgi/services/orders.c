@@ -239,6 +239,12 @@ static void place_order(struct request *req, struct reply *reply, struct form *f
 	reply_order(req, reply, 201, &p->order);
 }
 
+static bool read_key(const struct request *req, struct idempotency_key *key)
+{
+	return idempotency_key_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), key->text, sizeof(key->text),
+				     &key->len);
+}
+
 /* POST /api/v1/orders {"user_id":1,"product":"Tea","amount":9.90} -> 201 with the order */
 static void create_order(struct request *req, struct reply *reply)
 {
@@ -246,8 +252,7 @@ static void create_order(struct request *req, struct reply *reply)
 	struct slice product;
 	struct form form;
 
-	if (!idempotency_key_parse(request_param(req, "HTTP_IDEMPOTENCY_KEY"), p.key.text, sizeof(p.key.text),
-				   &p.key.bytes))
+	if (!read_key(req, &p.key))
 		return reply_problem(reply, 400, "Idempotency-Key must be a quoted string of 1 to %d ASCII characters.",
 				     IDEMPOTENCY_KEY_MAX);
 	form_body(&form, req, reply);

@@ -44,9 +44,9 @@ static int close_store(void **state)
 /* NULL: none was sent. */
 static struct idempotency_key key_of(const char *text)
 {
-	struct idempotency_key key = {.bytes = text ? strlen(text) : 0};
+	struct idempotency_key key = {.len = text ? strlen(text) : 0};
 
-	memcpy(key.text, text ? text : "", key.bytes + 1);
+	memcpy(key.text, text ? text : "", key.len + 1);
 	return key;
 }
 

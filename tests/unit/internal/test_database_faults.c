@@ -57,7 +57,7 @@ static enum db_result place(struct db_connection *tx, void *arg)
 	message.subject_id = *id;
 	strcpy(message.payload, "{}");
 	result = outbox_add(tx, &message);
-	key.bytes = (size_t)snprintf(key.text, sizeof(key.text), "key-%d", (int)*id);
+	key.len = (size_t)snprintf(key.text, sizeof(key.text), "key-%d", (int)*id);
 	return result == DB_OK ? idempotency_record(tx, &key, *id) : result;
 }
 
