@@ -11,10 +11,11 @@
 /* Makes "USERS_URL" of "users" and "_URL". */
 static void name_variable(const char *service, const char *suffix, char *out)
 {
-	assert(strlen(service) + strlen(suffix) <= PEER_VARIABLE_MAX);
-	for (; *service; service++)
-		*out++ = (char)(*service == '-' ? '_' : ascii_upper(*service));
-	strcpy(out, suffix);
+	int len = snprintf(out, PEER_VARIABLE_MAX + 1, "%s%s", service, suffix);
+
+	assert(len >= 0 && len <= PEER_VARIABLE_MAX);
+	for (; *out; out++)
+		*out = (char)(*out == '-' ? '_' : ascii_upper(*out));
 }
 
 void peer_init(struct peer *peer, const char *service)

@@ -114,7 +114,7 @@ bool regex_parse_class(struct regex_parser *r)
 {
 	struct regex_state class = regex_new_class(r);
 	bool first = true;
-	uint32_t from, to;
+	uint32_t from = 0, to;
 
 	if (r->p < r->end && *r->p == '^') {
 		class.negated = true;

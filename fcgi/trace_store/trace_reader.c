@@ -7,7 +7,7 @@
 #include "trace_store/hash_table.h"
 #include "trace_store/recent_set.h"
 
-#define PAGE 256          /* ids of pieces; the read transaction ends after each page, so that checkpoints get on */
+#define PAGE INT64_C(256) /* ids of pieces; the read transaction ends after each page, so that checkpoints get on */
 #define WINDOW (2 * PAGE) /* of them that are kept in memory */
 #define PIECE_BYTES 4096  /* a piece with more is read again when its trace is */
 
@@ -158,7 +158,7 @@ static bool take_piece(struct reading *r, int64_t source_id, struct slice spans)
 static bool read_piece(struct reading *r, int64_t id)
 {
 	const struct trace_reader_scan *scan = r->reader->scan;
-	const struct piece *kept = scan ? &scan->window[(uint64_t)id % WINDOW] : NULL;
+	const struct piece *kept = scan ? &scan->window[id % WINDOW] : NULL;
 	struct db_query q;
 	bool more = true;
 
@@ -221,7 +221,7 @@ static bool start_scan(struct trace_reader *reader)
 static void keep_piece(struct trace_reader_scan *scan, struct db_query *q)
 {
 	int64_t id = db_int(q, 0);
-	struct piece *piece = &scan->window[(uint64_t)id % WINDOW];
+	struct piece *piece = &scan->window[id % WINDOW];
 	struct slice spans = column(q, 3);
 
 	piece->id = id;
@@ -261,7 +261,7 @@ static const struct piece *next_piece(struct trace_reader *reader)
 		    (reader->result = read_page(scan, reader->db)) != DB_OK)
 			return NULL;
 		scan->next--;
-		const struct piece *piece = &scan->window[(uint64_t)scan->next % WINDOW];
+		const struct piece *piece = &scan->window[scan->next % WINDOW];
 		if (piece->id == scan->next)
 			return piece;
 	}
