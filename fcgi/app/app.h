@@ -25,7 +25,7 @@ struct app {
 	 * come. Returns 0, or -errno, and the program ends. */
 	int (*start)(struct database *database);
 	void (*stop)(void); /* when the last request was answered, or the time for it is up */
-	/* What else /readyz depends on. Returns the name of a part that is not ready, which the client reads (so
+	/* Asked by /readyz as well. Returns the name of a part that is not ready, which the client reads (so
 	 * nothing internal), or NULL. Several threads may call it at once. */
 	const char *(*unready)(void);
 };

@@ -117,7 +117,7 @@ static void get_user(struct request *req, struct reply *reply)
 	reply_user(req, reply, 200, &user);
 }
 
-/* What a request changes of a user; .data is NULL for what stays. */
+/* The members of a user that a request changes; .data is NULL for those that stay. */
 struct user_change {
 	int64_t id;
 	struct condition condition; /* on the user as it is before */

@@ -64,7 +64,7 @@ static void standard_span(void)
 	tel_span_event(span, "event");
 }
 
-/* What the seam of a request sets. */
+/* The attributes that http/request_telemetry.c sets. */
 static void server_span(void)
 {
 	TEL_SPAN(span, "request", TEL_SERVER);

@@ -17,7 +17,7 @@ static const char *variable(const char *name, const char *otherwise)
 	return value ? value : otherwise;
 }
 
-/* What the caller's headers say. */
+/* The trace context of the caller's headers. */
 static void read_parent(struct tel_parent *parent)
 {
 	static const char *const headers[][2] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A daemon that hands jobs to worker processes, and starts a worker anew when it has died.
+ * A daemon that hands jobs to worker processes, and starts another one when a worker has died.
  *
  * A fork takes none of the library's threads along, so each worker calls tel_init for itself. Its spans, metrics and
  * log lines are its own from there on; so is its service.instance.id.

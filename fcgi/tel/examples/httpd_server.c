@@ -91,7 +91,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	if (!strcmp(path, "/metrics"))
 		return answer_metrics(connection);
 
-	/* What the caller's headers say. It has to outlive the span, so it comes first. */
+	/* The trace context of the caller's headers. It has to outlive the span, so it comes first. */
 	struct tel_parent parent;
 	tel_parent_init(&parent);
 	MHD_get_connection_values(connection, MHD_HEADER_KIND, offer_header, &parent);
