@@ -4,7 +4,7 @@
 #include "base/ascii.h"
 #include "tel/tel.h"
 
-const char *const log_level_names[] = {"debug", "info", "warn", "error", NULL};
+const char *const log_level_names[5] = {"debug", "info", "warn", "error", NULL};
 
 bool log_level_parse(const char *name, unsigned *level)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /* By enum tel_level; NULL is after the last. */
-extern const char *const log_level_names[];
+extern const char *const log_level_names[5];
 
 /*
  * Read a value of LOG_LEVEL, and of OTEL_LOG_LEVEL, which may also be "none"; letters of either case. Return false for
