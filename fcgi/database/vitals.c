@@ -3,7 +3,6 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
-#include <string.h>
 
 /* A failure is reported when another process holds the lock for so long, */
 #define LOCKED_NS (2 * NS_PER_SECOND)

@@ -2,7 +2,6 @@
 #include "http/deadline.h"
 
 #include <poll.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/env.h"

@@ -3,7 +3,6 @@
 #include "trace_store/inflate.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <zlib.h>
 
 /* Window bits of inflateInit2. */

@@ -2,7 +2,6 @@
 #include "trace_store/json_number.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/c_locale.h"

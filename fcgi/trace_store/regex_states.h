@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/slice.h"
-
 #define REGEX_STATES_MAX 1024
 #define REGEX_RANGES_MAX 4096
 

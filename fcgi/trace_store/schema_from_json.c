@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace_store/schema_from_json.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/hex.h"

@@ -2,10 +2,6 @@
 #include "trace_store/trace_table.h"
 
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "trace_store/limits.h"
 
 #define PAGE_BYTES 4096
 #define OLDEST_TRACES "(SELECT trace_id FROM pieces ORDER BY id LIMIT 256)"

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "database/database.h"
 #include "trace_store/request_split.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Which exposition format an Accept header asks for (RFC 9110, section 12.5.1). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/ascii.h"

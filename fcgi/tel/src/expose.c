@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes all metrics in the Prometheus text format 0.0.4 or in OpenMetrics 1.0. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"

@@ -2,7 +2,6 @@
 #include "tel/src/queue.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 

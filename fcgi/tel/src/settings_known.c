@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
-#include "base/env.h"
 #include "tel/src/settings_read.h"
 
 static const char *const read_elsewhere[] = {

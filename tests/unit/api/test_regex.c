@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "trace_store/regex.h"
-#include "trace_store/span_summary.h"
 
 static struct budget budget;
 

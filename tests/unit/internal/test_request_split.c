@@ -7,7 +7,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "base/random.h"
 #include "tel/ship.h"
 #include "tel/src/otlp.h"
 #include "tel/src/resource.h"
