@@ -9,7 +9,7 @@
 
 /* ---- into room that is there ---- */
 
-size_t protobuf_varint_size(uint64_t value)
+static size_t varint_size(uint64_t value)
 {
 	size_t bytes = 1;
 
@@ -18,7 +18,7 @@ size_t protobuf_varint_size(uint64_t value)
 	return bytes;
 }
 
-char *protobuf_put_varint(char *p, uint64_t value)
+static char *put_varint(char *p, uint64_t value)
 {
 	for (; value >= 0x80; value >>= 7)
 		*p++ = (char)(value | 0x80);
@@ -35,7 +35,7 @@ static char *put_fixed(char *p, uint64_t value, int bytes)
 
 char *protobuf_put_length(char *p, unsigned field, size_t bytes)
 {
-	return protobuf_put_varint(protobuf_put_varint(p, TAG(field, PROTOBUF_BYTES)), bytes);
+	return put_varint(put_varint(p, TAG(field, PROTOBUF_BYTES)), bytes);
 }
 
 char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes)
@@ -47,7 +47,7 @@ char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes
 
 size_t protobuf_field_size(size_t bytes)
 {
-	return 1 + protobuf_varint_size(bytes) + bytes;
+	return 1 + varint_size(bytes) + bytes;
 }
 
 char *protobuf_room(struct buf *out, size_t bytes)
@@ -67,7 +67,7 @@ void protobuf_add_varint(struct buf *out, unsigned field, uint64_t value)
 	char *p = protobuf_room(out, 2 * PROTOBUF_VARINT_MAX);
 
 	if (p)
-		protobuf_commit(out, protobuf_put_varint(protobuf_put_varint(p, TAG(field, PROTOBUF_VARINT)), value));
+		protobuf_commit(out, put_varint(put_varint(p, TAG(field, PROTOBUF_VARINT)), value));
 }
 
 void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value)
@@ -75,7 +75,7 @@ void protobuf_add_fixed64(struct buf *out, unsigned field, uint64_t value)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 8);
 
 	if (p)
-		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, PROTOBUF_FIXED64)), value, 8));
+		protobuf_commit(out, put_fixed(put_varint(p, TAG(field, PROTOBUF_FIXED64)), value, 8));
 }
 
 void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value)
@@ -83,7 +83,7 @@ void protobuf_add_fixed32(struct buf *out, unsigned field, uint32_t value)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 4);
 
 	if (p)
-		protobuf_commit(out, put_fixed(protobuf_put_varint(p, TAG(field, PROTOBUF_FIXED32)), value, 4));
+		protobuf_commit(out, put_fixed(put_varint(p, TAG(field, PROTOBUF_FIXED32)), value, 4));
 }
 
 void protobuf_add_double(struct buf *out, unsigned field, double value)
@@ -119,7 +119,7 @@ size_t protobuf_begin(struct buf *out, unsigned field)
 	char *p = protobuf_room(out, PROTOBUF_VARINT_MAX + 1);
 
 	if (p)
-		protobuf_commit(out, protobuf_put_varint(p, TAG(field, PROTOBUF_BYTES)) + 1);
+		protobuf_commit(out, put_varint(p, TAG(field, PROTOBUF_BYTES)) + 1);
 	return out->len;
 }
 
@@ -128,14 +128,14 @@ void protobuf_end(struct buf *out, size_t begin)
 	if (out->failed)
 		return;
 	size_t bytes = out->len - begin;
-	size_t more = protobuf_varint_size(bytes) - 1;
+	size_t more = varint_size(bytes) - 1;
 	if (more) {
 		if (!buf_reserve(out, more))
 			return;
 		memmove(out->data + begin + more, out->data + begin, bytes);
 		out->len += more;
 	}
-	protobuf_put_varint(out->data + begin - 1, bytes);
+	put_varint(out->data + begin - 1, bytes);
 }
 
 /* ---- text ---- */

@@ -38,8 +38,6 @@ void protobuf_end(struct buf *out, size_t begin);
 
 #define PROTOBUF_VARINT_MAX ((size_t)10) /* bytes */
 
-size_t protobuf_varint_size(uint64_t value);
-char *protobuf_put_varint(char *p, uint64_t value);
 char *protobuf_put_length(char *p, unsigned field, size_t bytes); /* the beginning of a field of bytes */
 char *protobuf_put_bytes(char *p, unsigned field, const void *data, size_t bytes);
 

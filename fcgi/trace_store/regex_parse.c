@@ -18,8 +18,9 @@ bool regex_fail(struct regex_parser *r, const char *error)
 	return false;
 }
 
-/* The states from `at` on move up by one. */
-bool regex_insert(struct regex_parser *r, size_t at, struct regex_state state)
+/* Inserts a state before the one at `at`; the states from there on move up by one. Returns false if there are too many.
+ */
+static bool insert(struct regex_parser *r, size_t at, struct regex_state state)
 {
 	struct regex *regex = r->regex;
 
@@ -33,7 +34,7 @@ bool regex_insert(struct regex_parser *r, size_t at, struct regex_state state)
 
 bool regex_add(struct regex_parser *r, struct regex_state state)
 {
-	return regex_insert(r, r->regex->state_count, state);
+	return insert(r, r->regex->state_count, state);
 }
 
 /* ---- parsing ---- */
@@ -153,7 +154,7 @@ static bool add_loop(struct regex_parser *r, size_t begin)
 {
 	int len = (int)(r->regex->state_count - begin);
 
-	return regex_insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 2}) &&
+	return insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 2}) &&
 	       regex_add(r, (struct regex_state){.op = OP_JUMP, .x = -(len + 1)});
 }
 
@@ -161,7 +162,7 @@ static bool add_choice(struct regex_parser *r, size_t begin)
 {
 	int len = (int)(r->regex->state_count - begin);
 
-	return regex_insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 1});
+	return insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 1});
 }
 
 /* Reads the atom at `atom` once more. NOLINTNEXTLINE(misc-no-recursion): as deep as DEPTH_MAX */
@@ -240,7 +241,7 @@ static bool parse_any_of(struct regex_parser *r)
 		r->p++;
 		/* a choice between the states so far and the other alternatives, which the next call reads */
 		int len = (int)(r->regex->state_count - begin);
-		if (!regex_insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 2}))
+		if (!insert(r, begin, (struct regex_state){.op = OP_SPLIT, .x = 1, .y = len + 2}))
 			return false;
 		size_t jump = r->regex->state_count;
 		if (!regex_add(r, (struct regex_state){.op = OP_JUMP}) || ++r->depth > DEPTH_MAX)

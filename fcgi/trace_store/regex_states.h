@@ -50,8 +50,7 @@ struct regex_parser {
 /* Keeps the first error. Returns false, for `return regex_fail(…)`. */
 bool regex_fail(struct regex_parser *r, const char *error);
 
-/* Inserts a state before the one at `at`, or adds one. Return false if there are too many. */
-bool regex_insert(struct regex_parser *r, size_t at, struct regex_state state);
+/* Adds a state. Returns false if there are too many. */
 bool regex_add(struct regex_parser *r, struct regex_state state);
 
 /* Adds a character, in both cases after (?i). */

@@ -128,7 +128,7 @@ const struct schema_message schema_request = {(const struct schema_field[]){
 
 /* ---- checking ---- */
 
-enum protobuf_type schema_wire_type(enum schema_type type)
+static enum protobuf_type wire_type(enum schema_type type)
 {
 	switch (type) {
 	case SCHEMA_STRING:
@@ -155,7 +155,7 @@ static bool valid(const struct schema_message *message, struct slice bytes, unsi
 
 static bool valid_field(const struct schema_field *field, const struct protobuf_field *found, unsigned depth)
 {
-	if (found->type != schema_wire_type(field->type))
+	if (found->type != wire_type(field->type))
 		return false;
 	if (field->type == SCHEMA_STRING)
 		return utf8_valid(found->bytes.data, found->bytes.len);

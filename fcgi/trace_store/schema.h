@@ -87,8 +87,6 @@ enum { OTLP_KEY_VALUE_KEY = 1, OTLP_KEY_VALUE_VALUE = 2 };
  */
 #define SCHEMA_DEPTH_MAX 72
 
-enum protobuf_type schema_wire_type(enum schema_type type);
-
 /* Returns NULL if the field is unknown, and then it is to be skipped. */
 const struct schema_field *schema_field(const struct schema_message *message, uint32_t number);
 
