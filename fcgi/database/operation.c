@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "database/diagnosis.h"
 
-TEL_HISTOGRAM(duration_seconds, "db.client.operation.duration", "s", "Duration of store operations.", tel_db_bounds,
+TEL_HISTOGRAM(duration_seconds, "db.client.operation.duration", "s", "Duration of database operations.", tel_db_bounds,
 	      "db.operation.name", "db.collection.name");
 
 enum db_result db_result_of(int code)
@@ -84,7 +84,7 @@ void db_operation_end(struct db_operation *operation, enum db_result result, int
 	tel_series_record(operation->statement->duration, seconds, operation->traced ? &operation->span : NULL);
 	/* The watch logs once that a database was moved; the operations that it fails do not. */
 	if (result == DB_FAILED || (result == DB_UNAVAILABLE && code != SQLITE_READONLY_DBMOVED))
-		tel_error("store operation failed", tel_lit("db.namespace", operation->database),
+		tel_error("database operation failed", tel_lit("db.namespace", operation->database),
 			  tel_lit("db.query.summary", operation->statement->span_name), tel_int("sqlite.code", code),
 			  tel_str("error", text));
 	if (!operation->traced)

@@ -15,7 +15,7 @@ TEL_COUNTER(things, "test.things", "{thing}", "Things.");
 TEL_COUNTER(labelled, "test.labelled", "{thing}", "Things with a label.", "kind");
 TEL_HISTOGRAM(durations, "test.duration", "s", "Durations.", tel_http_bounds, "route", "status");
 
-/* All that the seam, the handlers, the store and outgoing calls do with telemetry in one request. */
+/* Does all that the request loop, a handler, the database and calls do with telemetry in one request. */
 static void serve_request(int number)
 {
 	static struct tel_parent parent;

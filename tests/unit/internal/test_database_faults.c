@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Walks every failure of the store: the first, the second … operation on the disk, or allocation, fails, alone or with
- * all that follow, or the power fails, while orders are stored as the service does it. What was acknowledged is there
- * afterwards, whole.
+ * Walks every failure of the database: the first, the second … operation on the disk, or allocation, fails, alone or
+ * with all that follow, or the power fails, while orders are stored as the service does it. What was acknowledged is
+ * there afterwards, whole.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -464,7 +464,7 @@ static void test_a_delivery_is_a_trace_linked_to_the_request(void **state)
 	start();
 	VIRTUAL_UNTIL(pending() == 0, 5);
 	outbox_stop();
-	assert_int_equal(ended_count, 1); /* none of the relay's own store operations */
+	assert_int_equal(ended_count, 1); /* none of the relay's own database operations */
 
 	const struct span *span = &ended[0];
 	static const uint8_t none[8];
