@@ -25,7 +25,7 @@ BELOW = {
 PUBLIC = ("tel/tel.h", "tel/ship.h")  # below tel/include/
 UNIT = FCGI.parent / "tests/unit"
 # The files of one folder share these among themselves; of the tests only those in tests/unit/internal include them.
-PRIVATE = ("tel/src/", "database/parts.h", "outbox/rows.h")
+PRIVATE = ("tel/src/", "database/parts.h", "outbox/message_table.h")
 EXAMPLES = FCGI / "tel/examples"  # programs of others: they include what is installed
 # What the C library does after the customs of the locale.
 LOCAL = re.compile(r"\b(strto[df]|atof|strn?casecmp|to(?:lower|upper)|is(?:al|low|upp|pun|spa|pri|cnt)[a-z]+)\(")

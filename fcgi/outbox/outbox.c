@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "base/thread.h"
 #include "outbox/couriers.h"
-#include "outbox/rows.h"
+#include "outbox/message_table.h"
 
 #define GATHER_NS (NS_PER_SECOND / 2) /* for which outcomes wait for others, to share a commit */
 #define PURGE_INTERVAL_NS (3600 * NS_PER_SECOND)

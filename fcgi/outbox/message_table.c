@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "outbox/rows.h"
+#include "outbox/message_table.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The rows of the outbox, as the relay reads and writes them. Others include outbox/outbox.h. */
-#ifndef APM_OUTBOX_ROWS_H
-#define APM_OUTBOX_ROWS_H
+/* The table of messages, as the relay reads and writes it. Others include outbox/outbox.h. */
+#ifndef APM_OUTBOX_MESSAGE_TABLE_H
+#define APM_OUTBOX_MESSAGE_TABLE_H
 
 #include "outbox/message.h"
 
