@@ -83,7 +83,7 @@ static const struct app app = {
 	.body_max = API_BODY_MAX,
 	.settings = "  TRACES_MAX_MB [256]          size of the database, with its write-ahead log\n"
 		    "  TRACES_MAX_AGE_SECONDS [3600]\n"
-		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; of more, a share of the traces\n",
+		    "  TRACES_SPANS_PER_SECOND [5000] that are stored; above that, only some traces\n",
 	.no_exporter = true,
 	.start = start,
 	.stop = ageing_stop,
