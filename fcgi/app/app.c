@@ -26,7 +26,9 @@
 
 #define LISTEN_FD 0 /* FCGI_LISTENSOCK_FILENO */
 
-/* How long each step may take after SIGTERM, so that the process ends within 5 s; the last is counted from the start.
+/*
+ * Time limits after SIGTERM, so that the process ends within 5 s. LAST_MS is counted from the signal, the others from
+ * the beginning of their step.
  */
 #define DRAIN_MS 3300
 #define FLUSH_MS 2000
@@ -142,7 +144,7 @@ static bool is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening;
 }
 
-/* Written to another file that is renamed, so that a reader finds all of it. */
+/* Writes another file and renames it, so that a reader never finds half of it. */
 static bool put_pid(const char *path)
 {
 	char new_path[PATH_MAX];
@@ -166,7 +168,7 @@ static void write_pid(void)
 		tel_warn("the process id was not written", tel_str("file", path), tel_str("reason", strerror(errno)));
 }
 
-/* Another process of the program may have written its own by now. */
+/* Removes the file, unless another process of the program has written its own id by now. */
 static void remove_pid(void)
 {
 	const char *path = env_string("PID_FILE", NULL);
@@ -182,7 +184,7 @@ static void remove_pid(void)
 
 /* ---- end ---- */
 
-static uint64_t last_ns; /* monotonic; when the process ends in any case */
+static uint64_t last_ns; /* monotonic; the process ends then in any case */
 
 static unsigned left_ms(void)
 {
@@ -248,7 +250,7 @@ static int run(const struct app *app)
 	struct database *database = NULL;
 
 	block_signals(&signals);
-	umask(umask(0) | 027); /* what it stores is not for everybody; the log sets its own mode */
+	umask(umask(0) | 027); /* files that it makes are not readable by everybody; the log sets its own mode */
 	/* Threads that rarely run at the same time need few arenas. */
 	mallopt(M_ARENA_MAX, 2);
 	const struct tel_attr resource[] = {tel_lit("service.namespace", "apm"),

@@ -41,13 +41,12 @@ struct database *database_open(const char *name);
 /*
  * The same for content that others can make again. A database that is damaged, newer, or of another schema than
  * $SCHEMA_DIR/NAME.sql makes is moved to NAME.db.damaged-TIME (UTC), replacing what was moved there before, and made
- * again. Its rows age while the program is stopped: its clock (steady_clock.h) counts the whole stop, not an hour at
- * most.
+ * again. Its rows age while the program is stopped: its clock (steady_clock.h) counts all of that time, whereas that of
+ * other databases counts an hour of it at most.
  */
 struct database *database_open_cache(const char *name);
 
-/* Keeps the time of the clock, makes a checkpoint and closes the writer. Close every reader before. NULL does nothing.
- */
+/* Stores the time of the clock, makes a checkpoint, closes the writer. Close every reader before. NULL does nothing. */
 void database_close(struct database *database);
 
 /*
@@ -79,7 +78,8 @@ bool db_ready(struct db_connection *db);
 /*
  * Runs `job` in a transaction and returns when it is durable or has failed. Any thread. Concurrent callers share one
  * BEGIN IMMEDIATE … COMMIT with a savepoint each. It is one operation, named after `main_statement`: its span covers
- * the wait (after a group of several up to 2 ms for company), the statements and the commit. The caller keeps `arg`.
+ * the wait, the statements and the commit. After a commit that several shared, the next one waits up to 2 ms for others
+ * to join. `arg` stays the caller's.
  * Returns DB_BUSY if another process holds the lock for longer than $BUSY_TIMEOUT_MS (default 1000) or too many jobs
  * wait.
  */

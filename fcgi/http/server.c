@@ -27,7 +27,7 @@ struct worker {
 };
 
 static const struct server *server;
-static uint64_t calls_budget_ns;
+static uint64_t calls_budget_ns; /* how long the calls of one request may take altogether */
 static struct worker *workers;
 static unsigned worker_max, worker_count;
 

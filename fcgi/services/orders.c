@@ -158,7 +158,7 @@ static void write_message(const struct order *order, struct outbox_message *mess
 	message->subject_id = order->id;
 }
 
-/* One commit: the order, the message about it, and the key that it came with. */
+/* Stores the order, the message about it and the idempotency key in one commit. */
 static enum db_result store_placement(struct db_connection *tx, void *arg)
 {
 	struct placement *p = arg;
@@ -185,7 +185,7 @@ static bool deliver(const struct outbox_message *message)
 	return send_message(NULL, message);
 }
 
-/* The request tries by itself first, so that one trace shows the whole chain. */
+/* Tries to deliver the message within the request, so that one trace shows the whole chain. */
 static bool notify(const struct request *req, const struct outbox_message *message)
 {
 	if (send_message(req, message)) {
@@ -324,7 +324,7 @@ static void get_order(struct request *req, struct reply *reply)
 
 struct cancellation {
 	struct order order;
-	struct condition condition; /* on the order as it is before */
+	struct condition condition; /* on the order before the change */
 };
 
 /* Returns DB_OK if the order is as the request's condition demands. */

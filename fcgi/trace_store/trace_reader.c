@@ -7,9 +7,13 @@
 #include "trace_store/hash_table.h"
 #include "trace_store/recent_set.h"
 
-#define PAGE INT64_C(256) /* ids of pieces; the read transaction ends after each page, so that checkpoints get on */
-#define WINDOW (2 * PAGE) /* of them that are kept in memory */
-#define PIECE_BYTES 4096  /* a piece with more is read again when its trace is */
+/*
+ * To read all traces, the pieces are read a page of ids at a time. The read transaction ends after each page, so that
+ * checkpoints are not held up.
+ */
+#define PAGE INT64_C(256)
+#define WINDOW (2 * PAGE) /* ids whose pieces are kept in memory */
+#define PIECE_BYTES 4096  /* longer spans are not kept, but read again together with their trace */
 
 DB_STATEMENT(select_range, "SELECT", "pieces",
 	     "SELECT coalesce((SELECT min(id) FROM pieces), 1), coalesce((SELECT max(id) FROM pieces), 0)");
@@ -28,11 +32,11 @@ struct piece {
 	char spans[PIECE_BYTES];
 };
 
-/* The pieces whose ids are `first` or more are looked at, from the newest on. */
+/* A way through the pieces from the newest to the one with the id `first`. */
 struct trace_reader_scan {
 	int64_t first;
-	int64_t next;                /* those below are still to be looked at */
-	int64_t read;                /* those from here on were read; below `next` they are all in `window` */
+	int64_t next;                /* the pieces below this id are still to be looked at */
+	int64_t read;                /* `window` has the pieces from this id to below `next` */
 	struct recent_set seen;      /* traces */
 	struct piece window[WINDOW]; /* by id modulo WINDOW */
 	struct db_query transaction; /* one row of it is read, so that the transaction of a page stays open */
@@ -140,7 +144,7 @@ static int64_t read_source(struct reading *r, int64_t source_id)
 			return -1;
 		r->resource = trace_resource(r->trace, &resource.source);
 		r->resource_id = resource.id;
-		/* which may have pushed the source out */
+		/* Reading the resource may have pushed the source out. */
 		source = read_row(reader, reader->sources, &select_source, source_id, &r->result);
 	}
 	return r->resource < 0 || !source.id ? -1 : trace_scope(r->trace, r->resource, &source.source);
@@ -292,7 +296,10 @@ bool trace_reader_next(struct trace_reader *reader, uint8_t trace_id[16], struct
 		memcpy(trace_id, piece->trace_id, 16);
 		trace_reset(trace);
 		enum db_result result = read_trace(&r, trace_id);
-		/* a trace with a piece after this one was read at that one, and is remembered no more */
+		/*
+		 * A trace that has a newer piece was returned at that piece, and is no longer in `seen`; or the piece
+		 * came meanwhile, and the trace is missed.
+		 */
 		if (result == DB_NOT_FOUND || (result == DB_OK && r.newest > piece->id))
 			continue;
 		reader->result = result;
