@@ -122,7 +122,7 @@ static size_t encode_character(const char *s, size_t left, char *out, size_t *wr
 	return n;
 }
 
-/* True when everything was written. */
+/* Returns true if everything was written. */
 static bool add_characters(struct buf *out, const char *text, size_t len, size_t max)
 {
 	size_t i = 0;

@@ -75,7 +75,7 @@ static void give_lock_back(void)
 	lock.fd = -1;
 }
 
-/* Whether the lock could not be taken because this forked child has it already, from its parent. */
+/* Returns true if the lock could not be taken because this forked child has it already, from its parent. */
 static bool has_inherited(const struct file_lock *refused, int error)
 {
 	return error == -EBUSY && lock.fd >= 0 && strcmp(refused->name, lock.name) == 0;

@@ -17,7 +17,7 @@
 				      MISUSE_REASON_(__VA_ARGS__, tel_bool("refused", true)));                         \
 	} while (0)
 
-/* True if `pointer` is NULL. `call` then has to be refused, and that was logged as above. */
+/* Returns true if `pointer` is NULL. `call` then has to be refused, and that was logged as above. */
 #define MISUSE_NULL(pointer, call)                                                                                     \
 	(__builtin_expect(!(pointer), 0) && __extension__({                                                            \
 		 MISUSE(call, "a pointer is NULL");                                                                    \

@@ -144,7 +144,7 @@ void prometheus_add_unit(struct buf *out, const struct tel_metric *metric)
 
 /* ---- families ---------------------------------------------------------------------------------------------------- */
 
-/* True when `text` is `word`, or ends with "_word". */
+/* Returns true if `text` is `word`, or ends with "_word". */
 static bool ends_with_word(const char *text, size_t length, const char *word)
 {
 	size_t bytes = strlen(word);
@@ -186,7 +186,7 @@ static const char *const suffixes[][SUFFIXES_MAX] = {
 	[TEL_METRIC_HISTOGRAM] = {"", "_bucket", "_sum", "_count", "_created"},
 };
 
-/* True when the text is the two in a row. */
+/* Returns true if the text is `first` followed by `second`. */
 static bool is_joined(const char *text, const char *first, const char *second)
 {
 	size_t bytes = strlen(first);
@@ -194,7 +194,7 @@ static bool is_joined(const char *text, const char *first, const char *second)
 	return strncmp(text, first, bytes) == 0 && strcmp(text + bytes, second) == 0;
 }
 
-/* True when one of the longer family's names is the shorter family's name with one of its suffixes. */
+/* Returns true if one of the longer family's names is the shorter family's name with one of its suffixes. */
 static bool clash_by_length(const char *longer, enum tel_metric_type longer_type, const char *shorter,
 			    enum tel_metric_type type)
 {

@@ -36,7 +36,7 @@ void settings_warn_of_others(void);
 /* Reads OTEL_…_EXPORTER and OTEL_EXPORTER_OTLP_… into `signals`, `prometheus` and `failed`. */
 void settings_read_exporters(struct settings *s);
 
-/* Whether this is one of the variables that settings_read_exporters reads. */
+/* Returns true if this is one of the variables that settings_read_exporters reads. */
 bool settings_is_exporter_variable(const char *variable);
 
 void settings_done_exporters(struct settings *s);

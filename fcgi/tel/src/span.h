@@ -55,7 +55,7 @@ static inline const struct span *const_span_of(const struct tel_span *span)
 	return (const struct span *)span;
 }
 
-/* False for the span that stands for none. */
+/* Returns false for the span that stands for none. */
 static inline bool span_valid(const struct span *span)
 {
 	static const uint8_t none[sizeof(span->trace_id)];
