@@ -230,7 +230,7 @@ static void place_order(struct request *req, struct reply *reply, struct form *f
 	outbox_message_init(&p->message);
 	result = request_write(req, &insert_order, store_placement, p);
 	if (result != DB_OK)
-		return refuse_order(reply, result);
+		return reply_database(reply, result);
 
 	tel_counter_add(&orders_created, 1);
 	tel_counter_add(&orders_amount, (double)p->order.amount_cents / 100);
